@@ -1,0 +1,1 @@
+"""The Chatwoot channel gateway: carries messages between outside networks and Chatwoot."""

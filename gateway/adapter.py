@@ -1,0 +1,174 @@
+"""What the author of a channel writes against: an `Adapter`, and the settings it declares.
+
+An adapter translates between one kind of network and the gateway's values, nothing else. Order,
+retries, dedupe, splitting, storage and Chatwoot are the core's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from gateway.errors import DeliveryError, Forbidden
+from gateway.http import Answer, Session
+from gateway.model import Batch, Capabilities, Inbound, Part, Receipt, Sent, WebRequest
+from gateway.runtime import Runtime
+
+__all__ = ["Adapter", "ChannelConfig", "PhoneNumber", "SecretStr", "Site", "e164"]
+
+
+def e164(number: str, *, region: str | None = None) -> str:
+    """`number` in E.164 («+15551230001»). Raises ValueError if it cannot be a phone number.
+
+    `region` (ISO 3166, «DE») is needed for a number written without its country.
+    """
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError(f"{number!r} is not a phone number with its country: {error}") from error
+    if not phonenumbers.is_possible_number(parsed):
+        raise ValueError(f"{number!r} cannot be a phone number: wrong length")
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+PhoneNumber = Annotated[str, AfterValidator(e164)]
+
+
+class ChannelConfig(BaseModel):
+    """The settings that every channel has; an adapter's `Config` adds its own.
+
+    Use `SecretStr` for whatever must not be seen: it is redacted in every log, error and page.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    adapter: str = Field(description="the kind of network: telegram, email, twilio …")
+    inbox: int = Field(gt=0, description="the id of the API inbox in Chatwoot")
+    chatwoot: str = Field(default="", description="which [chatwoot.NAME]; needed if several")
+    settle: float = Field(
+        default=0.25,
+        ge=0,
+        le=3600,
+        description="seconds a reply waits before it is sent, so that a swapped pair is put right; "
+        "longer, and it is the time an agent has to take a reply back",
+    )
+    on_unknown: Literal["resend", "hold"] = Field(
+        default="resend",
+        description="what to do with a reply that may or may not have arrived",
+    )
+    age_limit: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds after which a reply that could not be sent is failed; by default "
+        "what suits the network",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an adapter finds itself."""
+
+    channel: str
+    """The channel's name."""
+    webhook_url: str
+    """The public address of the channel's webhook, without a query."""
+    secret: str
+    """The channel's own webhook secret (letters and digits), the same in every process. For
+    networks that hand a secret back with each webhook."""
+    runtime: Runtime
+    """The process's event loop, for async libraries."""
+
+
+class Adapter:
+    """One kind of network. Subclasses name their settings and capabilities, and translate.
+
+    Write `send`, and either `verify` and `parse` (the network calls us) or `poll` (we ask it).
+    An instance serves one channel and lives as long as its process. `send` is called by several
+    threads at once, for different peers.
+    """
+
+    Config: ClassVar[type[ChannelConfig]] = ChannelConfig
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    config: ChannelConfig
+
+    def __init__(self, config: ChannelConfig, site: Site) -> None:
+        self.config = config
+        self.site = site
+        self.http = Session(explain=self.explain)
+
+    def verify(self, request: WebRequest) -> None:
+        """Raise `Forbidden` unless the webhook really comes from the network.
+
+        There is no default «allow»: a channel without this method takes no webhooks.
+        """
+        raise Forbidden(f"channel {self.site.channel} takes no webhooks")
+
+    def parse(self, request: WebRequest) -> Iterable[Inbound | Receipt]:
+        """Read a verified webhook. Nothing for a kind that is not handled.
+
+        Raises `Malformed` if the body is not what the network sends.
+        """
+        raise NotImplementedError
+
+    def answer(self, request: WebRequest) -> tuple[str, str]:
+        """The body and content type of our 200, for networks that want to read something."""
+        return "", "text/plain"
+
+    def poll(self, cursor: str | None) -> Batch:
+        """Wait up to half a minute for something new after `cursor` (None: the first time ever).
+
+        The cursor of the batch is stored together with its items; nothing is confirmed to the
+        network before. Raises a `DeliveryError` if the network cannot be asked.
+        """
+        raise NotImplementedError
+
+    def send(self, part: Part) -> Sent:
+        """Deliver one part with one call. Raises a `DeliveryError` that says what went wrong."""
+        raise NotImplementedError
+
+    def find(self, part: Part) -> Sent | None:
+        """Did this part, of whose sending nothing is known, arrive? Optional."""
+        raise NotImplementedError
+
+    def delete(self, peer: str, external_id: str) -> None:
+        """Take back a message that was sent. Optional."""
+        raise NotImplementedError
+
+    def connect(self) -> str:
+        """Register the webhook, check the account. Called at every start: must be repeatable.
+
+        Returns one line that says what was found, for the log.
+        """
+        return "nothing to set up"
+
+    def explain(self, answer: Answer) -> DeliveryError | None:
+        """The error that an HTTP answer other than 2xx means; None: judge by its status."""
+        return None
+
+    def close(self) -> None:
+        """Give up connections. Called once, when the process ends."""
+        self.http.close()
+
+    @property
+    def takes_webhooks(self) -> bool:
+        """Whether the network calls us on this channel."""
+        return type(self).parse is not Adapter.parse
+
+    @property
+    def polls(self) -> bool:
+        """Whether the clock has to ask the network on this channel."""
+        return type(self).poll is not Adapter.poll
+
+    @property
+    def finds(self) -> bool:
+        """Whether an uncertain part can be looked for."""
+        return type(self).find is not Adapter.find
+
+    @property
+    def deletes(self) -> bool:
+        """Whether a sent message can be taken back."""
+        return type(self).delete is not Adapter.delete

@@ -1,0 +1,334 @@
+"""HTTP to the outside: total deadlines, and answers turned into errors with meaning.
+
+The time-outs of `requests` count from one read to the next, so a server that drips a byte a second
+holds a thread for ever. Here a watch closes the connection when the whole call has taken too long.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+)
+
+from gateway.errors import (
+    BadCredentials,
+    DeliveryError,
+    Permanent,
+    Retry,
+    ServerTrouble,
+    Throttled,
+    Unknown,
+    Unreachable,
+)
+
+LARGEST_ANSWER = 16 * 1024 * 1024
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+fence: ContextVar[Callable[[], None] | None] = ContextVar("fence", default=None)
+"""Called immediately before each write to the outside; raises `LeaseLost` if the right is gone."""
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer: nothing of it is still on the way."""
+
+    method: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", errors="replace")
+
+    def json(self) -> Any:
+        """The body as JSON. If it is none: `Unknown` after a write, else `ServerTrouble`."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise self.nonsense("it is not JSON") from None
+
+    def nonsense(self, what: str) -> DeliveryError:
+        """The error for an answer of 2xx that does not say what it should."""
+        reason = "The other side gave an answer that makes no sense"
+        detail = f"{self.method} {self.status}: {what}: {self.text[:200]!r}"
+        if self.method in SAFE_METHODS:
+            return ServerTrouble(reason, detail=detail)
+        return Unknown(reason, detail=detail)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds from a Retry-After header that gives a number; None otherwise."""
+        try:
+            return max(0.0, float(self.headers.get("Retry-After", "")))
+        except ValueError:
+            return None
+
+
+Explain: TypeAlias = Callable[[Answer], DeliveryError | None]
+
+
+class Session:
+    """A keep-alive HTTP client that many threads may share.
+
+    `deadline` is the longest a whole call may take, in seconds. `explain` may name the error for an
+    answer that is not 2xx, from what the network says in it; None leaves it to the status code.
+    """
+
+    def __init__(
+        self, *, deadline: float = 20.0, explain: Explain | None = None, connections: int = 64
+    ) -> None:
+        self._deadline = deadline
+        self._explain = explain
+        self._watchdog = _Watchdog()
+        self._proxies: dict[str, dict[str, str]] = {}
+        self._session = requests.Session()
+        # requests would look for ~/.netrc and the proxy variables at every single call.
+        self._session.trust_env = False
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        transport = _WatchedTransport(pool_connections=8, pool_maxsize=connections)
+        self._session.mount("https://", transport)
+        self._session.mount("http://", transport)
+
+    def get(self, url: str, **options: Any) -> Answer:
+        return self.request("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> Answer:
+        return self.request("POST", url, **options)
+
+    def request(self, method: str, url: str, **options: Any) -> Answer:
+        """Call and return the whole answer; options as for `requests.request`.
+
+        Raises the error that an answer other than 2xx means, `Unreachable` if nothing was written,
+        and `Unknown` if a write may have arrived without our learning of it.
+        """
+        answer = self.exchange(method, url, **options)
+        if 200 <= answer.status < 300:
+            return answer
+        raise (self._explain and self._explain(answer)) or meaning(answer)
+
+    def exchange(self, method: str, url: str, **options: Any) -> Answer:
+        """As `request`, but any answer is returned, whatever its status."""
+        if method not in SAFE_METHODS and (check := fence.get()) is not None:
+            check()
+        seconds = options.pop("deadline", self._deadline)
+        watch = _Watch(time.monotonic() + seconds)
+        token = _watch.set(watch)
+        self._watchdog.add(watch)
+        try:
+            with self._session.request(
+                method,
+                url,
+                stream=True,
+                allow_redirects=False,
+                timeout=(min(5.0, seconds), seconds),
+                proxies=self._proxies_for(url),
+                **options,
+            ) as answer:
+                return Answer(method, answer.status_code, answer.headers, _read(answer))
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise _what_failed(method, url, error, watch) from error
+        finally:
+            watch.done()
+            _watch.reset(token)
+
+    def close(self) -> None:
+        self._watchdog.stop()
+        self._session.close()
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin not in self._proxies:
+            self._proxies[origin] = get_environ_proxies(url)
+        return self._proxies[origin]
+
+
+def meaning(answer: Answer) -> DeliveryError:
+    """The error that a status code means when nothing better is known."""
+    status, detail = answer.status, f"{answer.method} {answer.status}: {answer.text[:500]!r}"
+    if status == 429:
+        return Throttled("Sending too fast", after=answer.retry_after, detail=detail)
+    if status in {401, 403}:
+        return BadCredentials("The access token or password is refused", detail=detail)
+    if status in {502, 504} and answer.method not in SAFE_METHODS:
+        # A proxy speaks here: what stands behind it may have done the work.
+        return Unknown("No answer came from behind the proxy", detail=detail)
+    if status >= 500 or status == 408:
+        return ServerTrouble("The other side has trouble", after=answer.retry_after, detail=detail)
+    if 300 <= status < 400:
+        where = answer.headers.get("Location", "elsewhere")
+        return Retry(f"The address has moved to {where[:200]}: mend the configuration")
+    return Permanent(f"Refused with status {status}", detail=detail)
+
+
+def _read(answer: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_content(65536):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise requests.exceptions.ContentDecodingError("the answer is too large")
+    return bytes(body)
+
+
+def _what_failed(method: str, url: str, error: Exception, watch: _Watch) -> DeliveryError:
+    host = urlsplit(url).hostname or "?"
+    detail = f"{method} {host}: {type(error).__name__}"
+    if _never_written(error):
+        return Unreachable(f"{host} cannot be reached", detail=detail)
+    late = watch.expired or isinstance(error, requests.Timeout)
+    reason = f"{host} did not answer in time" if late else f"{host} broke the connection off"
+    if method in SAFE_METHODS:
+        return Unreachable(reason, detail=detail)
+    return Unknown(reason, detail=detail)
+
+
+def _never_written(error: Exception) -> bool:
+    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, MaxRetryError) and isinstance(
+        cause.reason, (NewConnectionError, ConnectTimeoutError, ProxyError)
+    )
+
+
+class _Watch:
+    """One call's deadline and, once there is one, its socket."""
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.expired = False
+        self.over = False
+        self._socket: socket.socket | None = None
+
+    def hold(self, sock: socket.socket) -> None:
+        self._socket = sock
+        if self.expired:
+            self.expire()
+
+    def done(self) -> None:
+        self.over = True
+        self._socket = None
+
+    def expire(self) -> None:
+        self.expired = True
+        if (sock := self._socket) is not None:
+            try:
+                # Not SSLSocket.shutdown: it would throw away the TLS state that a reader uses.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                return  # already closed: nothing left to interrupt
+
+
+class _Watchdog:
+    """A thread that expires watches when their time has come; it starts with the first."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, _Watch]] = []
+        self._count = itertools.count()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def add(self, watch: _Watch) -> None:
+        with self._changed:
+            soonest = not self._heap or watch.until < self._heap[0][0]
+            heapq.heappush(self._heap, (watch.until, next(self._count), watch))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            elif soonest:
+                self._changed.notify()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._stopped:
+                self._drop_finished()
+                if not self._heap:
+                    self._changed.wait()
+                elif (left := self._heap[0][0] - time.monotonic()) > 0:
+                    self._changed.wait(left)
+                else:
+                    heapq.heappop(self._heap)[2].expire()
+
+    def _drop_finished(self) -> None:
+        while self._heap and self._heap[0][2].over:
+            heapq.heappop(self._heap)
+
+
+class _WatchedHTTPConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        if (watch := _watch.get()) is not None:
+            watch.hold(sock)
+        return sock
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _hold_open_socket(self)
+        super().request(*args, **options)
+
+
+class _WatchedHTTPSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        if (watch := _watch.get()) is not None:
+            watch.hold(sock)
+        return sock
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _hold_open_socket(self)
+        super().request(*args, **options)
+
+
+def _hold_open_socket(connection: HTTPConnection) -> None:
+    """A kept-alive connection has its socket already; a TLS one has changed it by now."""
+    if (watch := _watch.get()) is not None and isinstance(connection.sock, socket.socket):
+        watch.hold(connection.sock)
+
+
+class _WatchedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedHTTPConnection
+
+
+class _WatchedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedHTTPSConnection
+
+
+class _WatchedTransport(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _WatchedHTTPPool,
+            "https": _WatchedHTTPSPool,
+        }

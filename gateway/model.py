@@ -1,0 +1,195 @@
+"""The values that travel through the gateway. All frozen: a message is replaced, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gateway.errors import Malformed
+
+
+class Status(StrEnum):
+    """What became of a reply on its way to the customer."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+
+
+class Style(StrEnum):
+    """A way of marking a stretch of text, in words that every network understands."""
+
+    BOLD = "bold"
+    ITALIC = "italic"
+    STRIKE = "strike"
+    CODE = "code"
+    CODE_BLOCK = "code_block"
+    QUOTE = "quote"
+    LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A styled stretch of a text. Offsets and lengths count Unicode characters."""
+
+    style: Style
+    offset: int
+    length: int
+    url: str = ""
+    """Where a LINK leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a network tells of the one who wrote. Empty means «not told»."""
+
+    name: str = ""
+    phone: str = ""
+    """E.164, with its plus."""
+    email: str = ""
+    username: str = ""
+    language: str = ""
+    """BCP 47, as the network gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message of a customer, as an adapter reads it from its network."""
+
+    id: str
+    """The network's own id of the message. The same message must always give the same id:
+    a second one with this id on the same channel is taken for a repetition and dropped."""
+    peer: str
+    """The customer's address on the channel; becomes the source id of the Chatwoot contact."""
+    text: str
+    person: Person = field(default_factory=Person)
+    thread: str = ""
+    """Only for networks that thread (e-mail): which of this peer's threads the message is in.
+    Each thread becomes a conversation of its own. Empty: one conversation per peer."""
+    reply_to: str = ""
+    """The id of the message that this one answers."""
+    sent_at: float | None = None
+    """When it was written, in Unix seconds by the network's clock."""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """What the adapter wants to be given back with every reply to this conversation,
+    for instance the subject of an e-mail. The newest message's context wins."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Shown to agents on the Chatwoot contact (additional attributes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the network says became of a part that was sent. Names it by one of two ids."""
+
+    status: Status
+    external_id: str = ""
+    """The network's id, as `send` returned it."""
+    part: str = ""
+    """Our own id (`Part.id`), where the network let us put it into the receipt's address."""
+    reason: str = ""
+    """For FAILED: a sentence that an agent understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one call sends: a whole reply, or one piece of a reply too long for one call."""
+
+    id: str
+    """Ours, and the same at every attempt: use it where the network takes a client's id."""
+    peer: str
+    text: str
+    spans: tuple[Span, ...] = ()
+    """How the text is styled; only styles that the adapter's capabilities name."""
+    number: int = 1
+    total: int = 1
+    reply_to: str = ""
+    """The network's id of the message that the agent answers, if that is known."""
+    thread: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """The context of the newest message of the conversation, as `parse` or `poll` gave it."""
+    sender: str = ""
+    """The agent's name."""
+    callback_url: str = ""
+    """Where the network may report about this part: the channel's webhook, with the part's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The network has taken a part. Several ids when one call made several messages."""
+
+    external_id: str
+    more: tuple[str, ...] = ()
+
+    @property
+    def external_ids(self) -> tuple[str, ...]:
+        return (self.external_id, *self.more)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one poll brought, and the cursor to come back with once it is stored."""
+
+    items: tuple[Inbound | Receipt, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `calls` in `seconds`, evenly spread, after a burst of up to `burst` calls."""
+
+    calls: float
+    seconds: float = 1.0
+    burst: int = 1
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two calls."""
+        return self.seconds / self.calls
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a network can do. The core degrades to it: no adapter splits or strips a text."""
+
+    text_limit: int | None = None
+    """The longest text of one call, in `text_unit`; None for no limit."""
+    text_unit: str = "characters"
+    """«characters» (Unicode code points) or «utf16» (code units, as Telegram counts)."""
+    styles: frozenset[Style] = frozenset()
+    """The styles that `send` renders; the others arrive as plain text."""
+    receipts: frozenset[Status] = frozenset()
+    """What the network reports after it has taken a message."""
+    rate: Rate | None = None
+    """For the channel as a whole."""
+    peer_rate: Rate | None = None
+    """For one conversation."""
+    idempotent: bool = False
+    """True if a part sent twice with the same id arrives once: it is then safe to repeat."""
+    age_limit: float = 3600.0
+    """Seconds after which a reply that could not be sent is failed rather than sent late."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """An HTTP request as an adapter sees it."""
+
+    method: str
+    url: str
+    """The address the network called: the public one from the configuration, with the query."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    body: bytes
+    """Byte for byte, for signatures."""
+
+    def json(self) -> Any:
+        """The body as JSON. Raises `Malformed` if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise Malformed(f"the body is not JSON: {error}") from error
