@@ -1,0 +1,44 @@
+"""Ordered, durable lanes over Redis, with the ledger and the gates.
+
+Truth lives here and is changed only by the short Lua scripts beside this file. Each names the lease
+token and the message it acts on, and answers the same when it is repeated: redis-py repeats a
+command whose answer was lost.
+"""
+
+from gateway.lanes.client import GatePolicy, Lanes, LeaseVoid
+from gateway.lanes.dead import DeadLetters
+from gateway.lanes.values import (
+    Appended,
+    Backlog,
+    Claim,
+    CursorMove,
+    DeadLetter,
+    Entry,
+    GateState,
+    Hold,
+    Kind,
+    Lane,
+    Note,
+    Pace,
+    Taken,
+)
+
+__all__ = [
+    "Appended",
+    "Backlog",
+    "Claim",
+    "CursorMove",
+    "DeadLetter",
+    "DeadLetters",
+    "Entry",
+    "GatePolicy",
+    "GateState",
+    "Hold",
+    "Kind",
+    "Lane",
+    "Lanes",
+    "LeaseVoid",
+    "Note",
+    "Pace",
+    "Taken",
+]

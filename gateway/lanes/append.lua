@@ -1,0 +1,53 @@
+-- Store messages durably, each once, and make their lanes due.
+-- KEYS[1] namespace
+-- ARGV[1] nonce: names this request; repeated with it, the answer is the same
+-- ARGV[2] JSON list of {id, lane, destination, kind, channel, body, settle (ms), order (or null),
+--         and for replies status_lane, status_destination}
+-- ARGV[3] key of RQ's queue list: somebody must ring only if it is empty
+-- ARGV[4] JSON {} or {channel, token, cursor}: a poller's cursor, moved in the same step and only
+--         while the poller holds its lease
+-- Returns {outcome of each: 'new' | 'duplicate' | 'withdrawn' …}, ring (0 or 1); or {'void'}, 0
+
+local nonce = ARGV[1]
+local poll = cjson.decode(ARGV[4])
+if poll.channel then
+  if redis.call('GET', ns .. ':poller:' .. poll.channel) ~= poll.token then return { { 'void' }, 0 } end
+  redis.call('SET', ns .. ':cursor:' .. poll.channel, poll.cursor)
+end
+
+local function store(item)
+  local msg, lane = key_msg(item.id), key_lane(item.lane)
+  local known = redis.call('HGET', msg, 'request')
+  if known then return known == nonce and 'new' or 'duplicate' end
+  if redis.call('EXISTS', ns .. ':tomb:' .. item.id) == 1 then
+    count('withdrawn', item.channel)
+    return 'withdrawn'
+  end
+  local order = item.order
+  if order == cjson.null then
+    order = (tonumber(redis.call('ZRANGE', lane, -1, -1, 'WITHSCORES')[2]) or 0) + 1
+  elseif order < (tonumber(redis.call('HGET', key_route(item.lane), 'last')) or 0) then
+    count('late', item.channel)
+  end
+  redis.call('HSET', msg, 'v', '1', 'kind', item.kind, 'body', item.body, 'lane', item.lane,
+             'destination', item.destination, 'channel', item.channel, 'state', 'waiting',
+             'appended', now, 'ready', now + item.settle, 'request', nonce, 'order', order)
+  if item.status_lane then
+    redis.call('HSET', msg, 'status_lane', item.status_lane,
+               'status_destination', item.status_destination)
+  end
+  redis.call('ZADD', lane, order, item.id)
+  -- A lane that has a time keeps it: it is leased, backing off, or due before this message.
+  if not redis.call('ZSCORE', key_due(item.destination), item.lane) then
+    schedule(item.lane, item.destination, now + item.settle)
+  end
+  count('accepted_' .. item.kind, item.channel)
+  return 'new'
+end
+
+local outcomes = {}
+for n, item in ipairs(cjson.decode(ARGV[2])) do
+  outcomes[n] = store(item)
+  if outcomes[n] == 'duplicate' then count('duplicates', item.channel) end
+end
+return { outcomes, redis.call('LLEN', ARGV[3]) == 0 and 1 or 0 }

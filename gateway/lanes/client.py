@@ -1,0 +1,354 @@
+"""The lanes, as Python sees them: one method for each script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import uuid4
+
+import redis
+
+from gateway.lanes.scripts import Scripts
+from gateway.lanes.values import (
+    Appended,
+    Backlog,
+    Claim,
+    CursorMove,
+    Entry,
+    GateState,
+    Hold,
+    Lane,
+    Note,
+    Pace,
+    Taken,
+)
+from gateway.model import Receipt
+
+Certainty = Literal["certain", "uncertain", "same"]
+Trouble = Literal["", "refused", "down", "credentials", "throttled"]
+After = Literal["more", "stop"]
+
+TOMBSTONE_SECONDS = 600
+
+
+class LeaseVoid(Exception):
+    """The lane is not ours any more. Whatever we still meant to do for it, we must not."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """When a destination's gate closes, and how often it is tried again."""
+
+    failures: int = 4
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Lanes, ledger and gates of one gateway. Threads may share it.
+
+    Every method raises redis.RedisError if Redis cannot be asked.
+    """
+
+    client: redis.Redis
+    queue_key: str
+    """RQ's list of waiting jobs: somebody must ring only while it is empty."""
+    namespace: str = "gw"
+    gates: GatePolicy = field(default_factory=GatePolicy)
+    _run: Scripts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_run", Scripts(self.client, self.namespace))
+
+    def append(
+        self, entries: Iterable[Entry], *, move: CursorMove | None = None, nonce: str = ""
+    ) -> Appended:
+        """Store entries, each once; with `move`, advance a poller's cursor in the same step.
+
+        Raises LeaseVoid if the poller has lost its lease: then nothing is stored.
+        """
+        items = json.dumps([_item(entry) for entry in entries])
+        cursor = {} if move is None else _cursor(move)
+        outcomes, ring = self._run(
+            "append", nonce or uuid4().hex, items, self.queue_key, json.dumps(cursor)
+        )
+        if outcomes == ["void"]:
+            raise LeaseVoid
+        return Appended(tuple(outcomes), bool(ring))
+
+    def claim(
+        self, most: int, *, lease: float, most_each: int, at_work: Mapping[str, int], token: str
+    ) -> Claim:
+        """Lease up to `most` due lanes, of one destination at most `most_each`."""
+        found, next_due = self._run(
+            "claim", token, most, round(lease * 1000), most_each, json.dumps(dict(at_work))
+        )
+        holds = tuple(Hold(Lane.read(lane), destination, token) for lane, destination in found)
+        return Claim(holds, None if next_due < 0 else next_due / 1000)
+
+    def take(self, hold: Hold, *, pace: Pace, nonce: str = "") -> Taken | None:
+        """The lane's head, marked; None if nothing may leave now (the lane is given back)."""
+        return _taken(
+            self._run(
+                "take",
+                str(hold.lane),
+                hold.destination,
+                hold.token,
+                nonce or uuid4().hex,
+                *pace.argv(),
+            )
+        )
+
+    def mark(
+        self, hold: Hold, message: str, target: str, *, pace: Pace | None = None
+    ) -> Literal["go", "wait", "withdrawn"]:
+        """Say where a message is going now, before the call.
+
+        «wait»: the rate does not allow it yet, and the lane was given back. Raises LeaseVoid.
+        """
+        argv = (pace or Pace()).argv()
+        answer = self._run(
+            "mark", str(hold.lane), hold.destination, hold.token, message, target, *argv
+        )
+        if answer == "void":
+            raise LeaseVoid
+        return answer  # type: ignore[no-any-return]
+
+    def progress(
+        self, hold: Hold, message: str, part: int, total: int, external_ids: Sequence[str]
+    ) -> None:
+        """A part is done. Noted in any case; raises LeaseVoid if the lane is not ours any more."""
+        ids = json.dumps(list(external_ids))
+        answer = self._run(
+            "progress", str(hold.lane), hold.token, message, part, total, ids, hold.lane.channel
+        )
+        if answer == "void":
+            raise LeaseVoid
+
+    def ack(
+        self,
+        hold: Hold,
+        message: str,
+        *,
+        pace: Pace,
+        after: After = "more",
+        told: str = "",
+        route: Mapping[str, str] | None = None,
+        doubled: int = 0,
+        nonce: str = "",
+    ) -> Taken | None:
+        """The message is done. Returns the next one, or None if the lane was given back.
+
+        `told`: the status that Chatwoot shows now; `route`: what to remember of the lane.
+        """
+        outcome: dict[str, Any] = {"route": dict(route or {})}
+        if told:
+            outcome["told"] = told
+        if doubled:
+            outcome["doubled"] = doubled
+        return _taken(
+            self._run(
+                "ack",
+                str(hold.lane),
+                hold.destination,
+                hold.token,
+                message,
+                nonce or uuid4().hex,
+                after,
+                json.dumps(outcome),
+                *pace.argv(),
+            )
+        )
+
+    def defer(
+        self,
+        hold: Hold,
+        message: str,
+        seconds: float,
+        *,
+        error: str = "",
+        certainty: Certainty = "same",
+        trouble: Trouble = "",
+        nonce: str = "",
+    ) -> None:
+        """Not now. Gives the lane back for `seconds`. Raises LeaseVoid."""
+        answer = self._run(
+            "defer",
+            str(hold.lane),
+            hold.destination,
+            hold.token,
+            message,
+            nonce or uuid4().hex,
+            round(seconds * 1000),
+            error,
+            certainty,
+            trouble,
+            self.gates.failures,
+            round(self.gates.first_wait * 1000),
+            round(self.gates.longest_wait * 1000),
+        )
+        if answer == "void":
+            raise LeaseVoid
+
+    def bury(
+        self,
+        hold: Hold,
+        message: str,
+        reason: str,
+        *,
+        pace: Pace,
+        after: After = "more",
+        note: Note | None = None,
+        nonce: str = "",
+    ) -> Taken | None:
+        """Give up on a message. Returns the next one, or None if the lane was given back."""
+        return _taken(
+            self._run(
+                "bury",
+                str(hold.lane),
+                hold.destination,
+                hold.token,
+                message,
+                nonce or uuid4().hex,
+                reason,
+                after,
+                *pace.argv(),
+                json.dumps(None if note is None else _note(note)),
+            )
+        )
+
+    def release(self, hold: Hold, message: str = "", *, seconds: float = 0.0) -> None:
+        """Give a lane back; `message` is the one handed out with it, if no call was made for it."""
+        self._run(
+            "release",
+            str(hold.lane),
+            hold.destination,
+            hold.token,
+            message,
+            round(seconds * 1000),
+        )
+
+    def renew(self, holds: Iterable[Hold], *, lease: float) -> frozenset[str]:
+        """Keep leases alive. Returns the lanes that are still ours."""
+        named = [value for h in holds for value in (str(h.lane), h.destination, h.token)]
+        return frozenset(self._run("renew", round(lease * 1000), *named)) if named else frozenset()
+
+    def withdraw(self, message: str, delete: Entry, *, nonce: str = "") -> str:
+        """An agent deleted a reply.
+
+        «removed»: it will not be sent; «delete»: it has been, and `delete` stands behind it now;
+        «tombstone»: it has not come yet, and will not be sent when it does; «duplicate».
+        """
+        answer: str = self._run(
+            "withdraw", message, nonce or uuid4().hex, json.dumps(_item(delete)), TOMBSTONE_SECONDS
+        )
+        return answer
+
+    def receipt(self, channel: str, receipt: Receipt) -> str:
+        """What a network says became of a part: «noted», or «parked» until its id is known."""
+        answer: str = self._run(
+            "receipt", channel, receipt.external_id, receipt.part, receipt.status, receipt.reason
+        )
+        return answer
+
+    def hold(self, name: str, token: str, *, seconds: float) -> bool:
+        """Take or keep a named lease, for what only one process may do at a time."""
+        return bool(self._run("hold", name, token, round(seconds * 1000)))
+
+    def pending(self) -> bool:
+        """Whether a drain has something to do and nobody has been asked for one."""
+        return bool(self._run("pending", self.queue_key))
+
+    def backlog(self, *, most: int = 1000) -> Backlog:
+        """What waits and why, looking at no more than `most` lanes of each destination."""
+        gates, ages = self._run("backlog", most)
+        return Backlog(
+            tuple(
+                GateState(name, lanes, state or "open", reason, seconds)
+                for name, lanes, state, reason, seconds in gates
+            ),
+            {_split(name): age / 1000 for name, age in ages},
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until something becomes due, at most `seconds`."""
+        self.client.blpop([f"{self.namespace}:wake"], timeout=max(0.01, seconds))
+
+
+def _split(name: str) -> tuple[str, str]:
+    channel, direction = name.split("|")
+    return channel, direction
+
+
+def _item(entry: Entry) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": entry.id,
+        "lane": str(entry.lane),
+        "destination": entry.destination,
+        "kind": entry.kind,
+        "channel": entry.lane.channel,
+        "body": entry.body,
+        "settle": round(entry.settle * 1000),
+        "order": entry.order,
+    }
+    if entry.status_destination:
+        item["status_lane"] = str(Lane("status", entry.lane.channel, entry.lane.key))
+        item["status_destination"] = entry.status_destination
+    return item
+
+
+def _cursor(move: CursorMove) -> dict[str, str]:
+    return {"channel": move.channel, "token": move.token, "cursor": move.cursor}
+
+
+def _note(note: Note) -> dict[str, str]:
+    return {
+        "id": note.id,
+        "lane": str(note.lane),
+        "destination": note.destination,
+        "channel": note.lane.channel,
+        "body": note.body,
+    }
+
+
+def _taken(answer: list[Any]) -> Taken | None:
+    if answer[0] == "void":
+        raise LeaseVoid
+    if answer[0] == "rest":
+        return None
+    _, message, flat, subject_flat, route_flat, now, gate_ok = answer
+    known, subject = _pairs(flat), _pairs(subject_flat)
+    refused_at = int(known.get("refused_at", 0))
+    return Taken(
+        id=message,
+        kind=known["kind"],  # type: ignore[arg-type]
+        body=known.get("body", ""),
+        version=known.get("v", ""),
+        age=(now - int(known["appended"])) / 1000,
+        attempts=int(known.get("attempts", 0)),
+        crashes=int(known.get("crashes", 0)),
+        refusals=int(known.get("refusals", 0)),
+        uncertain="uncertain" in known,
+        since_mark=(now - int(known.get("marked", now))) / 1000,
+        target=known.get("target", ""),
+        served_since_refusal=bool(refused_at) and int(gate_ok) > refused_at,
+        parts=_parts(known),
+        subject=subject,
+        subject_parts=_parts(subject),
+        route=_pairs(route_flat),
+    )
+
+
+def _pairs(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _parts(known: Mapping[str, str]) -> dict[int, tuple[str, ...]]:
+    return {
+        int(name.removeprefix("part:")): tuple(json.loads(value))
+        for name, value in known.items()
+        if name.startswith("part:")
+    }

@@ -1,0 +1,13 @@
+-- Forget a dead letter; its id stays known, so that it is not taken for a new message.
+-- KEYS[1] namespace
+-- ARGV[1] message id
+-- Returns 'ok' | 'unknown'
+
+local msg = key_msg(ARGV[1])
+local known = redis.call('HMGET', msg, 'state', 'dead')
+if known[1] ~= 'dead' then return 'unknown' end
+redis.call('XDEL', ns .. ':dead', known[2])
+redis.call('HSET', msg, 'state', 'dropped')
+redis.call('HDEL', msg, 'body', 'dead')
+redis.call('EXPIRE', msg, LEDGER)
+return 'ok'

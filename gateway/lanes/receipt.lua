@@ -1,0 +1,22 @@
+-- What the network says became of a part. One that is not known yet waits a day for its id.
+-- KEYS[1] namespace
+-- ARGV[1] channel, ARGV[2] external id or '', ARGV[3] our own part id («message#part») or ''
+-- ARGV[4] status, ARGV[5] reason
+-- Returns 'noted' | 'parked'
+
+local own = ARGV[3]
+if own == '' then own = redis.call('GET', ns .. ':ext:' .. ARGV[1] .. ':' .. ARGV[2]) or '' end
+local id, part = string.match(own, '^(.*)#(%d+)$')
+if id and redis.call('HGET', key_msg(id), 'channel') == ARGV[1] then
+  report_part(id, part, ARGV[4], ARGV[5])
+  count('receipts', ARGV[1])
+  return 'noted'
+end
+if ARGV[2] ~= '' then
+  local parked = ns .. ':parked:' .. ARGV[1] .. ':' .. ARGV[2]
+  redis.call('RPUSH', parked, cjson.encode({ status = ARGV[4], reason = ARGV[5] }))
+  redis.call('LTRIM', parked, -20, -1)
+  redis.call('EXPIRE', parked, PARKED)
+end
+count('receipts_parked', ARGV[1])
+return 'parked'

@@ -1,0 +1,12 @@
+-- Hand out the head of a lane that was just claimed, marked as being sent.
+-- KEYS[1] namespace
+-- ARGV[1] lane, ARGV[2] destination, ARGV[3] token, ARGV[4] nonce of this request
+-- ARGV[5..8] rates in ms: interval, burst, lane interval, lane burst (interval 0: no limit)
+-- Returns {'next', …} | {'rest'} | {'void'}, see the prelude
+
+local lane, destination = ARGV[1], ARGV[2]
+if not holds(lane, ARGV[3]) then
+  return { 'void' }
+end
+local rates = { tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]) }
+return take(lane, destination, ARGV[4], rates)

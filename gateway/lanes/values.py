@@ -1,0 +1,174 @@
+"""What goes into the lanes and comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.model import Rate
+
+Kind = Literal["in", "out", "delete", "status", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """An ordered stream of work."""
+
+    direction: Literal["in", "out", "status"]
+    channel: str
+    key: str
+    """in: the peer (and thread); out and status: the Chatwoot conversation."""
+
+    def __str__(self) -> str:
+        return f"{self.direction}/{self.channel}/{self.key}"
+
+    @classmethod
+    def read(cls, text: str) -> Lane:
+        direction, channel, key = text.split("/", 2)
+        return cls(direction, channel, key)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message to be appended."""
+
+    id: str
+    lane: Lane
+    destination: str
+    kind: Kind
+    body: str
+    """Versioned JSON; only the relay reads it."""
+    settle: float = 0.0
+    """Seconds that it must wait after its append."""
+    order: int | None = None
+    """Its place in the lane; None: behind all that waits."""
+    status_destination: str = ""
+    """For replies: where what becomes of them is told, in the status lane of the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class CursorMove:
+    """A poller's new cursor, to be stored in the same step as what it fetched."""
+
+    channel: str
+    token: str
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """How an append ended, entry by entry."""
+
+    outcomes: tuple[str, ...]
+    ring: bool
+    """Nobody has been asked to drain yet."""
+
+    @property
+    def new(self) -> int:
+        return self.outcomes.count("new")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lane that a drain holds under a lease."""
+
+    lane: Lane
+    destination: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    holds: tuple[Hold, ...]
+    next_due: float | None
+    """Seconds until another lane becomes due; None: nothing waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The rates that a call must keep: its destination's, and its lane's own."""
+
+    destination: Rate | None = None
+    lane: Rate | None = None
+
+    def argv(self) -> tuple[int, int, int, int]:
+        return (*_ms(self.destination), *_ms(self.lane))
+
+
+def _ms(rate: Rate | None) -> tuple[int, int]:
+    return (0, 1) if rate is None else (max(1, round(rate.interval * 1000)), rate.burst)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The message at the head of a lane, marked as being sent; with what the ledger knows."""
+
+    id: str
+    kind: Kind
+    body: str
+    version: str
+    age: float
+    """Seconds since it was accepted."""
+    attempts: int
+    crashes: int
+    """Attempts that ended with the death of the process that made them."""
+    refusals: int
+    uncertain: bool
+    """An earlier attempt may have arrived."""
+    since_mark: float
+    """Seconds since the call was announced that the uncertainty is about."""
+    target: str
+    """Where that call was going."""
+    served_since_refusal: bool
+    """The destination took other messages after it first refused this one."""
+    parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """External ids of the parts that are done, by number."""
+    subject: Mapping[str, str] = field(default_factory=dict)
+    """The ledger's fields of the reply that this is about (status, delete)."""
+    subject_parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    route: Mapping[str, str] = field(default_factory=dict)
+    """What is remembered of the lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A private note for the agents of a conversation."""
+
+    id: str
+    lane: Lane
+    destination: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up on."""
+
+    id: str
+    channel: str
+    kind: str
+    reason: str
+    at: float
+    """Unix seconds."""
+    body: str = ""
+    attempts: int = 0
+    first_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    destination: str
+    lanes: int
+    state: str
+    """«open», «closed» or «probing»."""
+    reason: str
+    seconds: int
+    """How long it has not been open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    gates: tuple[GateState, ...]
+    oldest: Mapping[tuple[str, str], float]
+    """(channel, direction) → seconds that the oldest head of its lanes has waited."""
