@@ -50,6 +50,13 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 fence: ContextVar[Callable[[], None] | None] = ContextVar("fence", default=None)
 """Called immediately before each write to the outside; raises `LeaseLost` if the right is gone."""
 
+
+def check_fence() -> None:
+    """To be called immediately before a write that does not go through a `Session`."""
+    if (check := fence.get()) is not None:
+        check()
+
+
 _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
@@ -72,6 +79,13 @@ class Answer:
             return json.loads(self.body)
         except ValueError:
             raise self.nonsense("it is not JSON") from None
+
+    def json_or_none(self) -> Any:
+        """The body as JSON; None if it is none. For reading errors, which come in any shape."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
 
     def nonsense(self, what: str) -> DeliveryError:
         """The error for an answer of 2xx that does not say what it should."""
@@ -135,8 +149,8 @@ class Session:
 
     def exchange(self, method: str, url: str, **options: Any) -> Answer:
         """As `request`, but any answer is returned, whatever its status."""
-        if method not in SAFE_METHODS and (check := fence.get()) is not None:
-            check()
+        if method not in SAFE_METHODS:
+            check_fence()
         seconds = options.pop("deadline", self._deadline)
         watch = _Watch(time.monotonic() + seconds)
         token = _watch.set(watch)
