@@ -1,0 +1,109 @@
+"""Which adapters there are: by name, by an installed package's entry point, or by dotted path.
+
+The core knows no adapter. It finds them at run time, by the name that channels.toml gives.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+
+from gateway.adapter import Adapter
+
+PACKAGE = "adapters"
+ENTRY_POINT_GROUP = "chatwoot_gateway.adapters"
+
+
+class NoSuchAdapter(Exception):
+    """There is no adapter of this name."""
+
+
+class BrokenAdapter(Exception):
+    """There is such an adapter, and it cannot be used. The text says why."""
+
+
+def find_adapter(kind: str) -> type[Adapter]:
+    """The adapter that `kind` names: a module of `adapters/`, an entry point in the group
+    `chatwoot_gateway.adapters`, or a dotted path `package.module:Class`.
+
+    Raises `NoSuchAdapter` or `BrokenAdapter`.
+    """
+    if ":" in kind:
+        return _by_path(kind)
+    if re.fullmatch(r"[a-z][a-z0-9_]*", kind) and _exists(f"{PACKAGE}.{kind}"):
+        return _the_adapter_in(_import(f"{PACKAGE}.{kind}"))
+    for entry in entry_points(group=ENTRY_POINT_GROUP, name=kind):
+        return _by_entry_point(entry)
+    raise NoSuchAdapter(f"there is no adapter «{kind}»")
+
+
+def known_kinds() -> tuple[str, ...]:
+    """The names that `find_adapter` knows, without importing any of them."""
+    names = {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    if _exists(PACKAGE):
+        names.update(
+            module.name
+            for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__)
+            if not module.name.startswith("_")
+        )
+    return tuple(sorted(names))
+
+
+def _by_path(path: str) -> type[Adapter]:
+    name, _, attribute = path.partition(":")
+    if not re.fullmatch(r"\w+(\.\w+)*", name) or not attribute.isidentifier():
+        raise NoSuchAdapter(f"«{path}» is not a path such as package.module:Class")
+    if not _exists(name):
+        raise NoSuchAdapter(f"there is no module {name} to import")
+    found = getattr(_import(name), attribute, None)
+    if found is None:
+        raise NoSuchAdapter(f"the module {name} has no {attribute}")
+    return _adapter(found, path)
+
+
+def _by_entry_point(entry: EntryPoint) -> type[Adapter]:
+    found = getattr(_import(entry.module), entry.attr, None)
+    return _adapter(found, f"the entry point {entry.name} = {entry.value}")
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package on the way to it
+        return False
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        # Whatever a stranger's module raises, its user is told which module and why.
+        raise BrokenAdapter(
+            f"{name} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _adapter(found: object, where: str) -> type[Adapter]:
+    if isinstance(found, type) and issubclass(found, Adapter) and found is not Adapter:
+        return found
+    raise BrokenAdapter(f"{where} is not a subclass of gateway.adapter.Adapter")
+
+
+def _the_adapter_in(module: ModuleType) -> type[Adapter]:
+    """The one public adapter that a module (or a package's own modules) defines."""
+    own = {
+        value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and isinstance(value, type)
+        and issubclass(value, Adapter)
+        and (value.__module__ + ".").startswith(module.__name__ + ".")
+    }
+    if len(own) == 1:
+        return own.pop()
+    names = ", ".join(sorted(adapter.__name__ for adapter in own)) or "none"
+    raise BrokenAdapter(f"{module.__name__} should define one Adapter, but has {names}")

@@ -1,0 +1,15 @@
+"""channels.toml and the environment, read into typed settings or into a list of what is wrong."""
+
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.reading import load
+from gateway.config.values import Channel, ChatwootAccount, GatewaySettings, Settings
+
+__all__ = [
+    "Channel",
+    "ChatwootAccount",
+    "ConfigError",
+    "GatewaySettings",
+    "Problem",
+    "Settings",
+    "load",
+]

@@ -1,0 +1,230 @@
+"""Reads channels.toml: everything that is wrong is collected, and told at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.adapter import Adapter
+from gateway.catalogue import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
+from gateway.config.lines import locate
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.references import expand
+from gateway.config.report import Report
+from gateway.config.values import Channel, ChatwootAccount, GatewaySettings, Settings
+
+Model = TypeVar("Model", bound=BaseModel)
+
+SECTIONS = ("gateway", "chatwoot", "channels")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+NAME_RULE = "A name has small letters, digits and hyphens, and starts with a letter or digit."
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings that the file and the environment give.
+
+    Raises `ConfigError` with every problem that was found.
+    """
+    text = _text(path)
+    document, expansion = expand(_document(path, text), environ)
+    report = Report(path.name, locate(text), expansion.values)
+    for where, wrong, cure in expansion.missing:
+        report.add(where, wrong, cure)
+    settings = _Reader(document, report).settings(path, environ.get("REDIS_URL", ""))
+    if settings is None or report.problems:
+        raise ConfigError(report.problems)
+    return settings
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    except FileNotFoundError:
+        wrong, cure = "does not exist", f"Copy channels.example.toml to {path} and fill it in."
+    except UnicodeDecodeError:
+        wrong, cure = "is not UTF-8 text", "Save it again, with the encoding UTF-8."
+    except OSError as error:
+        wrong, cure = f"cannot be read: {error.strerror}", "Look at the file's permissions."
+    raise ConfigError([Problem(str(path), None, "", wrong, cure)])
+
+
+def _document(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = re.fullmatch(r"(?P<what>.*?) \(at (?:line (?P<line>\d+)|end).*\)", str(error))
+        line = int(said["line"] or text.count("\n") + 1) if said else None
+        what = said["what"] if said else str(error)
+    cure = 'Texts stand in quotes, ${…} too: token = "${TOKEN}". Tables are [in.brackets].'
+    raise ConfigError([Problem(path.name, line, "", f"is not TOML: {what}", cure)])
+
+
+class _Reader:
+    """Turns one document into values, reporting what cannot be turned."""
+
+    def __init__(self, document: Mapping[str, Any], report: Report) -> None:
+        self._document = document
+        self._report = report
+
+    def settings(self, path: Path, redis_url: str) -> Settings | None:
+        report = self._report
+        self._only_known(self._document, (), SECTIONS)
+        gateway = self._gateway(redis_url)
+        accounts = self._accounts()
+        channels = self._channels(accounts)
+        _one_inbox_each(channels.values(), report)
+        if gateway is None:
+            return None
+        return Settings(gateway, accounts, channels, path)
+
+    def _gateway(self, redis_url: str) -> GatewaySettings | None:
+        if redis_url and not redis_url.startswith(REDIS_SCHEMES):
+            self._report.environment(
+                "REDIS_URL",
+                "is not the address of a Redis server",
+                "Write redis://HOST:6379/0 (rediss:// with TLS, unix:///PATH for a socket), or "
+                "leave it out: `run` then starts a server of its own.",
+            )
+        section = self._table(("gateway",))
+        known = [f.alias or name for name, f in GatewaySettings.model_fields.items()]
+        known.remove("redis_url")
+        self._only_known(section, ("gateway",), known)
+        values = {key: value for key, value in section.items() if key in known}
+        return self._model(GatewaySettings, ("gateway",), {**values, "redis_url": redis_url})
+
+    def _accounts(self) -> dict[str, ChatwootAccount]:
+        accounts = {}
+        known = [name for name in ChatwootAccount.model_fields if name != "name"]
+        for name in self._table(("chatwoot",)):
+            where = ("chatwoot", name)
+            section = self._table(where)
+            self._only_known(section, where, known)
+            values = {key: value for key, value in section.items() if key in known}
+            account = self._model(ChatwootAccount, where, {**values, "name": name})
+            if account is not None:
+                accounts[name] = account
+        if not self._table(("chatwoot",)):
+            self._report.add(
+                ("chatwoot",),
+                "no Chatwoot is named",
+                "Add [chatwoot.main] with url, account and token.",
+            )
+        return accounts
+
+    def _channels(self, accounts: Mapping[str, ChatwootAccount]) -> dict[str, Channel]:
+        sections = self._table(("channels",))
+        if not sections:
+            self._report.add(
+                ("channels",),
+                "there is no channel",
+                "Add one: [channels.my-bot] with adapter, inbox and the adapter's own keys.",
+            )
+        found = {name: self._channel(name, accounts) for name in sections}
+        for name in sections:
+            if not NAME.fullmatch(name):
+                self._report.add(("channels", name), "is not a channel's name", NAME_RULE)
+        return {name: channel for name, channel in found.items() if channel is not None}
+
+    def _channel(self, name: str, accounts: Mapping[str, ChatwootAccount]) -> Channel | None:
+        where = ("channels", name)
+        section = self._table(where)
+        adapter = self._adapter(where, section)
+        account = self._account(where, section, accounts)
+        if adapter is None:
+            return None
+        self._only_known(section, where, adapter.Config.model_fields)
+        values = {
+            key: value for key, value in section.items() if key in adapter.Config.model_fields
+        }
+        config = self._model(adapter.Config, where, values)
+        if config is None or account is None:
+            return None
+        return Channel(name, config, adapter, account)
+
+    def _adapter(self, where: tuple[str, ...], section: Mapping[str, Any]) -> type[Adapter] | None:
+        here, kinds = (*where, "adapter"), known_kinds()
+        kind = section.get("adapter")
+        choices = f"There are: {', '.join(kinds)}; or name a class: package.module:Class."
+        if not isinstance(kind, str):
+            wrong = "is missing" if kind is None else "should be a text"
+            self._report.add(here, wrong, f"It is the kind of network. {choices}")
+            return None
+        try:
+            return find_adapter(kind)
+        except NoSuchAdapter as error:
+            self._report.add(here, str(error), _did_you_mean(kind, kinds) + choices)
+        except BrokenAdapter as error:
+            self._report.add(here, str(error), "Mend the adapter, or name another one.")
+        return None
+
+    def _account(
+        self,
+        where: tuple[str, ...],
+        section: Mapping[str, Any],
+        accounts: Mapping[str, ChatwootAccount],
+    ) -> ChatwootAccount | None:
+        here, names = (*where, "chatwoot"), list(self._table(("chatwoot",)))
+        name = section.get("chatwoot") or (names[0] if len(names) == 1 else None)
+        if name in names:
+            return accounts.get(name)
+        if isinstance(name, str) and name:
+            cure = _did_you_mean(name, names) + f"There are: {', '.join(names) or 'none'}."
+            self._report.add(here, f"there is no [chatwoot.{name}]", cure)
+        elif len(names) > 1:
+            cure = f'Add chatwoot = "{names[0]}", or one of: {", ".join(names[1:])}.'
+            self._report.add(here, "does not say which Chatwoot it belongs to", cure)
+        return None
+
+    def _table(self, where: tuple[str, ...]) -> Mapping[str, Any]:
+        table: Mapping[str, Any] = self._document
+        for name in where:
+            value = table.get(name, {})
+            if not isinstance(value, dict):
+                cure = f"Write [{'.'.join(where)}] on a line of its own, its keys below it."
+                self._report.add(where, "should be a table", cure)
+                return {}
+            table = value
+        return table
+
+    def _only_known(
+        self, section: Mapping[str, Any], where: tuple[str, ...], known: Iterable[str]
+    ) -> None:
+        names = list(known)
+        for key in section:
+            if key not in names:
+                cure = _did_you_mean(key, names) + f"The keys here are: {', '.join(names)}."
+                self._report.add((*where, key), "is not a key that is known here", cure)
+
+    def _model(
+        self, model: type[Model], where: tuple[str, ...], values: Mapping[str, Any]
+    ) -> Model | None:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            self._report.add_invalid(where, model, values, error)
+            return None
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean «{close[0]}»? " if close else ""
+
+
+def _one_inbox_each(channels: Iterable[Channel], report: Report) -> None:
+    taken: dict[tuple[str, int, int], str] = {}
+    for channel in channels:
+        account, inbox = channel.account, channel.config.inbox
+        first = taken.setdefault((account.url, account.account, inbox), channel.name)
+        if first != channel.name:
+            report.add(
+                ("channels", channel.name, "inbox"),
+                f"inbox {inbox} is that of the channel «{first}» already",
+                "Make an API inbox of its own for each channel, in Chatwoot's settings.",
+            )

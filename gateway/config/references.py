@@ -1,0 +1,79 @@
+"""`${NAME}` in the texts of channels.toml: the environment's value, so that secrets stay there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.config.lines import Path
+
+_REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[^}]*)\}|\$\{")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What came of putting the environment into a document."""
+
+    missing: list[tuple[Path, str, str]] = field(default_factory=list)
+    """Where, what is wrong, how to mend it. Such a key is absent from the document."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Every value that came from the environment, and the reference that it stands for."""
+
+
+class _Unresolved(Exception):
+    """A reference that cannot be replaced: what is wrong, and the cure."""
+
+
+def expand(
+    document: dict[str, Any], environ: Mapping[str, str]
+) -> tuple[dict[str, Any], Expansion]:
+    """`document` with every reference replaced; `$$` stands for a dollar sign."""
+    expansion = Expansion()
+    return _table(document, (), environ, expansion), expansion
+
+
+def _table(
+    table: Mapping[str, Any], path: Path, environ: Mapping[str, str], expansion: Expansion
+) -> dict[str, Any]:
+    replaced = {}
+    for key, value in table.items():
+        here = (*path, key)
+        try:
+            replaced[key] = _value(value, here, environ, expansion)
+        except _Unresolved as problem:
+            wrong, cure = problem.args
+            expansion.missing.append((here, wrong, cure))
+    return replaced
+
+
+def _value(value: Any, path: Path, environ: Mapping[str, str], expansion: Expansion) -> Any:
+    if isinstance(value, dict):
+        return _table(value, path, environ, expansion)
+    if isinstance(value, list):
+        return [_value(item, path, environ, expansion) for item in value]
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda match: _replacement(match, environ, expansion), value)
+    return value
+
+
+def _replacement(match: re.Match[str], environ: Mapping[str, str], expansion: Expansion) -> str:
+    if match.group() == "$$":
+        return "$"
+    name = match.group("name")
+    if name is None or not _NAME.fullmatch(name):
+        raise _Unresolved(
+            "has a «${» without a variable's name and a closing brace",
+            "Write ${NAME}, or $${ if a dollar sign and a brace are meant.",
+        )
+    value = environ.get(name, "")
+    if not value:
+        state = "is empty" if name in environ else "is not set"
+        raise _Unresolved(
+            f"the environment variable {name} {state}",
+            f"Set it before you start the gateway: export {name}=…",
+        )
+    expansion.values[value] = match.group()
+    return value

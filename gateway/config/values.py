@@ -1,0 +1,190 @@
+"""The settings as the rest of the gateway sees them: complete, typed and frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from gateway.adapter import Adapter, ChannelConfig, Site
+from gateway.runtime import Runtime
+
+SHORTEST_SECRET = 16
+
+
+def _web_address(value: str) -> str:
+    """An http(s) address without a trailing slash. Raises ValueError without showing it."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or " " in value:
+        raise ValueError("should be an address such as https://chat.example.org")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("should be a plain address, without a user, a query or a fragment")
+    return value.rstrip("/")
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str | SecretStr) else value
+
+
+def _long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not secrets or any(len(secret.get_secret_value()) < SHORTEST_SECRET for secret in secrets):
+        raise ValueError(f"should have at least {SHORTEST_SECRET} characters")
+    return secrets
+
+
+def _not_empty(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("should not be empty")
+    return secret
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), AfterValidator(_long_enough)]
+Token = Annotated[SecretStr, AfterValidator(_not_empty)]
+
+
+class GatewaySettings(BaseModel):
+    """The table [gateway], and the Redis server that the environment names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    public_url: WebAddress = Field(
+        description="the address at which Chatwoot and the networks reach this gateway"
+    )
+    secrets: Secrets = Field(
+        alias="secret",
+        description="a long random text (`openssl rand -hex 32`) from which the gateway's webhook "
+        "addresses are made; a list of two while one replaces the other: the first is used, both "
+        "are accepted",
+    )
+    body_limit: int = Field(
+        default=1024 * 1024,
+        ge=1024,
+        le=64 * 1024 * 1024,
+        description="the largest webhook that is accepted, in bytes",
+    )
+    threads: int = Field(
+        default=64, ge=2, le=256, description="how many deliveries one worker has under way"
+    )
+    lease: float = Field(
+        default=60.0,
+        ge=5,
+        le=600,
+        description="seconds after which another worker takes over from one that went silent",
+    )
+    uncertain_after: float = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="seconds before the gateway looks in Chatwoot for a message of which it does "
+        "not know whether it arrived",
+    )
+    linger: float = Field(
+        default=1.0, ge=0, le=30, description="seconds a worker waits for more before it rests"
+    )
+    redis_url: str = Field(
+        default="", repr=False, description="from REDIS_URL; empty: the embedded server is used"
+    )
+
+
+class ChatwootAccount(BaseModel):
+    """One table [chatwoot.NAME]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    url: WebAddress = Field(description="where your Chatwoot is: https://app.chatwoot.com")
+    account: int = Field(gt=0, description="the account's number, in Chatwoot's own address")
+    token: Token = Field(
+        description="an agent's or agent bot's access token, from Profile settings"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One table [channels.NAME] with what it names: its adapter and its Chatwoot account."""
+
+    name: str
+    config: ChannelConfig
+    adapter: type[Adapter]
+    account: ChatwootAccount
+
+    @property
+    def age_limit(self) -> float:
+        """Seconds after which a reply that could not be sent is failed."""
+        return self.config.age_limit or self.adapter.capabilities.age_limit
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration, checked."""
+
+    gateway: GatewaySettings
+    accounts: Mapping[str, ChatwootAccount]
+    """By name."""
+    channels: Mapping[str, Channel]
+    """By name, in the file's order."""
+    path: Path
+    """The file."""
+
+    def webhook_url(self, channel: Channel) -> str:
+        """Where the channel's network calls us."""
+        return f"{self.gateway.public_url}/channels/{channel.name}/webhook"
+
+    def chatwoot_url(self, channel: Channel) -> str:
+        """Where Chatwoot calls us: the webhook address of the channel's inbox. It is a secret."""
+        return f"{self.gateway.public_url}/chatwoot/{channel.name}/{self.path_tokens(channel)[0]}"
+
+    def path_tokens(self, channel: Channel) -> tuple[str, ...]:
+        """What an address that Chatwoot calls may end in; the first is the one we give out."""
+        return tuple(_derived(s, f"chatwoot:{channel.name}") for s in self.gateway.secrets)
+
+    def webhook_secret(self, channel: Channel) -> str:
+        """What the network may hand back to us with every webhook."""
+        return _derived(self.gateway.secrets[0], f"channel:{channel.name}")
+
+    def site(self, channel: Channel, runtime: Runtime) -> Site:
+        """Where the channel's adapter finds itself."""
+        return Site(channel.name, self.webhook_url(channel), self.webhook_secret(channel), runtime)
+
+    def secret_values(self) -> frozenset[str]:
+        """Every text that must be seen in no log, no error and no page."""
+        values = set(_secrets_in(self.gateway))
+        values.update(_password_in(self.gateway.redis_url))
+        for account in self.accounts.values():
+            values.update(_secrets_in(account))
+        for channel in self.channels.values():
+            values.update(_secrets_in(channel.config))
+            values.update(self.path_tokens(channel))
+            values.add(self.webhook_secret(channel))
+        return frozenset(values - {""})
+
+
+def _password_in(url: str) -> set[str]:
+    """The password in an address, as it is written there and as it is meant."""
+    password = urlsplit(url).password or ""
+    return {password, unquote(password)}
+
+
+def _derived(secret: SecretStr, purpose: str) -> str:
+    key = secret.get_secret_value().encode()
+    return hmac.new(key, purpose.encode(), hashlib.sha256).hexdigest()[:40]
+
+
+def _secrets_in(value: Any) -> Iterator[str]:
+    """Every SecretStr in a value, however deep."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        yield from _secrets_in(vars(value))
+    elif isinstance(value, Mapping):
+        yield from _secrets_in(list(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _secrets_in(item)

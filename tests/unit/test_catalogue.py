@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gateway.catalogue
+from gateway.catalogue import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
+
+ADAPTER = "from gateway.adapter import Adapter\nclass {}(Adapter): ...\n"
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to import from, with a package `birds` in the place of `adapters`."""
+    before = set(sys.modules)
+    (tmp_path / "birds").mkdir()
+    (tmp_path / "birds" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(gateway.catalogue, "PACKAGE", "birds")
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_finds_a_module_by_name(modules: Path) -> None:
+    (modules / "birds/dove.py").write_text(ADAPTER.format("Dove") + "class _Nest(Adapter): ...\n")
+    assert find_adapter("dove").__name__ == "Dove"
+
+
+def test_finds_what_a_package_defines_in_its_own_modules(modules: Path) -> None:
+    (modules / "birds/owl").mkdir()
+    (modules / "birds/owl/__init__.py").write_text("from birds.owl.night import Owl\n")
+    (modules / "birds/owl/night.py").write_text(ADAPTER.format("Owl"))
+    assert find_adapter("owl").__name__ == "Owl"
+
+
+def test_an_adapter_that_is_only_imported_does_not_count(modules: Path) -> None:
+    (modules / "birds/dove.py").write_text(ADAPTER.format("Dove"))
+    text = "from birds.dove import Dove\nclass White(Dove): ...\n"
+    (modules / "birds/white.py").write_text(text)
+    assert find_adapter("white").__name__ == "White"
+
+
+def test_finds_an_entry_point(modules: Path) -> None:
+    (modules / "far.py").write_text(ADAPTER.format("Stork"))
+    info = modules / "far-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: far\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[chatwoot_gateway.adapters]\nstork = far:Stork\n")
+    assert find_adapter("stork").__name__ == "Stork"
+    assert known_kinds() == ("stork",)
+    assert "far" not in known_kinds()
+
+
+def test_finds_a_dotted_path(modules: Path) -> None:
+    (modules / "far.py").write_text(ADAPTER.format("Stork"))
+    assert find_adapter("far:Stork").__name__ == "Stork"
+
+
+def test_knows_names_without_importing(modules: Path) -> None:
+    (modules / "birds/crow.py").write_text("raise SystemError('imported')")
+    (modules / "birds/_text.py").touch()
+    assert known_kinds() == ("crow",)
+    assert "birds.crow" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "kind", ["nobody", "../etc", "", "os", "far:Stork", "no.such:Class", "far:", ":x", "a b:C"]
+)
+def test_what_there_is_not(modules: Path, kind: str) -> None:
+    with pytest.raises(NoSuchAdapter):
+        find_adapter(kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has none"),
+        (ADAPTER.format("A") + "class B(Adapter): ...\n", "has A, B"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def x(:", "SyntaxError"),
+        ("raise KeyError('oh')", "KeyError"),
+    ],
+)
+def test_what_cannot_be_used_says_why(modules: Path, text: str, said: str) -> None:
+    (modules / "birds/emu.py").write_text(text)
+    with pytest.raises(BrokenAdapter, match=said):
+        find_adapter("emu")
+
+
+def test_a_path_to_something_else(modules: Path) -> None:
+    with pytest.raises(BrokenAdapter, match="not a subclass"):
+        find_adapter("gateway.adapter:Adapter")

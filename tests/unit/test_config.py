@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from gateway.adapter import Adapter, ChannelConfig
+from gateway.config import ConfigError, Settings, load
+from gateway.config.lines import locate
+from gateway.runtime import Runtime
+
+SECRET = "0123456789abcdef0123456789abcdef"
+HERE = __name__
+GOOD = f"""\
+[gateway]
+public_url = "https://gw.example.org/"
+secret = "${{GATEWAY_SECRET}}"
+
+[chatwoot.main]
+url = "https://chat.example.org"
+account = 1
+token = "${{CHATWOOT_TOKEN}}"
+
+[channels.my-bot]
+adapter = "{HERE}:Pigeon"
+inbox = 7
+token = "${{PIGEON_TOKEN}}"
+"""
+ENVIRON = {
+    "GATEWAY_SECRET": SECRET,
+    "CHATWOOT_TOKEN": "chatwoot-token",
+    "PIGEON_TOKEN": "pigeon$$token",
+    "REDIS_URL": "rediss://:p%40ss@redis.example.org:6380",
+}
+
+
+class Pigeon(Adapter):
+    class Config(ChannelConfig):
+        token: SecretStr
+        keys: tuple[SecretStr, ...] = ()
+        coop: int = 1
+
+
+def _load(tmp_path: Path, text: str, **environ: str) -> Settings:
+    path = tmp_path / "channels.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, ENVIRON | environ)
+
+
+def _problems(tmp_path: Path, text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, text, **environ)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def _one(tmp_path: Path, text: str, **environ: str) -> str:
+    problems = _problems(tmp_path, text, **environ)
+    assert len(problems) == 1, problems
+    return problems[0]
+
+
+def test_reads_a_file_with_references(tmp_path: Path) -> None:
+    settings = _load(tmp_path, GOOD)
+    channel = settings.channels["my-bot"]
+    assert settings.gateway.public_url == "https://gw.example.org"
+    assert settings.gateway.redis_url == ENVIRON["REDIS_URL"]
+    assert settings.gateway.threads == 64
+    assert channel.adapter is Pigeon
+    assert isinstance(channel.config, Pigeon.Config)
+    assert channel.config.token.get_secret_value() == "pigeon$$token"  # not expanded twice
+    assert channel.account is settings.accounts["main"]
+    assert channel.age_limit == Pigeon.capabilities.age_limit
+
+
+def test_addresses_are_derived_from_the_secret(tmp_path: Path) -> None:
+    settings = _load(tmp_path, GOOD)
+    channel = settings.channels["my-bot"]
+    (token,) = settings.path_tokens(channel)
+    assert len(token) == 40
+    assert settings.webhook_url(channel) == "https://gw.example.org/channels/my-bot/webhook"
+    assert settings.chatwoot_url(channel) == f"https://gw.example.org/chatwoot/my-bot/{token}"
+    site = settings.site(channel, Runtime())
+    assert site.secret not in {token, ""}
+    other = _load(tmp_path, GOOD, GATEWAY_SECRET="f" * 32)
+    assert other.path_tokens(channel) != settings.path_tokens(channel)
+
+
+def test_of_two_secrets_the_first_makes_addresses_and_both_are_accepted(tmp_path: Path) -> None:
+    old = _load(tmp_path, GOOD)
+    text = GOOD.replace('"${GATEWAY_SECRET}"', '[\n  "${NEW}",\n  "${GATEWAY_SECRET}",\n]')
+    both = _load(tmp_path, text, NEW="n" * 32)
+    channel = both.channels["my-bot"]
+    new, accepted = both.path_tokens(channel)
+    assert both.chatwoot_url(channel).endswith(new)
+    assert (accepted,) == old.path_tokens(channel)
+
+
+def test_every_secret_is_known_for_redaction(tmp_path: Path) -> None:
+    settings = _load(tmp_path, GOOD + 'keys = ["${A}", "second-key"]\n', A="first-key")
+    channel = settings.channels["my-bot"]
+    assert settings.secret_values() >= {
+        SECRET,
+        "chatwoot-token",
+        "pigeon$$token",
+        "first-key",
+        "second-key",
+        "p%40ss",
+        "p@ss",
+        settings.webhook_secret(channel),
+        *settings.path_tokens(channel),
+    }
+    assert not any(secret in repr(settings) for secret in settings.secret_values())
+
+
+def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
+    text = GOOD.replace("${PIGEON_TOKEN}", "a$${b}$c$$")
+    config = _load(tmp_path, text).channels["my-bot"].config
+    assert isinstance(config, Pigeon.Config)
+    assert config.token.get_secret_value() == "a${b}$c$"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("${CHATWOOT_TOKEN}", "${NO_SUCH}", 8, "chatwoot.main.token: the environment variable NO_"),
+        ("${CHATWOOT_TOKEN}", "${EMPTY}", 8, "the environment variable EMPTY is empty"),
+        ("${CHATWOOT_TOKEN}", "${BAD NAME}", 8, "without a variable's name"),
+        ("${CHATWOOT_TOKEN}", "${open", 8, "without a variable's name"),
+        ('token = "${CHATWOOT_TOKEN}"', "", 5, "chatwoot.main.token: is missing"),
+        ("account = 1", 'account = "one"', 7, "account: should be a whole number"),
+        ("account = 1", "account = 0", 7, "account: should be greater than 0"),
+        ("https://chat.example.org", "chat.example.org", 6, "url: should be an address such as"),
+        ("https://gw.example.org/", "https://u:p@gw", 2, "public_url: should be a plain address"),
+        ("inbox = 7", "inbox = [7]", 12, "inbox: should be a whole number"),
+        ("inbox = 7", "inbox = 7\ncop = 2", 13, "Did you mean «coop»?"),
+        ("[gateway]", "[gateway]\ntreads = 4", 2, "Did you mean «threads»?"),
+        ("[gateway]", "[gateway]\nredis_url = 'x'", 2, "redis_url: is not a key that is known"),
+        ("[gateway]", "[gatway]\n[gateway]", 1, "Did you mean «gateway»?"),
+        ("[gateway]", "[gateway]\nthreads = 1", 2, "greater than or equal to 2"),
+        ("channels.my-bot", "channels.My_Bot", 10, "is not a channel's name"),
+        (f"{HERE}:Pigeon", "telegrm", 11, "there is no adapter «telegrm»"),
+        (f"{HERE}:Pigeon", f"{HERE}:Nothing", 11, "has no Nothing"),
+        (f"{HERE}:Pigeon", f"{HERE}:load", 11, "is not a subclass of"),
+        (f'adapter = "{HERE}:Pigeon"', "", 10, "adapter: is missing"),
+        ("inbox = 7", 'inbox = 7\nchatwoot = "mian"', 13, "Did you mean «main»?"),
+        ("account = 1", "account = ", 7, "is not TOML"),
+        ("account = 1", "account = ${ONE}", 7, "is not TOML"),
+    ],
+)
+def test_names_line_key_and_fault(tmp_path: Path, old: str, new: str, line: int, said: str) -> None:
+    assert old in GOOD
+    problem = _one(tmp_path, GOOD.replace(old, new), EMPTY="")
+    assert problem.startswith(f"channels.toml:{line}: ")
+    assert said in problem
+    assert problem.splitlines()[1].strip(), "a cure"
+
+
+def test_a_secret_that_is_too_short_is_not_shown(tmp_path: Path) -> None:
+    problem = _one(tmp_path, GOOD, GATEWAY_SECRET="tooshort")
+    assert problem.startswith("channels.toml:3: gateway.secret: should have at least 16")
+    assert "tooshort" not in problem
+
+
+def test_no_problem_shows_a_secret_even_if_an_adapter_does(tmp_path: Path) -> None:
+    class Talkative(Adapter):
+        class Config(ChannelConfig):
+            token: SecretStr
+
+            def model_post_init(self, context: object) -> None:
+                raise ValueError(f"I do not like {self.token.get_secret_value()}")
+
+    globals()["Talkative"] = Talkative
+    text = GOOD.replace(":Pigeon", ":Talkative")
+    try:
+        assert "pigeon" not in _one(tmp_path, text)
+        literal = text.replace("${PIGEON_TOKEN}", "literal-token")
+        assert "literal" not in _one(tmp_path, literal)
+    finally:
+        del globals()["Talkative"]
+
+
+def test_tells_everything_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("account = 1", 'account = "one"')
+        .replace("https://gw.example.org/", "nowhere")
+        .replace("channels.my-bot", "channels.My_Bot")
+        .replace("inbox = 7", "inbox = 7\ncolour = 1")
+    )
+    problems = _problems(tmp_path, text, PIGEON_TOKEN="")
+    assert [int(problem.split(":")[1]) for problem in problems] == [2, 7, 10, 13, 14]
+
+
+def test_an_inbox_belongs_to_one_channel(tmp_path: Path) -> None:
+    second = f'[channels.two]\nadapter = "{HERE}:Pigeon"\ninbox = 7\ntoken = "x"\n'
+    problem = _one(tmp_path, GOOD + second)
+    assert problem.startswith("channels.toml:16: channels.two.inbox: inbox 7 is that of")
+    assert "«my-bot»" in problem
+
+
+def test_with_two_chatwoots_a_channel_says_which(tmp_path: Path) -> None:
+    other = '[chatwoot.two]\nurl = "https://two.example.org"\naccount = 1\ntoken = "t"\n'
+    problem = _one(tmp_path, GOOD + other)
+    assert "channels.my-bot.chatwoot: does not say which Chatwoot" in problem
+    assert 'chatwoot = "main"' in problem
+    named = GOOD + 'chatwoot = "two"\n' + other
+    assert _load(tmp_path, named).channels["my-bot"].account.url == "https://two.example.org"
+
+
+def test_needs_a_channel_and_a_chatwoot(tmp_path: Path) -> None:
+    gateway = GOOD.split("[chatwoot", maxsplit=1)[0]
+    problems = "\n".join(_problems(tmp_path, gateway))
+    assert "chatwoot: no Chatwoot is named" in problems
+    assert "channels: there is no channel" in problems
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load(tmp_path / "none.toml", {})
+    (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(tmp_path / "latin.toml", {})
+
+
+def test_a_table_that_is_none(tmp_path: Path) -> None:
+    assert "channels: should be a table" in _one(
+        tmp_path, "channels = 3\n" + GOOD.split("[channels", maxsplit=1)[0]
+    )
+
+
+def test_redis_url_must_be_one(tmp_path: Path) -> None:
+    problem = _one(tmp_path, GOOD, REDIS_URL="http://:topsecret@redis")
+    assert problem.startswith("environment: REDIS_URL: is not the address")
+    assert "topsecret" not in problem
+
+
+def test_lines_in_a_difficult_file() -> None:
+    text = '''# [not.a.table]
+a = "x # no comment" # = one
+"quoted = key" = """
+[channels.no]
+still = "text" """
+list = [ # a comment with ] and "
+  "[b]", 'c',
+]
+[ x . "y.z" ]   # a header
+k.l = { m = 1, n = "}" }
+q = \'\'\'
+it's [here]\'\'\'
+last = 1'''
+    assert locate(text) == {
+        ("a",): 2,
+        ("quoted = key",): 3,
+        ("list",): 6,
+        ("x",): 9,
+        ("x", "y.z"): 9,
+        ("x", "y.z", "k"): 10,
+        ("x", "y.z", "k", "l"): 10,
+        ("x", "y.z", "q"): 11,
+        ("x", "y.z", "last"): 13,
+    }
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("any") / "channels.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ConfigError):
+        load(path, ENVIRON)
