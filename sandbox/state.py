@@ -13,6 +13,11 @@ class StateFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
+    @property
+    def kept(self) -> bool:
+        """Whether there is a file at all: collecting the state can be spared otherwise."""
+        return self._path is not None
+
     def load(self) -> dict[str, Any]:
         """What was saved last; empty if nothing was. Raises ValueError for a damaged file."""
         if self._path is None or not self._path.exists():

@@ -1,0 +1,282 @@
+"""The stand-in as tests and the page use it."""
+
+from __future__ import annotations
+
+import json
+import math
+import queue
+import secrets
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sandbox.faults import Fault, Faults, FaultyApp, Kind
+from sandbox.feed import Event, Feed
+from sandbox.state import StateFile
+from sandbox.telegram.bot_api import bot_api
+from sandbox.telegram.errors import Refused, bad_request, too_many_requests
+from sandbox.telegram.markup import read, utf16_length
+from sandbox.telegram.push import push_updates
+from sandbox.telegram.store import Chat, Json, Store
+from sandbox.telegram.updates import Updates, Webhook
+from sandbox.web import WebServer
+
+LONGEST_TEXT = 4096
+
+
+class TelegramStandIn:
+    """One bot on Telegram, and the phones of its customers.
+
+    Speaks the Bot API at `{url}/bot{token}/<method>`. Events of its feed: `message`, `edited`,
+    `deleted` and `action` (typing), each with the chat's id.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        state_file: Path | None = None,
+        username: str = "support_bot",
+        chat_interval: float = 0.0,
+        push_delays: tuple[float, float] = (0.1, 5.0),
+    ) -> None:
+        """`chat_interval`: seconds that must lie between two messages of the bot to one chat, else
+        429 (Telegram asks for one). `push_delays`: the first and the longest wait between two
+        attempts to push an update.
+        """
+        bot_id = 7_000_000_000 + secrets.randbelow(10**9)
+        self.token = f"{bot_id}:AA{secrets.token_urlsafe(25)}"
+        self.store = Store(_bot(bot_id, username))
+        self.updates = Updates()
+        self.faults = Faults()
+        self.feed = Feed()
+        self.chat_interval = chat_interval
+        self._push_delays = push_delays
+        self._free_at: dict[int, float] = {}
+        self._state = StateFile(state_file)
+        self._saving = threading.Lock()
+        self._server = WebServer(FaultyApp(bot_api(self), self.faults), port=port)
+        self._pusher: threading.Thread | None = None
+        self._restore()
+
+    @property
+    def url(self) -> str:
+        """What a bot library takes as the server's address, in front of «/bot<token>»."""
+        return self._server.url
+
+    def start(self) -> None:
+        self.faults.reset()
+        self.updates.open()
+        self._server.start()
+        first, longest = self._push_delays
+        self._pusher = threading.Thread(
+            target=push_updates,
+            args=(self.updates,),
+            kwargs={"first_delay": first, "longest_delay": longest},
+            name="telegram-push",
+            daemon=True,
+        )
+        self._pusher.start()
+
+    def stop(self) -> None:
+        self.faults.stop()
+        self.updates.close()
+        self._server.stop()
+        if self._pusher is not None:
+            self._pusher.join(5)
+            self._pusher = None
+        self.save()
+
+    def __enter__(self) -> TelegramStandIn:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def greet(self, chat_id: int, **profile: str) -> None:
+        """Make a customer's profile known: first_name, last_name, username, language_code."""
+        self.store.greet(chat_id, **profile)
+        self.save()
+
+    def customer_says(
+        self,
+        chat_id: int,
+        text: str,
+        *,
+        entities: list[Json] | None = None,
+        edit_of: int | None = None,
+        reply_to: int | None = None,
+    ) -> int:
+        """The customer writes to the bot, or edits an earlier message. Returns its message id.
+
+        Raises `Refused` for an edit of a message that does not exist.
+        """
+        if chat_id not in self.store.chats:
+            self.store.greet(chat_id)
+        kind, event = ("message", "message") if edit_of is None else ("edited_message", "edited")
+        with self.store.lock:  # the updates are in the order of the messages
+            if edit_of is None:
+                user = self.store.chats[chat_id].user
+                message = self.store.add(chat_id, user, text, entities=entities, reply_to=reply_to)
+            else:
+                message = self.store.edit(chat_id, edit_of, text, entities)
+            self.updates.append(kind, message)
+        self._changed(event, chat_id, message)
+        return int(message["message_id"])
+
+    def bot_says(
+        self,
+        chat_id: int,
+        text: str,
+        *,
+        parse_mode: str = "",
+        entities: list[Json] | None = None,
+        reply_to: int | None = None,
+        reply_must_exist: bool = True,
+    ) -> Json:
+        """The Bot API's sendMessage. Raises `Refused`."""
+        if not text:
+            raise bad_request("message text is empty")
+        plain, shown = read(text, parse_mode, entities)
+        plain = plain.rstrip()
+        if not plain.strip():
+            raise bad_request("text must be non-empty")
+        if utf16_length(plain) > LONGEST_TEXT:
+            raise bad_request("message is too long")
+        with self.store.lock:
+            chat = self.store.reachable(chat_id)
+            if reply_to is not None and reply_must_exist and reply_to not in chat.messages:
+                raise bad_request("message to be replied not found")
+            self._keep_interval(chat_id)
+            message = self.store.add(
+                chat_id, self.store.bot, plain, entities=shown, reply_to=reply_to
+            )
+        self._changed("message", chat_id, message)
+        return message
+
+    def bot_deletes(self, chat_id: int, message_id: int) -> None:
+        """The Bot API's deleteMessage. Raises `Refused`."""
+        self.store.delete(chat_id, message_id)
+        self._changed("deleted", chat_id, {"message_id": message_id})
+
+    def chats(self) -> list[Json]:
+        """The customers' profiles, as the Bot API shows them."""
+        with self.store.lock:
+            return [chat.user for chat in self.store.chats.values()]
+
+    def messages(self, chat_id: int) -> list[Json]:
+        """What both sides see in the chat, oldest first; empty for an unknown one."""
+        with self.store.lock:
+            chat = self.store.chats.get(chat_id, Chat({}))
+            return list(chat.messages.values())
+
+    def block(self, chat_id: int) -> None:
+        """The customer blocks the bot."""
+        self.store.chat(chat_id).blocked = True
+        self.save()
+
+    def unblock(self, chat_id: int) -> None:
+        self.store.chat(chat_id).blocked = False
+        self.save()
+
+    def throttle(self, retry_after: int, *, times: int | None = 1) -> None:
+        """Answer the next messages of the bot with 429 and `retry_after` seconds."""
+        self.refuse(429, f"Too Many Requests: retry after {retry_after}", retry_after, times=times)
+
+    def refuse(
+        self,
+        code: int,
+        description: str,
+        retry_after: int | None = None,
+        *,
+        method: str = "sendMessage",
+        times: int | None = 1,
+    ) -> None:
+        """Answer the next calls of a method with an error in the Bot API's words."""
+        refusal = Refused(code, description, retry_after=retry_after)
+        self.faults.add(
+            Fault(
+                Kind.STATUS,
+                path=f"/bot*/{method}",
+                times=times,
+                status=code,
+                body=json.dumps(refusal.answer()),
+                content_type="application/json",
+            )
+        )
+
+    def subscribe(self) -> queue.Queue[Event]:
+        """A queue of everything that changes from now on."""
+        return self.feed.subscribe()
+
+    def set_webhook(self, webhook: Webhook, allowed: list[str] | None, *, drop: bool) -> None:
+        self.updates.set_webhook(webhook, allowed, drop=drop)
+        self.save()
+
+    def webhook_info(self) -> Json:
+        """https://core.telegram.org/bots/api#webhookinfo"""
+        webhook = self.updates.webhook
+        info: Json = {
+            "url": webhook.url,
+            "has_custom_certificate": False,
+            "pending_update_count": self.updates.pending(),
+        }
+        if webhook.url:
+            info |= {"max_connections": webhook.max_connections, "ip_address": "127.0.0.1"}
+        if self.updates.allowed:
+            info["allowed_updates"] = self.updates.allowed
+        if self.updates.last_error is not None:
+            info["last_error_date"], info["last_error_message"] = self.updates.last_error
+        return info
+
+    def save(self) -> None:
+        """Write the state to its file, if there is one."""
+        if not self._state.kept:
+            return
+        with self._saving:
+            self._state.save(
+                {
+                    "token": self.token,
+                    "store": self.store.dump(),
+                    "updates": self.updates.dump(),
+                }
+            )
+
+    def _restore(self) -> None:
+        if saved := self._state.load():
+            self.token = saved["token"]
+            self.store.restore(saved["store"])
+            self.updates.restore(saved["updates"])
+
+    def _changed(self, event: str, chat_id: int, message: Json) -> None:
+        self.save()
+        self.feed.publish({"type": event, "chat": chat_id, "message": message})
+
+    def _keep_interval(self, chat_id: int) -> None:
+        now = time.monotonic()
+        if (wait := self._free_at.get(chat_id, now) - now) > 0:
+            raise too_many_requests(math.ceil(wait))
+        self._free_at[chat_id] = now + self.chat_interval
+
+
+def _bot(bot_id: int, username: str) -> dict[str, Any]:
+    """https://core.telegram.org/bots/api#getme"""
+    return {
+        "id": bot_id,
+        "is_bot": True,
+        "first_name": "Support",
+        "username": username,
+        "can_join_groups": True,
+        "can_read_all_group_messages": False,
+        "supports_inline_queries": False,
+        "can_connect_to_business": False,
+        "has_main_web_app": False,
+    }
