@@ -1,0 +1,186 @@
+"""Calls to a Chatwoot installation, and what its answers mean.
+
+Chatwoot speaks two dialects of error: `{"error": …}`, and `{"message": …, "attributes": […]}` from
+validations (`app/controllers/concerns/request_exception_handler.rb`); its login adds
+`{"errors": […]}`.
+Their texts are translated into the user's language, so nothing here decides by a text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias, TypeVar
+
+from pydantic import SecretStr
+
+from gateway.chatwoot.errors import Invalid, Missing, NotAllowed
+from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.errors import (
+    BadCredentials,
+    DeliveryError,
+    ServerTrouble,
+    Throttled,
+    Unknown,
+    Unreachable,
+)
+from gateway.http import Answer, Session, meaning
+
+T = TypeVar("T")
+Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | list[Json] | None"
+Special: TypeAlias = Callable[[Answer], DeliveryError | None]
+"""The meaning that an answer has at one address only; None: what it means everywhere."""
+
+
+class Api:
+    """One installation's API with one user's token. Many threads may share it; retries nothing."""
+
+    def __init__(self, url: str, token: SecretStr, *, deadline: float) -> None:
+        self._url = url.rstrip("/")
+        self._http = Session(deadline=deadline)
+        # With dashes: nginx drops header names with underscores by default.
+        self._headers = {"Api-Access-Token": token.get_secret_value(), "Accept": "application/json"}
+
+    def close(self) -> None:
+        self._http.close()
+
+    def read(
+        self, path: str, parse: Callable[[Fields], T], params: Mapping[str, str | int] | None = None
+    ) -> T:
+        """GET, and the answer as `parse` reads it."""
+        answer = self._http.exchange("GET", self._url + path, headers=self._headers, params=params)
+        return self._parsed(answer, parse)
+
+    def ask(self, path: str, body: Mapping[str, Json], parse: Callable[[Fields], T]) -> T:
+        """A POST that changes nothing: whatever goes wrong, it can be asked again."""
+        try:
+            answer = self._http.exchange(
+                "POST", self._url + path, headers=self._headers, json=storable(body)
+            )
+        except Unknown as lost:
+            raise Unreachable(lost.reason, detail=lost.detail) from lost
+        return self._parsed(replace(answer, method="GET"), parse)
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Json],
+        parse: Callable[[Fields], T],
+        special: Special | None = None,
+    ) -> T:
+        """A call that changes something. Raises `Unknown` if it may have done so unheard."""
+        answer = self._http.exchange(
+            method, self._url + path, headers=self._headers, json=storable(body)
+        )
+        return self._parsed(answer, parse, special)
+
+    def _parsed(
+        self, answer: Answer, parse: Callable[[Fields], T], special: Special | None = None
+    ) -> T:
+        if not 200 <= answer.status < 300:
+            raise (special and special(answer)) or self._meaning(answer)
+        # Whole answers hold tokens and signing keys: none of their text goes into an error.
+        silent = replace(answer, body=b"")
+        try:
+            return parse(Fields.of(json.loads(answer.body)))
+        except WrongShape as error:
+            raise silent.nonsense(str(error)) from error
+        except (ValueError, RecursionError):
+            raise silent.nonsense(f"{len(answer.body)} bytes that are not JSON") from None
+
+    def _meaning(self, answer: Answer) -> DeliveryError:
+        if answer.status in {401, 402, 403}:
+            return self._denied(answer)
+        if answer.status == 404:
+            return _missing(answer)
+        if answer.status == 422:
+            return invalid(answer)
+        if answer.status == 429:
+            # Chatwoot's limiter (rack-attack) counts by the minute of the clock, sends no
+            # Retry-After, and limits the address we call from.
+            after = until_next_minute(answer) if answer.retry_after is None else answer.retry_after
+            return Throttled("Chatwoot asks to go slower", after=after, detail=_detail(answer))
+        return meaning(answer)
+
+    def _denied(self, answer: Answer) -> DeliveryError:
+        """Chatwoot says 401 both for a dead token and for «you may not»: its profile tells."""
+        profile = self._http.exchange("GET", self._url + "/api/v1/profile", headers=self._headers)
+        if profile.status == 401:
+            return BadCredentials(
+                "Chatwoot refuses the access token: it must be the token of a user, not of a bot",
+                detail=_detail(answer),
+            )
+        if not 200 <= profile.status < 300:
+            return ServerTrouble("Chatwoot refused a call, and cannot say why at the moment")
+        return NotAllowed(
+            "Chatwoot does not allow this to the token's user: make the user an administrator of "
+            "the account, or a member of the inbox, and see that the account is active",
+            detail=_detail(answer),
+        )
+
+
+def storable(value: Json) -> Json:
+    """`value` without what Chatwoot's database cannot store: NULs, and halves of surrogate pairs.
+
+    PostgreSQL refuses both in any text; Chatwoot would answer 500 at every attempt.
+    """
+    if isinstance(value, str):
+        text = value.replace("\0", "")
+        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {key: storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    return value
+
+
+def said(answer: Answer) -> str:
+    """What Chatwoot says went wrong, in either dialect and its own language; may be empty."""
+    body = _body(answer)
+    for text in (body.get("error"), body.get("message")):
+        if isinstance(text, str):
+            return text[:300]
+    errors = body.get("errors")
+    texts = errors if isinstance(errors, list) else []
+    return ", ".join(text for text in texts if isinstance(text, str))[:300]
+
+
+def refused_fields(answer: Answer) -> tuple[str, ...]:
+    """The fields that a validation refused."""
+    names = _body(answer).get("attributes")
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+
+
+def invalid(answer: Answer) -> Invalid:
+    reason = f"Chatwoot does not accept it: {said(answer) or 'no reason given'}"
+    return Invalid(reason, attributes=refused_fields(answer), detail=_detail(answer))
+
+
+def until_next_minute(answer: Answer) -> float:
+    """Seconds until the server's clock begins a new minute; 60 if it does not tell its time."""
+    try:
+        return 60.0 - parsedate_to_datetime(answer.headers.get("Date", "")).second % 60
+    except ValueError:
+        return 60.0
+
+
+def _missing(answer: Answer) -> DeliveryError:
+    if answer.body.strip() and not _body(answer):
+        # A page: this is a proxy or another server speaking, not Chatwoot, and it will pass.
+        return ServerTrouble("Chatwoot is not at its address", detail=f"{answer.method} 404: page")
+    return Missing("It is not in Chatwoot (any more)", detail=_detail(answer))
+
+
+def _body(answer: Answer) -> dict[str, object]:
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _detail(answer: Answer) -> str:
+    return f"{answer.method} {answer.status}: {said(answer)}"

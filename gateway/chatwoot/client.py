@@ -1,0 +1,296 @@
+"""The calls of Chatwoot's application API that the gateway makes.
+
+Addresses and bodies are those of Chatwoot's controllers (`app/controllers/api/v1/accounts`);
+https://developers.chatwoot.com/api-reference describes most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pydantic import SecretStr
+
+from gateway.chatwoot.api import Api, Json, invalid, refused_fields, said
+from gateway.chatwoot.errors import Missing, Taken
+from gateway.chatwoot.fields import Fields
+from gateway.chatwoot.values import Contact, Conversation, Inbox, Kind, Message, Profile
+from gateway.errors import DeliveryError, ServerTrouble, Throttled
+from gateway.http import Answer
+from gateway.model import Status
+
+LONGEST_CONTENT: Final = 150_000
+LONGEST_ATTRIBUTE: Final = 1_500
+CONVERSATIONS_PER_PAGE: Final = 25
+MESSAGES_PER_PAGE: Final = 100
+CUT_NOTE: Final = "\n\n[cut here: the message is longer than Chatwoot takes]"
+FLOOD_PAUSE: Final = 10.0
+"""Seconds to wait after a refused message: Chatwoot's flood limit counts the last minute."""
+
+
+class Chatwoot:
+    """One account, with the token of one of its users. Threads may share it; nothing is retried.
+
+    `url` is the installation's address, `deadline` the longest a call may take, in seconds.
+    Every call raises a `DeliveryError`: of `gateway.errors`, or `gateway.chatwoot.errors`.
+    """
+
+    def __init__(self, url: str, account: int, token: SecretStr, *, deadline: float = 15.0) -> None:
+        self._api = Api(url, token, deadline=deadline)
+        self._account = f"/api/v1/accounts/{account}"
+
+    def close(self) -> None:
+        """Give up connections. Called once, when the process ends."""
+        self._api.close()
+
+    def version(self) -> str:
+        """The installation's version, «4.13.0». Needs no token."""
+        return self._api.read("/api", lambda fields: fields.text("version"))
+
+    def profile(self) -> Profile:
+        return self._api.read("/api/v1/profile", Profile.read)
+
+    def inbox(self, inbox_id: int) -> Inbox:
+        return self._api.read(f"{self._account}/inboxes/{inbox_id}", Inbox.read)
+
+    def find_contact(self, inbox_id: int, source_id: str) -> Contact | None:
+        """Who has this address in this inbox."""
+        try:
+            return self._api.ask(
+                f"{self._account}/contact_inboxes/filter",
+                {"inbox_id": inbox_id, "source_id": source_id},
+                Contact.read,
+            )
+        except Missing:
+            return None
+
+    def create_contact(
+        self,
+        inbox_id: int,
+        source_id: str,
+        name: str,
+        *,
+        phone: str = "",
+        email: str = "",
+        identifier: str = "",
+        attributes: Mapping[str, str] | None = None,
+    ) -> Contact:
+        """A new contact, with its address in an inbox. `phone`: E.164. Empty means «not known».
+
+        Raises `Taken` if the address has a contact already, and `Invalid` with `attributes` if the
+        phone, e-mail or identifier belongs to another contact (or is not acceptable).
+        """
+        body: dict[str, Json] = {
+            "inbox_id": inbox_id,
+            "source_id": source_id,
+            "name": name,
+            "phone_number": phone or None,
+            "email": email or None,
+            # Chatwoot stores an empty identifier as it is, and allows it to one contact only.
+            "identifier": identifier or None,
+            "additional_attributes": dict(attributes or {}),
+        }
+        path = f"{self._account}/contacts"
+        return self._api.write("POST", path, body, _created_contact, _source_id_taken)
+
+    def filter_contacts(
+        self, *, phone: str = "", email: str = "", identifier: str = ""
+    ) -> tuple[Contact, ...]:
+        """The contacts that have one of these, exactly. One call, whatever is given."""
+        wanted = {"identifier": identifier, "email": email, "phone_number": phone}
+        conditions = [_equal(key, value) for key, value in wanted.items() if value]
+        if not conditions:
+            return ()
+        path, body = f"{self._account}/contacts/filter", {"payload": _joined(conditions)}
+        found = self._api.ask(path, body, _contacts)
+        # Chatwoot compares identifiers without regard to case.
+        return tuple(
+            contact
+            for contact in found
+            if (identifier and contact.identifier == identifier)
+            or (email and contact.email.casefold() == email.casefold())
+            or (phone and contact.phone == phone)
+        )
+
+    def attach_source(self, contact_id: int, inbox_id: int, source_id: str) -> None:
+        """Make an address in an inbox the contact's. Repeating it does no harm.
+
+        Raises `Taken` if the address belongs to another contact.
+        """
+        path = f"{self._account}/contacts/{contact_id}/contact_inboxes"
+        body: dict[str, Json] = {"inbox_id": inbox_id, "source_id": source_id}
+        self._api.write("POST", path, body, _nothing, _source_id_taken)
+
+    def conversations_of(
+        self, inbox_id: int, source_id: str, page: int = 1
+    ) -> tuple[Conversation, ...]:
+        """An address's conversations in an inbox, of any status, newest first, 25 a page."""
+        return self._conversations(
+            {
+                "inbox_id": inbox_id,
+                "source_id": source_id,
+                "sort_by": "created_at_desc",
+                "page": page,
+            }
+        )
+
+    def recently_updated(self, inbox_id: int, seconds: int) -> tuple[Conversation, ...]:
+        """The inbox's conversations in which something happened in the last `seconds`, all."""
+        return self._conversations({"inbox_id": inbox_id, "updated_within": seconds})
+
+    def conversation(self, conversation_id: int) -> Conversation:
+        return self._api.read(self._conversation(conversation_id), Conversation.read)
+
+    def create_conversation(
+        self,
+        inbox_id: int,
+        contact_id: int,
+        source_id: str,
+        attributes: Mapping[str, str] | None = None,
+    ) -> Conversation:
+        """A new conversation; in an inbox locked to a single one, the contact's latest instead.
+
+        All three ids are always sent: from a source id alone Chatwoot takes the first in the whole
+        installation. Attributes longer than 1,500 characters are cut, as Chatwoot refuses them.
+        Raises `Taken` if the address belongs to another contact.
+        """
+        body: dict[str, Json] = {
+            "inbox_id": inbox_id,
+            "contact_id": contact_id,
+            "source_id": source_id,
+            "additional_attributes": {
+                key: attribute(value) for key, value in (attributes or {}).items()
+            },
+        }
+        path = f"{self._account}/conversations"
+        return self._api.write("POST", path, body, Conversation.read, _conversation_refused)
+
+    def create_message(
+        self,
+        conversation_id: int,
+        text: str,
+        *,
+        source_id: str,
+        kind: Kind = Kind.INCOMING,
+        content_attributes: Mapping[str, Json] | None = None,
+    ) -> Message:
+        """Post a message, a customer's by default. A longer one than Chatwoot takes is cut.
+
+        Chatwoot does not look at `source_id`: what is posted twice is there twice.
+        """
+        body: dict[str, Json] = {
+            "content": fitting(text),
+            "message_type": (Kind.OUTGOING if kind is Kind.NOTE else kind).value,
+            "private": kind is Kind.NOTE,
+            "source_id": source_id,
+        }
+        if content_attributes:
+            body["content_attributes"] = content_attributes
+        path = f"{self._conversation(conversation_id)}/messages"
+        return self._api.write("POST", path, body, Message.read, _message_refused)
+
+    def messages_after(self, conversation_id: int, after: int) -> Iterator[Message]:
+        """The messages with an id above `after`, ascending; asks page by page as they are used."""
+        path = f"{self._conversation(conversation_id)}/messages"
+        while True:
+            page = self._api.read(path, _messages, {"after": after})
+            yield from page
+            if len(page) < MESSAGES_PER_PAGE or page[-1].id <= after:
+                return
+            after = page[-1].id
+
+    def update_status(
+        self, conversation_id: int, message_id: int, status: Status, reason: str = ""
+    ) -> Message:
+        """Say what became of a reply; `reason` stands beside a failed one.
+
+        Chatwoot takes nearly any change (failed → sent, read → sent): the caller keeps the order.
+        """
+        body: dict[str, Json] = {"status": status.value, "external_error": reason or None}
+        path = f"{self._conversation(conversation_id)}/messages/{message_id}"
+        return self._api.write("PATCH", path, body, Message.read, _status_refused)
+
+    def delete_message(self, conversation_id: int, message_id: int) -> None:
+        """Replace a message by «deleted». Its id and source id stay."""
+        path = f"{self._conversation(conversation_id)}/messages/{message_id}"
+        self._api.write("DELETE", path, {}, _nothing)
+
+    def _conversation(self, conversation_id: int) -> str:
+        return f"{self._account}/conversations/{conversation_id}"
+
+    def _conversations(self, params: dict[str, str | int]) -> tuple[Conversation, ...]:
+        path = f"{self._account}/conversations"
+        return self._api.read(path, _conversation_list, {"status": "all", **params})
+
+
+def fitting(text: str) -> str:
+    """`text`, cut with a note if it is longer than a Chatwoot message may be."""
+    if len(text) <= LONGEST_CONTENT:
+        return text
+    return text[: LONGEST_CONTENT - len(CUT_NOTE)] + CUT_NOTE
+
+
+def attribute(value: str) -> str:
+    """`value` as Chatwoot keeps it in a conversation's additional attributes."""
+    return str(value)[:LONGEST_ATTRIBUTE]
+
+
+def _equal(key: str, value: str) -> dict[str, Json]:
+    return {"attribute_key": key, "filter_operator": "equal_to", "values": [value]}
+
+
+def _joined(conditions: list[dict[str, Json]]) -> list[Json]:
+    last = len(conditions) - 1
+    return [
+        {**condition, "query_operator": None if number == last else "OR"}
+        for number, condition in enumerate(conditions)
+    ]
+
+
+def _contacts(fields: Fields) -> tuple[Contact, ...]:
+    return tuple(Contact.read(item) for item in fields.objects("payload"))
+
+
+def _created_contact(fields: Fields) -> Contact:
+    return Contact.read(fields.object("payload").object("contact"))
+
+
+def _conversation_list(fields: Fields) -> tuple[Conversation, ...]:
+    return tuple(Conversation.read(item) for item in fields.object("data").objects("payload"))
+
+
+def _messages(fields: Fields) -> tuple[Message, ...]:
+    return tuple(Message.read(item) for item in fields.objects("payload"))
+
+
+def _nothing(_: Fields) -> None:
+    return None
+
+
+def _source_id_taken(answer: Answer) -> DeliveryError | None:
+    """A source id that is in use breaks a database index there, which Chatwoot answers with 500."""
+    if answer.status != 500:
+        return None
+    return Taken("The address has a contact in Chatwoot already", detail=f"{answer.method} 500")
+
+
+def _conversation_refused(answer: Answer) -> DeliveryError | None:
+    """Without `attributes` it is no validation: the source id is another contact's by now."""
+    if answer.status != 422 or refused_fields(answer):
+        return None
+    return Taken("The address has another contact in Chatwoot by now", detail=said(answer))
+
+
+def _message_refused(answer: Answer) -> DeliveryError | None:
+    """Chatwoot answers 422 to whatever goes wrong here, its flood limit and passing faults too."""
+    if answer.status != 422:
+        return None
+    refused = invalid(answer)
+    return ServerTrouble(refused.reason, after=FLOOD_PAUSE, detail=refused.detail)
+
+
+def _status_refused(answer: Answer) -> DeliveryError | None:
+    """The flood limit is a validation of the message as a whole, checked on updates too."""
+    if answer.status != 422 or refused_fields(answer) != ("base",):
+        return None
+    return Throttled("Too many messages in this conversation", after=60.0, scope="lane")

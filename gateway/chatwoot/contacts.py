@@ -1,0 +1,188 @@
+"""Where a customer's message belongs in Chatwoot: which contact, which conversation.
+
+Conversations are chosen as Chatwoot's own channels choose them (for instance
+`app/services/telegram/incoming_message_service.rb`), so that agents see no difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot, attribute
+from gateway.chatwoot.errors import Invalid, Taken
+from gateway.chatwoot.values import Contact, Conversation, Inbox
+from gateway.errors import ServerTrouble
+from gateway.model import Inbound
+
+Step: TypeAlias = Literal["contact", "contact_inbox", "conversation"]
+Before: TypeAlias = Callable[[Step], None]
+"""Called before each write, with what is about to be made."""
+
+LONGEST_FIELD: Final = 255
+MOST_PAGES: Final = 40
+"""Of one customer's conversations, newest first: a thread older than a thousand others is new."""
+
+_PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message goes."""
+
+    contact_id: int
+    conversation_id: int
+
+
+def resolve(
+    chatwoot: Chatwoot, inbox: Inbox, inbound: Inbound, before: Before = lambda step: None
+) -> Place:
+    """Find or make the contact and conversation for a message.
+
+    Can be repeated after a call whose answer was lost: what that call made is found. Two calls at
+    once for one customer may make two conversations, so the caller lets only one run.
+    Raises a `DeliveryError`.
+    """
+    return _Search(chatwoot, inbox, inbound, before).place()
+
+
+def name_of(inbound: Inbound) -> str:
+    """The name that agents see: never empty."""
+    person = inbound.person
+    names = (person.name, person.username, person.phone, person.email, inbound.peer)
+    return next((name.strip() for name in names if name.strip()), "?")[:LONGEST_FIELD]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    chatwoot: Chatwoot
+    inbox: Inbox
+    inbound: Inbound
+    before: Before
+
+    def place(self) -> Place:
+        contact = self._known_contact() or self._same_person()
+        if contact is None:
+            try:
+                new = self._create_contact(self._phone, self._email)
+            except (Taken, Invalid) as refused:
+                contact = self._after_refusal(refused)
+            else:
+                # Nobody has written from this address before: no conversation to look for.
+                return Place(new.id, self._create_conversation(new))
+        found = self._conversation(contact)
+        return Place(contact.id, found.id if found else self._create_conversation(contact))
+
+    def _known_contact(self) -> Contact | None:
+        return self.chatwoot.find_contact(self.inbox.id, self.inbound.peer)
+
+    def _same_person(self) -> Contact | None:
+        """A contact with the same e-mail or phone, made by an agent or another channel."""
+        if not (self._email or self._phone):
+            return None
+        found = self.chatwoot.filter_contacts(phone=self._phone, email=self._email)
+        # An e-mail is unique in Chatwoot's database, a phone only nearly: trust it less.
+        by_trust = sorted(found, key=lambda contact: not self._has_email(contact))
+        return self._attached(by_trust[0]) if by_trust else None
+
+    def _attached(self, contact: Contact) -> Contact:
+        self.before("contact_inbox")
+        try:
+            self.chatwoot.attach_source(contact.id, self.inbox.id, self.inbound.peer)
+        except Taken as taken:
+            if (owner := self._known_contact()) is not None:
+                return owner
+            raise _trouble(taken) from taken
+        return contact
+
+    def _create_contact(self, phone: str, email: str) -> Contact:
+        self.before("contact")
+        return self.chatwoot.create_contact(
+            self.inbox.id,
+            self.inbound.peer,
+            name_of(self.inbound),
+            phone=phone,
+            email=email,
+            attributes=self.inbound.attributes,
+        )
+
+    def _after_refusal(self, refused: Taken | Invalid) -> Contact:
+        """Somebody was faster, or Chatwoot dislikes the address: then the contact has none."""
+        if (contact := self._known_contact() or self._same_person()) is not None:
+            return contact
+        if isinstance(refused, Taken):
+            raise _trouble(refused) from refused
+        bad = set(refused.attributes)
+        if not bad or not bad <= {"email", "phone_number"}:
+            raise refused
+        phone = "" if "phone_number" in bad else self._phone
+        return self._create_contact(phone, "" if "email" in bad else self._email)
+
+    def _conversation(self, contact: Contact) -> Conversation | None:
+        if self.inbound.thread:
+            thread = attribute(self.inbound.thread)
+            return self._newest(
+                self.inbound.peer, lambda found: found.attributes.get("thread") == thread
+            )
+        found = [self._newest(address, self._goes_on) for address in self._addresses(contact)]
+        return max(filter(None, found), key=lambda conversation: conversation.id, default=None)
+
+    def _goes_on(self, conversation: Conversation) -> bool:
+        return self.inbox.lock_to_single_conversation or conversation.status != "resolved"
+
+    def _newest(self, source_id: str, fits: Callable[[Conversation], bool]) -> Conversation | None:
+        for page in self._pages(source_id):
+            if fitting := [conversation for conversation in page if fits(conversation)]:
+                return max(fitting, key=lambda conversation: conversation.id)
+        return None
+
+    def _pages(self, source_id: str) -> Iterator[tuple[Conversation, ...]]:
+        for number in range(1, MOST_PAGES + 1):
+            page = self.chatwoot.conversations_of(self.inbox.id, source_id, number)
+            yield page
+            if len(page) < CONVERSATIONS_PER_PAGE:
+                return
+
+    def _addresses(self, contact: Contact) -> Iterator[str]:
+        """The customer's address, and those that stand for it.
+
+        Where an agent begins a conversation, Chatwoot makes up a UUID as address, which the gateway
+        takes for the contact's phone or e-mail. An answer from there belongs to that conversation.
+        """
+        yield self.inbound.peer
+        if self.inbound.peer.casefold() in {contact.phone, contact.email.casefold()}:
+            yield from filter(_UUID.fullmatch, contact.source_ids(self.inbox.id))
+
+    def _create_conversation(self, contact: Contact) -> int:
+        self.before("conversation")
+        return self.chatwoot.create_conversation(
+            self.inbox.id, contact.id, self.inbound.peer, self._attributes()
+        ).id
+
+    def _attributes(self) -> dict[str, str]:
+        subject = self.inbound.context.get("subject", "")
+        attributes = {"thread": self.inbound.thread, "mail_subject": subject}
+        return {key: value for key, value in attributes.items() if value}
+
+    @property
+    def _phone(self) -> str:
+        """Short codes and names of senders are no phone numbers to Chatwoot."""
+        phone = self.inbound.person.phone
+        return phone if _PHONE.fullmatch(phone) else ""
+
+    @property
+    def _email(self) -> str:
+        email = self.inbound.person.email
+        return email if len(email) <= LONGEST_FIELD and _EMAIL.fullmatch(email) else ""
+
+    def _has_email(self, contact: Contact) -> bool:
+        return bool(self._email) and contact.email.casefold() == self._email.casefold()
+
+
+def _trouble(taken: Taken) -> ServerTrouble:
+    """Chatwoot answers 500 for a taken address; if nobody has it, it was a true 500."""
+    return ServerTrouble("Chatwoot cannot make the contact", detail=taken.detail)

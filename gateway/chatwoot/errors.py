@@ -1,0 +1,29 @@
+"""What Chatwoot's answers mean, where that is more than their status says."""
+
+from __future__ import annotations
+
+from gateway.errors import Permanent, Retry
+
+
+class Missing(Permanent):
+    """The contact, conversation, inbox or message is not there (any more).
+
+    Contacts are merged and conversations deleted without a webhook: whoever remembered an id looks
+    it up again before giving a customer's message up.
+    """
+
+
+class NotAllowed(Retry):
+    """The token is good, but its user may not do this. Passes once somebody mends the rights."""
+
+
+class Invalid(Permanent):
+    """Chatwoot's validation refuses a value. `attributes`: which fields, in Chatwoot's names."""
+
+    def __init__(self, reason: str, *, attributes: tuple[str, ...] = (), detail: str = "") -> None:
+        super().__init__(reason, detail=detail)
+        self.attributes = attributes
+
+
+class Taken(Retry):
+    """The source id belongs to a contact already: somebody was faster. Look it up again."""

@@ -1,0 +1,192 @@
+"""What Chatwoot's API tells, as values. Each reads itself from JSON and ignores unknown keys.
+
+The shapes are those of Chatwoot's views (`app/views/api/v1`), checked against 4.10 and later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import SecretStr
+
+from gateway.chatwoot.fields import Fields, WrongShape
+
+OURS = "gw:"
+"""Every source id that the gateway gives a message begins so: by it our own posts are known."""
+
+
+class Kind(StrEnum):
+    """What a message is. The API writes it as a number, webhooks as a word."""
+
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+    ACTIVITY = "activity"
+    TEMPLATE = "template"
+    """Greeting, out-of-office and survey texts that Chatwoot writes to the customer by itself."""
+    NOTE = "note"
+    """Seen by agents only: in Chatwoot an outgoing message that is private."""
+
+
+_KINDS = (Kind.INCOMING, Kind.OUTGOING, Kind.ACTIVITY, Kind.TEMPLATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Whose token it is."""
+
+    id: int
+    name: str
+    roles: Mapping[int, str]
+    """Account id → role («administrator», «agent», or a custom one)."""
+
+    @classmethod
+    def read(cls, fields: Fields) -> Profile:
+        accounts = fields.optional_objects("accounts")
+        roles = {account.integer("id"): account.optional_text("role") for account in accounts}
+        return cls(fields.integer("id"), fields.optional_text("name"), roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    id: int
+    name: str = ""
+    channel_type: str = ""
+    """«Channel::Api» for the inboxes that the gateway can serve."""
+    lock_to_single_conversation: bool = False
+    webhook_url: str = ""
+    secret: SecretStr | None = None
+    """The key of webhook signatures: told to administrators, by Chatwoot 4.13 and newer."""
+
+    @classmethod
+    def read(cls, fields: Fields) -> Inbox:
+        secret = fields.optional_text("secret")
+        return cls(
+            id=fields.integer("id"),
+            name=fields.optional_text("name"),
+            channel_type=fields.optional_text("channel_type"),
+            lock_to_single_conversation=fields.optional_flag("lock_to_single_conversation"),
+            webhook_url=fields.optional_text("webhook_url"),
+            secret=SecretStr(secret) if secret else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ContactInbox:
+    """Under which address a contact is known in an inbox."""
+
+    inbox_id: int
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    id: int
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    identifier: str = ""
+    contact_inboxes: tuple[ContactInbox, ...] = ()
+
+    @classmethod
+    def read(cls, fields: Fields) -> Contact:
+        links = fields.optional_objects("contact_inboxes")
+        return cls(
+            id=fields.integer("id"),
+            name=fields.optional_text("name"),
+            phone=fields.optional_text("phone_number"),
+            email=fields.optional_text("email"),
+            identifier=fields.optional_text("identifier"),
+            contact_inboxes=tuple(
+                ContactInbox(link.object("inbox").integer("id"), link.text("source_id"))
+                for link in links
+            ),
+        )
+
+    def source_ids(self, inbox_id: int) -> tuple[str, ...]:
+        """The addresses under which the contact is known in an inbox."""
+        return tuple(link.source_id for link in self.contact_inboxes if link.inbox_id == inbox_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    id: int
+    """The number that agents see; it counts per account."""
+    inbox_id: int
+    status: str
+    contact: Contact
+    attributes: Mapping[str, str]
+    """The additional attributes that are texts (ids as texts)."""
+    source_id: str = ""
+    """The customer's address. Chatwoot tells it with the newest message: empty if there is none."""
+    updated_at: float = 0.0
+    """Unix seconds."""
+
+    @classmethod
+    def read(cls, fields: Fields) -> Conversation:
+        return cls(
+            id=fields.integer("id"),
+            inbox_id=fields.integer("inbox_id"),
+            status=fields.text("status"),
+            contact=Contact.read(fields.object("meta").object("sender")),
+            attributes=dict(fields.optional_object("additional_attributes").texts()),
+            source_id=_source_id_told_by(fields.optional_objects("messages")),
+            updated_at=fields.optional_number("updated_at"),
+        )
+
+
+def _source_id_told_by(messages: tuple[Fields, ...]) -> str:
+    for message in messages:
+        link = message.optional_object("conversation").optional_object("contact_inbox")
+        if source_id := link.optional_text("source_id"):
+            return source_id
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    id: int
+    conversation_id: int
+    kind: Kind
+    content: str = ""
+    content_type: str = "text"
+    status: str = ""
+    source_id: str = ""
+    in_reply_to: int | None = None
+    """The Chatwoot message that it answers."""
+    in_reply_to_external_id: str = ""
+    """The source id of the message that it answers."""
+    external_error: str = ""
+    deleted: bool = False
+    sender_name: str = ""
+    attachments: int = 0
+    created_at: float = 0.0
+    """Unix seconds."""
+
+    @classmethod
+    def read(cls, fields: Fields) -> Message:
+        attributes = fields.optional_object("content_attributes")
+        return cls(
+            id=fields.integer("id"),
+            conversation_id=fields.integer("conversation_id"),
+            kind=_kind_of(fields),
+            content=fields.optional_text("content"),
+            content_type=fields.optional_text("content_type") or "text",
+            status=fields.optional_text("status"),
+            source_id=fields.optional_text("source_id"),
+            in_reply_to=attributes.optional_integer("in_reply_to"),
+            in_reply_to_external_id=attributes.optional_text("in_reply_to_external_id"),
+            external_error=attributes.optional_text("external_error"),
+            deleted=attributes.optional_flag("deleted"),
+            sender_name=fields.optional_object("sender").optional_text("name"),
+            attachments=len(fields.optional_objects("attachments")),
+            created_at=fields.optional_number("created_at"),
+        )
+
+
+def _kind_of(fields: Fields) -> Kind:
+    number = fields.integer("message_type")
+    if not 0 <= number < len(_KINDS):
+        raise WrongShape(f"message_type: {number} is none that Chatwoot has")
+    return Kind.NOTE if fields.optional_flag("private") else _KINDS[number]
