@@ -1,0 +1,169 @@
+"""One structured line for each event, with every secret blotted out.
+
+A line is logfmt: `ts=… level=info role=worker event=posted message=… channel=…`. The same message
+id stands in every line about a message, from its webhook to its receipt.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TextIO
+from urllib.parse import quote, quote_plus
+
+from gateway.config import Settings
+
+BLOT = "[secret]"
+SHORTEST_SECRET = 4
+"""Characters. Blotting out a shorter one would tear holes into ordinary words."""
+
+CHATTY = ("httpx", "httpcore", "urllib3", "telegram", "asyncio", "rq", "werkzeug")
+"""Libraries whose everyday lines hold addresses (Telegram's contain the token) or say nothing."""
+
+_FIELDS = "gateway_fields"
+_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+
+
+def event(
+    logger: logging.Logger,
+    name: str,
+    /,
+    *,
+    level: int = logging.INFO,
+    error: BaseException | None = None,
+    **fields: object,
+) -> None:
+    """Log that something happened: `event(logger, "posted", message=id, channel="my-bot")`.
+
+    Fields that are None are left out. `error` adds what was raised, and where.
+    """
+    logger.log(level, name, exc_info=error, extra={_FIELDS: fields})
+
+
+class Redactor:
+    """Blots out secrets in a text, also where they are quoted for an address, JSON or Python."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        spellings = {way for secret in secrets for way in _spellings(secret)}
+        longest_first = sorted(spellings, key=lambda word: (-len(word), word))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(BLOT, text)
+
+
+class LogfmtFormatter(logging.Formatter):
+    """Writes a record as one line. Secrets are blotted out last, so that none slips past."""
+
+    def __init__(self, role: str, redact: Redactor) -> None:
+        super().__init__()
+        self._role = role
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, object] = {
+            "ts": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "role": self._role,
+        }
+        line |= _content(record)
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["error"] = f"{type(error).__name__}: {error}"
+            line["trace"] = self.formatException(record.exc_info)
+        return " ".join(
+            f"{key}={_quoted(self._redact(str(value)))}"
+            for key, value in line.items()
+            if value is not None
+        )
+
+
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Writes lines to a stream; of a line that cannot be written it tells the kind of error only,
+    where `logging` would print the arguments, secrets and all."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        kind = sys.exc_info()[0]
+        if kind is not None and not issubclass(kind, BrokenPipeError):
+            self.stream.write(f"level=error event=unloggable logger={record.name} {kind=}\n")
+
+
+def configure(settings: Settings, role: str) -> None:
+    """Send every log line of this process to stderr, redacted; threads' deaths too.
+
+    May be called again, for instance after a fork: the newest call counts.
+    """
+    handler = LogHandler(sys.stderr)
+    handler.setFormatter(LogfmtFormatter(role, Redactor(settings.secret_values())))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    _adopt("gunicorn.error", "rq.worker")
+    logging.captureWarnings(capture=True)
+    _log_what_nobody_catches()
+
+
+def _adopt(*names: str) -> None:
+    """Have loggers that bring handlers of their own write through ours."""
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def _log_what_nobody_catches() -> None:
+    logger = logging.getLogger("gateway")
+
+    def in_main(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            event(logger, "crashed", level=logging.CRITICAL, error=error)
+
+    def in_thread(crash: threading.ExceptHookArgs) -> None:
+        name = crash.thread.name if crash.thread else None
+        level = logging.CRITICAL
+        event(logger, "thread_crashed", level=level, error=crash.exc_value, thread=name)
+
+    def unraisable(crash: sys.UnraisableHookArgs) -> None:
+        event(logger, "unraisable", level=logging.ERROR, error=crash.exc_value)
+
+    sys.excepthook = in_main
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable
+
+
+def _content(record: logging.LogRecord) -> Mapping[str, object]:
+    fields = getattr(record, _FIELDS, None)
+    if isinstance(fields, Mapping):
+        return {"event": record.getMessage(), **fields}
+    return {"event": "log", "logger": record.name, "text": record.getMessage()}
+
+
+def _quoted(value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _spellings(secret: str) -> set[str]:
+    if len(secret) < SHORTEST_SECRET:
+        return set()
+    return {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+    }
