@@ -1,0 +1,5 @@
+"""A stand-in for Twilio's messaging API: one account with its numbers, and the phones out there."""
+
+from sandbox.twilio.stand_in import CallbackOrder, TwilioStandIn
+
+__all__ = ["CallbackOrder", "TwilioStandIn"]
