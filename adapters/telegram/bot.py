@@ -1,0 +1,186 @@
+"""The one `Bot` of a channel, on the process's one event loop, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import httpx
+from telegram import Bot
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.request import HTTPXRequest
+
+from gateway.errors import (
+    BadCredentials,
+    DeliveryError,
+    PeerGone,
+    Permanent,
+    Retry,
+    Throttled,
+    Unknown,
+    Unreachable,
+)
+from gateway.http import Answer, check_fence, meaning
+from gateway.runtime import Runtime
+
+T = TypeVar("T")
+Work = Callable[[Bot], Coroutine[Any, Any, T]]
+
+NEVER_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class EntitiesRefused(Permanent):
+    """Telegram could not make sense of the styling: the plain text may still pass."""
+
+
+class Answered(TelegramError):
+    """An answer that the library has no error for, with what it means."""
+
+    def __init__(self, means: DeliveryError) -> None:
+        super().__init__(means.reason)
+        self.means = means
+
+
+class Requests(HTTPXRequest):
+    """Keeps the status of answers that the library would all call `NetworkError`."""
+
+    async def do_request(self, *args: Any, **options: Any) -> tuple[int, bytes]:
+        status, body = await super().do_request(*args, **options)
+        if status >= 500 or (status == 429 and b"retry_after" not in body):
+            raise Answered(meaning(Answer("POST", status, {}, body)))
+        return status, body
+
+
+class BotLine:
+    """The connection to one bot. `deadline`: the longest that a call may take, in seconds."""
+
+    def __init__(self, token: str, api_url: str, runtime: Runtime, *, deadline: float) -> None:
+        self._token = token
+        self._api_url = api_url.rstrip("/")
+        self._runtime = runtime
+        self._deadline = deadline
+        self._bot: Bot | None = None
+        self._starting = asyncio.Lock()
+
+    def write(self, work: Work[T]) -> T:
+        """Do what changes something. Raises `Unknown` if it may have been done unnoticed."""
+        bot = self.ready()
+        check_fence()
+        return self._call(work(bot), self._deadline)
+
+    def ask(self, work: Work[T], *, waiting: float = 0.0) -> T:
+        """Do what changes nothing, and may wait `waiting` seconds for an answer by design."""
+        bot = self.ready()
+        try:
+            return self._call(work(bot), self._deadline + waiting)
+        except Unknown as error:
+            raise Unreachable(error.reason, detail=error.detail) from None
+
+    def ready(self) -> Bot:
+        """The bot, made and introduced (getMe) by whoever comes first, again if that failed."""
+        if self._bot is not None:
+            return self._bot
+        try:
+            return self._call(self._start(), self._deadline)
+        except Unknown as error:
+            raise Unreachable(error.reason, detail=error.detail) from None
+
+    def close(self) -> None:
+        if self._bot is not None:
+            bot, self._bot = self._bot, None
+            self._call(bot.shutdown(), self._deadline)
+
+    async def _start(self) -> Bot:
+        async with self._starting:
+            if self._bot is None:
+                bot = Bot(
+                    self._token,
+                    base_url=f"{self._api_url}/bot",
+                    request=self._requests(connections=64),
+                    get_updates_request=self._requests(connections=2),
+                )
+                try:
+                    await bot.initialize()
+                except BaseException:
+                    await bot.shutdown()
+                    raise
+                self._bot = bot
+            return self._bot
+
+    def _requests(self, *, connections: int) -> Requests:
+        return Requests(
+            connection_pool_size=connections,
+            connect_timeout=5.0,
+            read_timeout=self._deadline,
+            write_timeout=self._deadline,
+            pool_timeout=5.0,
+        )
+
+    def _call(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+        try:
+            return self._runtime.run(work, seconds=seconds)
+        except TelegramError as error:
+            # «from None»: the library's own texts and causes may carry the token.
+            raise what_it_means(error, self._redacted(error)) from None
+        except TimeoutError:
+            raise Unknown("Telegram did not answer in time") from None
+
+    def _redacted(self, error: TelegramError) -> str:
+        return f"{type(error).__name__}: {error}".replace(self._token, "[token]")
+
+
+def what_it_means(error: TelegramError, text: str) -> DeliveryError:
+    """The gateway's error for one of the library's; `text` is what may be shown of it.
+
+    `BadRequest` and `TimedOut` are kinds of `NetworkError` there, so the order matters.
+    """
+    match error:
+        case Answered():
+            return error.means
+        case RetryAfter():
+            wait = error.retry_after
+            after = wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+            return Throttled("Telegram asks to slow down", after=after, scope="lane", detail=text)
+        case Forbidden():
+            return PeerGone(_why_gone(text), detail=text)
+        case InvalidToken():
+            return BadCredentials("Telegram does not accept the bot's token", detail=text)
+        case _:
+            return _less_common(error, text)
+
+
+def _less_common(error: TelegramError, text: str) -> DeliveryError:
+    match error:
+        case ChatMigrated():
+            return Permanent("The chat has become another one, with a new id", detail=text)
+        case BadRequest():
+            kind = EntitiesRefused if "entit" in text.lower() else Permanent
+            return kind(f"Telegram refuses this: {error.message}", detail=text)
+        case Conflict():
+            return Retry("Another program, or a webhook, takes this bot's messages", detail=text)
+        case NetworkError() if isinstance(error.__cause__, NEVER_WRITTEN):
+            return Unreachable("Telegram cannot be reached", detail=text)
+        case NetworkError() if error.__cause__ is None:
+            return Permanent(f"Telegram refuses this: {error.message}", detail=text)
+        case _:
+            return Unknown("The connection to Telegram broke off", detail=text)
+
+
+def _why_gone(text: str) -> str:
+    lowered = text.lower()
+    if "blocked" in lowered:
+        return "The customer has blocked the bot"
+    if "deactivated" in lowered:
+        return "The customer has closed their Telegram account"
+    return "The customer can no longer be reached through this bot"
