@@ -82,14 +82,12 @@ class Api:
     ) -> T:
         if not 200 <= answer.status < 300:
             raise (special and special(answer)) or self._meaning(answer)
-        # Whole answers hold tokens and signing keys: none of their text goes into an error.
-        silent = replace(answer, body=b"")
         try:
             return parse(Fields.of(json.loads(answer.body)))
         except WrongShape as error:
-            raise silent.nonsense(str(error)) from error
+            raise _nonsense(answer, str(error)) from error
         except (ValueError, RecursionError):
-            raise silent.nonsense(f"{len(answer.body)} bytes that are not JSON") from None
+            raise _nonsense(answer, f"{len(answer.body)} bytes that are not JSON") from None
 
     def _meaning(self, answer: Answer) -> DeliveryError:
         if answer.status in {401, 402, 403}:
@@ -165,6 +163,11 @@ def until_next_minute(answer: Answer) -> float:
         return 60.0 - parsedate_to_datetime(answer.headers.get("Date", "")).second % 60
     except ValueError:
         return 60.0
+
+
+def _nonsense(answer: Answer, what: str) -> DeliveryError:
+    """Without the answer's text: profiles and inboxes hold tokens and signing keys."""
+    return replace(answer, body=b"").nonsense(what)
 
 
 def _missing(answer: Answer) -> DeliveryError:
