@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gateway.errors import Malformed
+from gateway.payload import read_json
 
 
 class Status(StrEnum):
@@ -189,7 +188,4 @@ class WebRequest:
 
     def json(self) -> Any:
         """The body as JSON. Raises `Malformed` if it is none."""
-        try:
-            return json.loads(self.body)
-        except ValueError as error:
-            raise Malformed(f"the body is not JSON: {error}") from error
+        return read_json(self.body)
