@@ -1,0 +1,209 @@
+"""Reading a mailbox by IMAP: what is new since a cursor, waiting with IDLE when nothing is."""
+
+from __future__ import annotations
+
+import imaplib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from imap_tools.errors import ImapToolsError, MailboxLoginError
+from imap_tools.mailbox import BaseMailBox, MailBox, MailBoxStartTls, MailBoxUnencrypted
+from imap_tools.message import MailMessage
+from pydantic import SecretStr
+
+from adapters.email.connections import Security, verified, within
+from adapters.email.reading import Reader
+from gateway.errors import BadCredentials, ServerTrouble, Unreachable
+from gateway.model import Batch, Inbound
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LARGEST_BATCH = 50
+WITHOUT_IDLE = 10.0
+"""Seconds between two looks into a mailbox that cannot tell of new mail."""
+LONGEST_RESCAN = 6 * 86400.0
+"""Seconds. What the gateway has seen it knows for seven days: a rescan must not go behind that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a folder is read. UIDs count only under the UIDVALIDITY they were given under."""
+
+    validity: int
+    uid: int
+    """The highest UID that was read."""
+    at: int
+    """When that was, in Unix seconds."""
+    since: int = 0
+    """Unix seconds: only what came after is read, as long as a rescan lasts; else 0."""
+
+    def __str__(self) -> str:
+        return f"{self.validity}:{self.uid}:{self.at}:{self.since}"
+
+    @classmethod
+    def read(cls, text: str) -> Cursor:
+        """Raises ValueError if `text` is no cursor."""
+        return cls(*(int(number) for number in text.split(":")))
+
+
+class Inbox:
+    """One folder, over a connection that is kept from poll to poll. For one thread at a time."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        security: Security,
+        username: str,
+        password: SecretStr,
+        folder: str,
+        reader: Reader,
+        deadline: float,
+        idle: float,
+    ) -> None:
+        self._host, self._port, self._security = host, port, security
+        self._username, self._password = username, password
+        self._folder = folder
+        self._reader = reader
+        self._deadline = deadline
+        self._idle = idle
+        self._mailbox: BaseMailBox | None = None
+        self._state: dict[str, int] = {}
+        self._idles = False
+        self._closed = threading.Event()
+
+    def poll(self, cursor: str | None) -> Batch:
+        """The first poll ever reads nothing: it notes where the folder ends now."""
+        with self._connected() as mailbox:
+            if cursor is None:
+                return Batch((), str(Cursor(self._validity, self._newest, int(time.time()))))
+            known = self._still_valid(Cursor.read(cursor))
+            uids = self._search(mailbox, known)
+            if not uids:
+                self._wait(mailbox)
+                uids = self._search(mailbox, known)
+            return self._batch(mailbox, known, uids)
+
+    def check(self) -> str:
+        """Log in and look at the folder. Returns a line for the log."""
+        with self._connected():
+            return f"reading {self._folder} on {self._host}"
+
+    def close(self) -> None:
+        """Give up the connection; a poll that waits on it ends."""
+        self._closed.set()
+        self._drop()
+
+    def _drop(self) -> None:
+        mailbox, self._mailbox = self._mailbox, None
+        if mailbox is not None:
+            try:
+                mailbox.client.shutdown()
+            except (imaplib.IMAP4.error, OSError):
+                return  # it was lost already
+
+    @property
+    def _validity(self) -> int:
+        return self._state["UIDVALIDITY"]
+
+    @property
+    def _newest(self) -> int:
+        return self._state["UIDNEXT"] - 1
+
+    def _still_valid(self, cursor: Cursor) -> Cursor:
+        """After a change of UIDVALIDITY all UIDs are void: read again what came since a day before
+        the last batch. What was seen already is dropped later, by its Message-ID."""
+        if cursor.validity == self._validity:
+            return cursor
+        since = max(cursor.at - 86400, time.time() - LONGEST_RESCAN)
+        return Cursor(self._validity, 0, cursor.at, int(since))
+
+    def _search(self, mailbox: BaseMailBox, cursor: Cursor) -> list[int]:
+        criteria = f"UID {cursor.uid + 1}:*"
+        if cursor.since:
+            criteria += f" SINCE {_imap_date(cursor.since)}"
+        with within(self._deadline, lambda: mailbox.client.sock):
+            found = (int(uid) for uid in mailbox.uids(criteria, charset=None))
+            # «n:*» names the last mail even if its UID is below n (RFC 3501, 6.4.8).
+            return sorted(uid for uid in found if uid > cursor.uid)
+
+    def _wait(self, mailbox: BaseMailBox) -> None:
+        if not self._idles:
+            self._closed.wait(min(self._idle, WITHOUT_IDLE))
+            mailbox.client.noop()
+            return
+        with within(self._idle + self._deadline, lambda: mailbox.client.sock):
+            mailbox.idle.wait(self._idle)
+
+    def _batch(self, mailbox: BaseMailBox, cursor: Cursor, uids: list[int]) -> Batch:
+        if not uids:
+            return Batch((), str(cursor))
+        chosen = uids[:LARGEST_BATCH]
+        items = tuple(self._fetch(mailbox, chosen))
+        read = replace(cursor, uid=chosen[-1], at=int(time.time()))
+        return Batch(items, str(read if len(chosen) < len(uids) else replace(read, since=0)))
+
+    def _fetch(self, mailbox: BaseMailBox, uids: list[int]) -> Iterator[Inbound]:
+        for uid in uids:
+            with within(self._deadline, lambda: mailbox.client.sock):
+                mails: list[MailMessage] = list(mailbox.fetch(uid_list=[str(uid)], mark_seen=False))
+            for mail in mails:
+                if (inbound := self._reader.read(mail.obj)) is not None:
+                    yield inbound
+
+    @contextmanager
+    def _connected(self) -> Iterator[BaseMailBox]:
+        try:
+            if self._mailbox is None:
+                self._mailbox = self._open()
+            yield self._mailbox
+        except MailboxLoginError as error:
+            self._drop()
+            raise _login_refused(error, self._host) from error
+        except (ImapToolsError, imaplib.IMAP4.error, OSError) as error:
+            self._drop()
+            detail = f"{type(error).__name__}: {error}"
+            raise Unreachable(
+                f"The mailbox on {self._host} cannot be read", detail=detail
+            ) from error
+        except (LookupError, TypeError, ValueError) as error:
+            self._drop()
+            detail = f"{type(error).__name__}: {error}"
+            raise ServerTrouble(f"{self._host} answers nonsense", detail=detail) from error
+
+    def _open(self) -> BaseMailBox:
+        mailbox = self._client()
+        try:
+            with within(self._deadline, lambda: mailbox.client.sock):
+                mailbox.login(self._username, self._password.get_secret_value(), None)
+                # Some servers name IDLE only to those who have logged in.
+                self._idles = b"IDLE" in mailbox.client.capability()[1][0].upper().split()
+                self._state = mailbox.folder.status(self._folder, ["UIDVALIDITY", "UIDNEXT"])
+                mailbox.folder.set(self._folder, readonly=True)
+        except BaseException:
+            mailbox.client.shutdown()
+            raise
+        return mailbox
+
+    def _client(self) -> BaseMailBox:
+        if self._security == "ssl":
+            return MailBox(self._host, self._port, self._deadline, ssl_context=verified())
+        if self._security == "starttls":
+            return MailBoxStartTls(self._host, self._port, self._deadline, ssl_context=verified())
+        return MailBoxUnencrypted(self._host, self._port, self._deadline)
+
+
+def _login_refused(error: MailboxLoginError, host: str) -> BadCredentials | ServerTrouble:
+    if b"[UNAVAILABLE]" in b"".join(x for x in error.command_result[1] if isinstance(x, bytes)):
+        return ServerTrouble(f"{host} cannot check passwords just now")
+    return BadCredentials(f"{host} refuses the mailbox's user name or password")
+
+
+def _imap_date(seconds: int) -> str:
+    """RFC 3501's date, whose months are English whatever the machine's language."""
+    day = datetime.fromtimestamp(seconds, UTC)
+    return f"{day.day}-{MONTHS[day.month - 1]}-{day.year}"

@@ -1,0 +1,124 @@
+"""Sending a mail by SMTP (RFC 5321), and what the server's answers mean."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from adapters.email.connections import Security, verified, within
+from gateway.errors import (
+    BadCredentials,
+    DeliveryError,
+    Permanent,
+    Retry,
+    Unknown,
+    Unreachable,
+)
+from gateway.http import check_fence
+
+
+class Client(smtplib.SMTP):
+    """Does not connect in its constructor, so that the deadline holds for the greeting too."""
+
+    def __init__(self, host: str, *, timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self._host = host  # whose name must be in the certificate
+
+
+class TLSClient(smtplib.SMTP_SSL):
+    """The same with TLS from the first byte."""
+
+    def __init__(self, host: str, *, timeout: float) -> None:
+        super().__init__(timeout=timeout, context=verified())
+        self._host = host
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    host: str
+    port: int
+    security: Security
+    username: str
+    password: SecretStr
+    deadline: float
+    """Seconds for one mail, from connecting to the server's word that it has taken it."""
+
+    def send(self, sender: str, peer: str, mail: bytes) -> None:
+        """Raises `Unknown` if the server was lost after it may have taken the mail."""
+        with self._connected() as smtp:
+            _expect(smtp.mail(sender), (250,))
+            _expect(smtp.rcpt(peer), (250, 251))
+            check_fence()
+            try:
+                _expect(smtp.data(mail), (250,))
+            except (smtplib.SMTPServerDisconnected, OSError) as error:
+                raise Unknown("The mail server was lost while it took the mail") from error
+
+    def check(self) -> None:
+        """Log in, and no more."""
+        with self._connected():
+            return
+
+    @contextmanager
+    def _connected(self) -> Iterator[smtplib.SMTP]:
+        smtp = self._client()
+        try:
+            with within(self.deadline, lambda: smtp.sock):
+                self._greet(smtp)
+                yield smtp
+                _farewell(smtp)
+        except smtplib.SMTPException as error:
+            raise _what_it_means(error, self.host) from error
+        except OSError as error:
+            detail = f"{type(error).__name__}: {error}"
+            raise Unreachable(f"{self.host} cannot be reached", detail=detail) from error
+        finally:
+            smtp.close()
+
+    def _client(self) -> smtplib.SMTP:
+        kind = TLSClient if self.security == "ssl" else Client
+        return kind(self.host, timeout=self.deadline)
+
+    def _greet(self, smtp: smtplib.SMTP) -> None:
+        _expect(smtp.connect(self.host, self.port), (220,))
+        smtp.ehlo_or_helo_if_needed()
+        if self.security == "starttls":
+            smtp.starttls(context=verified())
+        if self.password.get_secret_value() and (self.security != "plain" or smtp.has_extn("auth")):
+            smtp.login(self.username, self.password.get_secret_value())
+
+
+def _farewell(smtp: smtplib.SMTP) -> None:
+    try:
+        smtp.quit()
+    except (smtplib.SMTPException, OSError):
+        return  # what had to be done is done
+
+
+def _expect(answer: tuple[int, bytes], codes: tuple[int, ...]) -> None:
+    if answer[0] not in codes:
+        raise smtplib.SMTPResponseException(*answer)
+
+
+def _what_it_means(error: smtplib.SMTPException, host: str) -> DeliveryError:
+    match error:
+        case smtplib.SMTPAuthenticationError() if error.smtp_code >= 500:
+            return BadCredentials(f"{host} refuses the user name or password")
+        case smtplib.SMTPResponseException():
+            return _refusal(error)
+        case smtplib.SMTPServerDisconnected():
+            return Unreachable(f"{host} broke the connection off", detail=str(error))
+        case smtplib.SMTPNotSupportedError():
+            return BadCredentials(f"{host} offers no login, or no encryption", detail=str(error))
+        case _:
+            return Retry(f"{host} does not answer as a mail server does", detail=str(error))
+
+
+def _refusal(error: smtplib.SMTPResponseException) -> DeliveryError:
+    said = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else ""
+    reason = f"The mail server says: {error.smtp_code} {' '.join(said.split())[:300]}"
+    return Retry(reason) if error.smtp_code < 500 else Permanent(reason)
