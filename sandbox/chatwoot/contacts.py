@@ -1,0 +1,181 @@
+"""The rules for contacts and their places in inboxes (Chatwoot's contact.rb and its builders)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Iterator
+
+from sandbox.chatwoot.records import JSON, Contact, ContactInbox, Event, Inbox
+from sandbox.chatwoot.refusals import RecordInvalid, ServerError
+from sandbox.chatwoot.store import Store
+from sandbox.chatwoot.times import iso
+
+# As in Chatwoot, only the end is anchored.
+_PHONE = re.compile(r"\+[1-9]\d{1,14}\Z")
+_EMAIL = re.compile(r"\A[^@\s]+@[^@\s]+\Z")
+_SHORT_TEXTS = ("name", "email", "phone_number", "identifier")
+_MERGED = ("additional_attributes", "custom_attributes")
+
+
+def create_contact(store: Store, account_id: int, fields: JSON) -> Contact:
+    """Raises RecordInvalid, and ServerError where only a database index objects."""
+    values = _cleaned(fields)
+    _validate(store, account_id, values, None)
+    now = store.now()
+    contact = store.contacts.add(account_id=account_id, created_at=now, updated_at=now)
+    _assign(contact, values)
+    store.emit(Event("contact_created", account_id, None, contact.id, actor=store.actor))
+    return contact
+
+
+def update_contact(store: Store, contact: Contact, fields: JSON) -> None:
+    """Attributes are merged into the old ones, the rest overwrites. Raises as `create_contact`."""
+    values = _cleaned(fields)
+    _validate(store, contact.account_id, values, contact)
+    before = {name: getattr(contact, name) for name in values}
+    _assign(contact, values)
+    changes = [
+        {name: {"previous_value": old, "current_value": getattr(contact, name)}}
+        for name, old in before.items()
+        if old != getattr(contact, name)
+    ]
+    if changes:
+        contact.updated_at = store.now()
+        announce_contact(store, contact, changes)
+
+
+def announce_contact(store: Store, contact: Contact, changes: list[JSON]) -> None:
+    store.emit(
+        Event(
+            "contact_updated",
+            contact.account_id,
+            None,
+            contact.id,
+            {"changed_attributes": changes},
+            store.actor,
+        )
+    )
+
+
+def touch_contact(store: Store, contact: Contact) -> None:
+    """The contact has just written."""
+    before, contact.last_activity_at = contact.last_activity_at, store.now()
+    change = {"previous_value": iso(before), "current_value": iso(contact.last_activity_at)}
+    announce_contact(store, contact, [{"last_activity_at": change}])
+
+
+def attach(store: Store, contact: Contact, inbox: Inbox, source_id: str | None) -> ContactInbox:
+    """Find or make the contact's place in an inbox; without a source id a random one is made.
+
+    Raises ServerError if the source id is another contact's there: the unique index objects.
+    """
+    source = source_id or str(uuid.uuid4())
+    row = store.contact_inbox(inbox.id, source)
+    if row is not None:
+        if row.contact_id != contact.id:
+            raise ServerError
+        return row
+    now = store.now()
+    row = store.contact_inboxes.add(
+        contact_id=contact.id,
+        inbox_id=inbox.id,
+        source_id=source,
+        pubsub_token=secrets.token_urlsafe(18),
+        created_at=now,
+        updated_at=now,
+    )
+    store.add_contact_inbox(row)
+    return row
+
+
+def delete_contact(store: Store, contact: Contact) -> None:
+    """The contact goes with its conversations and messages; no webhook tells of it."""
+    for conversation in store.conversations:
+        if conversation.contact_id == contact.id:
+            for message_id in store.message_ids(conversation):
+                del store.messages.rows[message_id]
+            del store.conversations.rows[conversation.id]
+    for row in store.contact_inboxes_of(contact):
+        del store.contact_inboxes.rows[row.id]
+    del store.contacts.rows[contact.id]
+    store.index()
+
+
+def merge_contacts(store: Store, base: Contact, mergee: Contact) -> None:
+    """All that is the mergee's becomes the base's, whose own values win; the mergee is gone."""
+    for conversation in store.conversations:
+        if conversation.contact_id == mergee.id:
+            conversation.contact_id = base.id
+    for row in store.contact_inboxes_of(mergee):
+        row.contact_id = base.id
+    for message in store.messages:
+        if message.sender_type == "Contact" and message.sender_id == mergee.id:
+            message.sender_id = base.id
+    del store.contacts.rows[mergee.id]
+    for name in _SHORT_TEXTS:
+        setattr(base, name, getattr(base, name) or getattr(mergee, name))
+    for name in _MERGED:
+        setattr(base, name, {**getattr(mergee, name), **getattr(base, name)})
+    announce_contact(store, base, [])
+
+
+def visible_contacts(store: Store, account_id: int) -> Iterator[Contact]:
+    """Whom lists and searches see: up to 4.10 nobody without e-mail, phone or identifier."""
+    for contact in store.contacts:
+        known = contact.email or contact.phone_number or contact.identifier
+        if contact.account_id == account_id and (known or store.version.searches_everybody):
+            yield contact
+
+
+def _cleaned(fields: JSON) -> JSON:
+    names = (*_SHORT_TEXTS, "blocked", *_MERGED)
+    values = {name: fields[name] for name in names if name in fields}
+    for name in _MERGED:
+        if not isinstance(values.get(name, {}), dict):
+            del values[name]
+    if "email" in values:
+        values["email"] = str(values["email"] or "").lower() or None
+    if "phone_number" in values:
+        values["phone_number"] = values["phone_number"] or None
+    if "name" in values:
+        values["name"] = values["name"] or ""
+    if "blocked" in values:
+        values["blocked"] = values["blocked"] in {True, "true", "1"}
+    return values
+
+
+def _validate(store: Store, account_id: int, values: JSON, current: Contact | None) -> None:
+    problems = [
+        (name, f"{_label(name)} is too long (maximum is 255 characters)")
+        for name in _SHORT_TEXTS
+        if len(values.get(name) or "") > 255
+    ]
+    if (email := values.get("email")) and not _EMAIL.match(email):
+        problems.append(("email", "Email Invalid email"))
+    if (phone := values.get("phone_number")) and not _PHONE.search(phone):
+        problems.append(("phone_number", "Phone number should be in e164 format"))
+    others = [
+        other for other in store.contacts if other.account_id == account_id and other is not current
+    ]
+    problems += [
+        (name, f"{_label(name)} has already been taken")
+        for name in ("email", "identifier", "phone_number")
+        if values.get(name) and any(getattr(other, name) == values[name] for other in others)
+    ]
+    if problems:
+        raise RecordInvalid(*problems)
+    # An empty identifier passes the validation but is stored as it is, and its index is unique.
+    if values.get("identifier") == "" and any(other.identifier == "" for other in others):
+        raise ServerError
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _assign(contact: Contact, values: JSON) -> None:
+    for name, value in values.items():
+        merged = {**getattr(contact, name), **value} if name in _MERGED else value
+        setattr(contact, name, merged)

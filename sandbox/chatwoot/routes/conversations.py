@@ -1,0 +1,166 @@
+"""Conversations (conversations_controller.rb and the controllers below it)."""
+
+from __future__ import annotations
+
+from sandbox.chatwoot import conversations, payloads, shapes
+from sandbox.chatwoot.conversations import change
+from sandbox.chatwoot.messages import check_text, create_message, draft_of
+from sandbox.chatwoot.parameters import as_id
+from sandbox.chatwoot.records import JSON, Conversation, User
+from sandbox.chatwoot.routes.messages import sender_of
+from sandbox.chatwoot.routing import Access, Call, Route
+
+_BASE = "/api/v1/accounts/{account}/conversations"
+_ONE = _BASE + "/{conversation}"
+
+
+def create(call: Call) -> JSON:
+    place = conversations.find_place(call.store, call.account.id, call.fields)
+    call.inbox(place.inbox_id)
+    message = call.fields.get("message")
+    draft = draft_of(message) if isinstance(message, dict) and message else None
+    if draft:
+        check_text(draft)
+    row = conversations.open_conversation(call.store, place, call.fields)
+    if draft:
+        create_message(call.store, row, draft, sender_of(call, draft))
+    return shapes.conversation(call.store, row)
+
+
+def show(call: Call) -> JSON:
+    return shapes.conversation(call.store, call.conversation())
+
+
+def update(call: Call) -> JSON:
+    """Only the priority can be changed here."""
+    if "priority" in call.fields:
+        change(call.store, call.conversation(), priority=call.fields["priority"])
+    return show(call)
+
+
+def toggle_status(call: Call) -> JSON:
+    row = call.conversation()
+    status = call.fields.get("status")
+    if not status:
+        status = "resolved" if row.status == "open" else "open"
+    until = call.parameters.number("snoozed_until")
+    conversations.set_status(call.store, row, status, until)
+    if status == "open" and not call.is_administrator:
+        _take_over(call, row)
+    return {
+        "meta": {},
+        "payload": {
+            "success": True,
+            "conversation_id": row.display_id,
+            "current_status": row.status,
+            "snoozed_until": row.snoozed_until,
+        },
+    }
+
+
+def _take_over(call: Call, row: Conversation) -> None:
+    """An agent who opens a conversation gets it assigned; an administrator does not."""
+    if isinstance(call.owner, User):
+        change(call.store, row, assignee_id=call.user.id)
+
+
+def toggle_typing(call: Call) -> None:
+    """The one who types is the token's user."""
+    shape = payloads.user_webhook(call.user)
+    typing = call.parameters.text("typing_status")
+    private = call.fields.get("is_private")
+    conversations.announce_typing(call.store, call.conversation(), typing, shape, private)
+
+
+def update_last_seen(call: Call) -> JSON:
+    row = call.conversation()
+    row.agent_last_seen_at = call.store.now()
+    if row.assignee_id == call.user.id:
+        row.assignee_last_seen_at = row.agent_last_seen_at
+    return shapes.conversation(call.store, row)
+
+
+def unread(call: Call) -> JSON:
+    row = call.conversation()
+    incoming = [each for each in call.store.messages_of(row) if each.message_type == "incoming"]
+    row.agent_last_seen_at = incoming[-1].created_at - 0.001 if incoming else None
+    return shapes.conversation(call.store, row)
+
+
+def mute(call: Call) -> None:
+    """Blocks the contact and resolves."""
+    row = call.conversation()
+    call.store.contacts.get(row.contact_id).blocked = True
+    conversations.set_status(call.store, row, "resolved")
+
+
+def unmute(call: Call) -> None:
+    call.store.contacts.get(call.conversation().contact_id).blocked = False
+
+
+def toggle_priority(call: Call) -> None:
+    change(call.store, call.conversation(), priority=call.fields.get("priority"))
+
+
+def custom_attributes(call: Call) -> JSON:
+    """Replaces them all."""
+    values = call.fields.get("custom_attributes") or {}
+    conversations.check_attributes({"custom_attributes": values})
+    change(call.store, call.conversation(), custom_attributes=values)
+    return {"custom_attributes": values}
+
+
+def list_labels(call: Call) -> JSON:
+    return {"payload": call.conversation().labels}
+
+
+def set_labels(call: Call) -> JSON:
+    """Replaces them all; unknown ones are taken as well."""
+    row = call.conversation()
+    change(call.store, row, labels=[str(label) for label in call.fields.get("labels") or []])
+    return {"payload": row.labels}
+
+
+def assign(call: Call) -> JSON | None:
+    """An unknown id takes the assignment away."""
+    row = call.conversation()
+    wanted = call.fields.get("assignee_id")
+    user = call.store.users.rows.get(as_id(wanted)) if wanted else None
+    known = user is not None and user.role_in(call.account.id) is not None
+    change(call.store, row, assignee_id=user.id if user and known else None)
+    return shapes.agent(user, call.account.id) if user and known else None
+
+
+def list_attachments(call: Call) -> JSON:
+    rows = [row for row in call.store.messages_of(call.conversation()) if row.attachments]
+    found = [
+        {
+            **shapes.attachment(call.store, row, file),
+            "created_at": int(row.created_at),
+            "sender": shapes.sender_push(call.store, row),
+        }
+        for row in reversed(rows)
+        for file in row.attachments
+    ]
+    start = (max(1, call.parameters.number("page") or 1) - 1) * 100
+    return {"meta": {"total_count": len(found)}, "payload": found[start : start + 100]}
+
+
+ROUTES = (
+    Route("POST", _BASE, Access.BOT, create),
+    Route("GET", _ONE, Access.NEWER_BOT, show),
+    Route("PATCH", _ONE, Access.BOT, update),
+    Route("PUT", _ONE, Access.BOT, update),
+    Route("POST", _ONE + "/toggle_status", Access.BOT, toggle_status),
+    Route("POST", _ONE + "/toggle_typing_status", Access.USER, toggle_typing),
+    Route("POST", _ONE + "/toggle_priority", Access.BOT, toggle_priority),
+    Route("POST", _ONE + "/update_last_seen", Access.USER, update_last_seen),
+    Route("POST", _ONE + "/unread", Access.USER, unread),
+    Route("POST", _ONE + "/mute", Access.USER, mute),
+    Route("POST", _ONE + "/unmute", Access.USER, unmute),
+    Route("POST", _ONE + "/custom_attributes", Access.BOT, custom_attributes),
+    Route("GET", _ONE + "/labels", Access.NEWER_BOT, list_labels),
+    Route("POST", _ONE + "/labels", Access.NEWER_BOT, set_labels),
+    Route("POST", _ONE + "/assignments", Access.BOT, assign),
+    Route("GET", _ONE + "/attachments", Access.USER, list_attachments),
+)

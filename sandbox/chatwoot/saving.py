@@ -1,0 +1,125 @@
+"""The state file: everything the stand-in knows, as JSON, replaced in one step."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from sandbox.chatwoot.records import JSON, Attachment, Blob, Event
+from sandbox.chatwoot.store import Store, Table
+
+log = logging.getLogger(__name__)
+
+PAUSE = 1.0
+"""Seconds that a change may wait for further ones before the file is written."""
+
+
+class StateFile:
+    """Writes the store to a file soon after it changed, and at the end."""
+
+    def __init__(self, path: Path, store: Store) -> None:
+        self._path = path
+        self._store = store
+        self._dirty = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="chatwoot-state", daemon=True)
+        store.listeners.append(self._changed)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._dirty.set()
+        self._thread.join(5)
+        self.save()
+
+    def load(self) -> bool:
+        """Fill the store from the file. False if there is no file yet.
+
+        Raises ValueError if the file cannot be understood.
+        """
+        if not self._path.exists():
+            return False
+        try:
+            restore(self._store, json.loads(self._path.read_text(encoding="utf-8")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self._path} is not a state file of the stand-in") from error
+        return True
+
+    def save(self) -> None:
+        with self._store.reading():
+            text = json.dumps(snapshot(self._store), default=_as_dict, ensure_ascii=False)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
+    def _changed(self, events: list[Event]) -> None:
+        self._dirty.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._dirty.wait()
+            if self._stopping.wait(PAUSE):
+                return
+            self._dirty.clear()
+            try:
+                self.save()
+            except OSError:
+                log.exception("the state could not be saved to %s", self._path)
+
+
+def snapshot(store: Store) -> JSON:
+    tables = {
+        name: {"last_id": table.last_id, "rows": list(table.rows.values())}
+        for name, table in _tables(store).items()
+    }
+    return {
+        "tables": tables,
+        "blobs": list(store.blobs.values()),
+        "last_attachment_id": store.last_attachment_id,
+    }
+
+
+def restore(store: Store, state: JSON) -> None:
+    for name, table in _tables(store).items():
+        saved = state["tables"][name]
+        table.last_id = saved["last_id"]
+        table.rows = {row["id"]: table.row(**row) for row in saved["rows"]}
+    for message in store.messages:
+        message.attachments = [_attachment(saved) for saved in message.attachments]
+    store.blobs = {blob["key"]: Blob(**blob) for blob in state["blobs"]}
+    store.last_attachment_id = state["last_attachment_id"]
+    store.index()
+
+
+def _attachment(saved: Any) -> Attachment:
+    return Attachment(**saved)
+
+
+def _tables(store: Store) -> Mapping[str, Table[Any]]:
+    return {
+        "accounts": store.accounts,
+        "users": store.users,
+        "bots": store.bots,
+        "inboxes": store.inboxes,
+        "contacts": store.contacts,
+        "contact_inboxes": store.contact_inboxes,
+        "conversations": store.conversations,
+        "messages": store.messages,
+        "webhooks": store.webhooks,
+    }
+
+
+def _as_dict(row: Any) -> JSON:
+    return {field.name: getattr(row, field.name) for field in fields(row)}

@@ -1,0 +1,228 @@
+"""A small HTTP/1.1 server on loopback, one thread per connection.
+
+Small instead of ready-made because the stand-in must be able to misbehave: hang up before it has
+read a request, or in the middle of an answer. It is also quick: no pause for Nagle, kept-alive
+connections, and no header parser made for e-mail.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import BinaryIO, cast
+from urllib.parse import parse_qs
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY = 64 * 1024 * 1024
+LONGEST_LINE = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What comes before a request's body: the path as sent, header names lower with dashes."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    keep_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. `cut` sends only so many bytes of the body and then hangs up."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: int | None = None
+
+
+class Hangup(Exception):
+    """Close the connection without an answer."""
+
+
+class BadRequest(Exception):
+    """What came is not HTTP."""
+
+
+Application = Callable[[Head, Callable[[], bytes]], Reply]
+"""Answers a request; the second argument reads the body. May raise Hangup."""
+
+
+class Server:
+    """Listens on 127.0.0.1 from `start()` to `stop()`."""
+
+    def __init__(self, application: Application, port: int = 0) -> None:
+        self._application = application
+        self._port = port
+        self._listener: socket.socket | None = None
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Raises OSError if the port is taken."""
+        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
+        self._listener.settimeout(0.1)
+        self._port = self._listener.getsockname()[1]
+        self._stopping.clear()
+        threading.Thread(
+            target=self._accept, args=(self._listener,), name="chatwoot-accept", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._listener is not None:
+            self._listener.close()
+        with self._lock:
+            for connection in self._open:
+                _shut(connection)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._stopping.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return  # the listener was closed
+            threading.Thread(
+                target=self._serve, args=(connection,), name="chatwoot-connection", daemon=True
+            ).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._open.add(connection)
+        try:
+            with connection, _reader(connection) as stream:
+                while not self._stopping.is_set() and self._exchange(connection, stream):
+                    pass
+        except (OSError, Hangup):
+            return  # one of the two has hung up: that is how connections end
+        except BadRequest as error:
+            log.warning("not HTTP: %s", error)
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+
+    def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
+        """One request and its answer. False if the connection is to be closed."""
+        head = _read_head(stream)
+        if head is None:
+            return False
+        body = _Body(head, connection, stream)
+        reply = self._application(head, body.read)
+        body.read()
+        connection.sendall(_render(reply))
+        return head.keep_alive and reply.cut is None
+
+
+class _Body:
+    """A request's body, read at most once, so that the next request starts where it should."""
+
+    def __init__(self, head: Head, connection: socket.socket, stream: BinaryIO) -> None:
+        self._head = head
+        self._connection = connection
+        self._stream = stream
+        self._data: bytes | None = None
+
+    def read(self) -> bytes:
+        if self._data is None:
+            if self._head.headers.get("expect", "").lower() == "100-continue":
+                self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._data = self._read()
+        return self._data
+
+    def _read(self) -> bytes:
+        headers = self._head.headers
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return _read_chunks(self._stream)
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            raise BadRequest(f"content-length {length[:30]!r}")
+        data = self._stream.read(int(length))
+        if len(data) < int(length):
+            raise Hangup
+        return data
+
+
+def _reader(connection: socket.socket) -> BinaryIO:
+    return cast(BinaryIO, connection.makefile("rb", LONGEST_LINE))
+
+
+def _read_head(stream: BinaryIO) -> Head | None:
+    line = stream.readline(LONGEST_LINE)
+    if not line:
+        return None
+    words = line.decode("latin-1").split()
+    if len(words) != 3 or not words[2].startswith("HTTP/1."):
+        raise BadRequest(repr(line[:80]))
+    headers = _read_headers(stream)
+    path, _, query = words[1].partition("?")
+    keep = headers.get("connection", "").lower() != "close" and words[2] != "HTTP/1.0"
+    values = parse_qs(query, keep_blank_values=True)
+    return Head(words[0].upper(), path, values, headers, keep)
+
+
+def _read_headers(stream: BinaryIO) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    while (line := stream.readline(LONGEST_LINE)) not in {b"\r\n", b"\n"}:
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon:
+            raise BadRequest(repr(line[:80]))
+        # Rack makes one name of `api_access_token` and `Api-Access-Token`.
+        headers[name.strip().lower().replace("_", "-")] = value.strip()
+    return headers
+
+
+def _read_chunks(stream: BinaryIO) -> bytes:
+    data = bytearray()
+    while size := _chunk_size(stream.readline(LONGEST_LINE)):
+        data += stream.read(size)
+        stream.readline(LONGEST_LINE)
+        if len(data) > LARGEST_BODY:
+            raise BadRequest("the body is too large")
+    while stream.readline(LONGEST_LINE) not in {b"\r\n", b"\n", b""}:
+        pass
+    return bytes(data)
+
+
+def _chunk_size(line: bytes) -> int:
+    try:
+        return int(line.split(b";")[0], 16)
+    except ValueError:
+        raise BadRequest(f"chunk size {line[:30]!r}") from None
+
+
+def _render(reply: Reply) -> bytes:
+    try:
+        phrase = HTTPStatus(reply.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    lines = [
+        f"HTTP/1.1 {reply.status} {phrase}",
+        f"Content-Type: {reply.content_type}",
+        f"Content-Length: {len(reply.body)}",
+        *(f"{name}: {value}" for name, value in reply.headers.items()),
+    ]
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    return head + (reply.body if reply.cut is None else reply.body[: reply.cut])
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it is closed already

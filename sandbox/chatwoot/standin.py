@@ -1,0 +1,180 @@
+"""A Chatwoot that runs in this process: a real server, real webhooks, and an agent on call."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+from collections import Counter
+from pathlib import Path
+from typing import Any, Self
+
+from sandbox.chatwoot.application import Application
+from sandbox.chatwoot.control import Control
+from sandbox.chatwoot.desk import AgentDesk
+from sandbox.chatwoot.faults import Fault, Faults, Kind
+from sandbox.chatwoot.feed import describe
+from sandbox.chatwoot.inboxes import create_inbox
+from sandbox.chatwoot.limits import RequestLimits
+from sandbox.chatwoot.records import Event, User
+from sandbox.chatwoot.saving import StateFile
+from sandbox.chatwoot.server import Server
+from sandbox.chatwoot.store import Store
+from sandbox.chatwoot.version import version_named
+from sandbox.chatwoot.webhooks import WebhookSender
+from sandbox.feed import Event as FeedEvent
+from sandbox.feed import Feed
+
+
+class ChatwootStandIn(AgentDesk):
+    """Runs between `start()` and `stop()`, or inside `with`.
+
+    `version`: «4.10» (unsigned webhooks), «4.13» (signed) or «new» (they say who did it).
+    `state_file`: where everything is kept across restarts. `flood_limit`: messages a minute in one
+    conversation, None for no limit. `request_limit` and `search_limit`: requests a minute, off by
+    default. `webhook_timeout` is in seconds. `duplicates`: send each webhook twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str = "4.13",
+        port: int = 0,
+        state_file: Path | None = None,
+        flood_limit: int | None = 200,
+        request_limit: int | None = None,
+        search_limit: int | None = None,
+        webhook_timeout: float = 5.0,
+        seed: int = 0,
+        duplicates: bool = False,
+    ) -> None:
+        store = Store(version_named(version), flood_limit=flood_limit)
+        super().__init__(store)
+        self.webhooks = WebhookSender(
+            store, timeout=webhook_timeout, seed=seed, duplicates=duplicates
+        )
+        self._application = Application(store, RequestLimits(request_limit, search_limit, store))
+        self.faults = Faults(self._application)
+        self._feed = Feed()
+        store.listeners.append(self._tell)
+        self._server = Server(self.faults.answer, port)
+        self._control = Server(Control(self.faults, self.requests))
+        self._file = StateFile(state_file, store) if state_file else None
+
+    @property
+    def url(self) -> str:
+        """Known once started."""
+        return self._server.url
+
+    @property
+    def control_url(self) -> str:
+        return self._control.url
+
+    @property
+    def requests(self) -> Counter[tuple[str, str]]:
+        """Requests so far by (method, route), such as ("POST", "/api/v1/accounts/{account}/…")."""
+        return self._application.requests
+
+    @property
+    def administrator(self) -> User:
+        return self.store.users.get(1)
+
+    @property
+    def access_token(self) -> str:
+        """The administrator's."""
+        return self.administrator.token
+
+    def start(self) -> Self:
+        """Raises OSError if the port is taken, ValueError if the state file is none."""
+        if self._file is None or not self._file.load():
+            self._found_account()
+        if self._file is not None:
+            self._file.start()
+        self.faults.start()
+        self._server.start()
+        self._control.start()
+        self.store.url = self.url
+        self.webhooks.start()
+        return self
+
+    def stop(self) -> None:
+        self.faults.stop()
+        self._server.stop()
+        self._control.stop()
+        self.webhooks.stop()
+        if self._file is not None:
+            self._file.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def add_inbox(self, name: str, webhook_url: str | None, *, lock: bool = False) -> int:
+        """An API inbox of account 1 with the agent as its member; answers with its id.
+
+        `lock`: one conversation per contact for ever.
+        """
+        fields = {
+            "name": name,
+            "lock_to_single_conversation": lock,
+            "channel": {"type": "api", "webhook_url": webhook_url},
+        }
+        with self.store.changing():
+            inbox = create_inbox(self.store, self.account_id, fields)
+            inbox.member_ids.append(self.agent.id)
+            return inbox.id
+
+    def add_account(self, name: str) -> int:
+        """One more account, with the same administrator."""
+        with self.store.changing():
+            account = self.store.accounts.add(name=name)
+            self.administrator.roles[str(account.id)] = "administrator"
+            return account.id
+
+    def add_bot(self, name: str, inbox_id: int | None = None) -> str:
+        """An agent bot, active in an inbox if one is given; answers with its token."""
+        with self.store.changing():
+            token = secrets.token_urlsafe(18)
+            bot = self.store.bots.add(name=name, account_id=self.account_id, token=token)
+            if inbox_id is not None:
+                self.store.inboxes.get(inbox_id).bot_id = bot.id
+            return token
+
+    def fault(self, kind: str, **values: Any) -> None:
+        """Switch a fault on; the values are those of `Fault`."""
+        self.faults.add(Fault(Kind(kind), **values))
+
+    def clear_faults(self) -> None:
+        self.faults.clear()
+
+    def delay_files(self, seconds: float) -> None:
+        """From now on the bytes of new attachments are there only so long after the message."""
+        with self.store.changing():
+            self.store.blob_delay = seconds
+
+    def subscribe(self) -> queue.Queue[FeedEvent]:
+        """A queue of small events, such as
+        {"event": "message_created", "conversation": 12, "message": 1002}."""
+        return self._feed.subscribe()
+
+    def unsubscribe(self, subscriber: queue.Queue[FeedEvent]) -> None:
+        self._feed.unsubscribe(subscriber)
+
+    def wait_for_webhooks(self, seconds: float = 10.0) -> bool:
+        """Wait until every webhook has had its attempt. False if time ran out first."""
+        return self.webhooks.wait_until_idle(seconds)
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            self._feed.publish(describe(self.store, event))
+
+    def _found_account(self) -> None:
+        """Account 1 with an administrator and an agent, whose tokens are random."""
+        store = self.store
+        with store.changing():
+            store.accounts.add(name="Sandbox")
+            for name, role in (("Ada Admin", "administrator"), ("Bob Agent", "agent")):
+                email = f"{name.split()[0].lower()}@sandbox.example"
+                token = secrets.token_urlsafe(24)
+                store.users.add(name=name, email=email, token=token, roles={"1": role})
