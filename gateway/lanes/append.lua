@@ -24,11 +24,7 @@ local function store(item)
     return 'withdrawn'
   end
   local order = item.order
-  if order == cjson.null then
-    order = (tonumber(redis.call('ZRANGE', lane, -1, -1, 'WITHSCORES')[2]) or 0) + 1
-  elseif order < (tonumber(redis.call('HGET', key_route(item.lane), 'last')) or 0) then
-    count('late', item.channel)
-  end
+  if order == cjson.null then order = behind(item.lane) end
   redis.call('HSET', msg, 'v', '1', 'kind', item.kind, 'body', item.body, 'lane', item.lane,
              'destination', item.destination, 'channel', item.channel, 'state', 'waiting',
              'appended', now, 'ready', now + item.settle, 'request', nonce, 'order', order)
@@ -37,17 +33,15 @@ local function store(item)
                'status_destination', item.status_destination)
   end
   redis.call('ZADD', lane, order, item.id)
-  -- A lane that has a time keeps it: it is leased, backing off, or due before this message.
-  if not redis.call('ZSCORE', key_due(item.destination), item.lane) then
-    schedule(item.lane, item.destination, now + item.settle)
-  end
+  make_due(item.lane, item.destination, now + item.settle)
   count('accepted_' .. item.kind, item.channel)
   return 'new'
 end
 
-local outcomes = {}
+local outcomes, asked = {}, {}
 for n, item in ipairs(cjson.decode(ARGV[2])) do
-  outcomes[n] = store(item)
+  outcomes[n] = asked[item.id] and 'duplicate' or store(item)
+  asked[item.id] = true
   if outcomes[n] == 'duplicate' then count('duplicates', item.channel) end
 end
 return { outcomes, redis.call('LLEN', ARGV[3]) == 0 and 1 or 0 }

@@ -9,38 +9,33 @@
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local msg = key_msg(id)
-if not holds(lane, ARGV[3]) then
-  return { redis.call('HGET', msg, 'ended') == nonce and 'rest' or 'void' }
-end
+local before = worked(lane, destination, ARGV[3], nonce)
+if before then return before end
 
 local function leave_note(note)
-  local key, notes = key_msg(note.id), key_lane(note.lane)
+  local key, order = key_msg(note.id), behind(note.lane)
   if redis.call('EXISTS', key) == 1 then return end
-  local last = tonumber(redis.call('ZRANGE', notes, -1, -1, 'WITHSCORES')[2]) or 0
   redis.call('HSET', key, 'v', '1', 'kind', 'note', 'body', note.body, 'lane', note.lane,
              'destination', note.destination, 'channel', note.channel, 'state', 'waiting',
-             'appended', now, 'ready', now, 'request', nonce, 'order', last + 1)
-  redis.call('ZADD', notes, last + 1, note.id)
-  if not redis.call('ZSCORE', key_due(note.destination), note.lane) then
-    schedule(note.lane, note.destination, now)
-  end
+             'appended', now, 'ready', now, 'request', nonce, 'order', order)
+  redis.call('ZADD', key_lane(note.lane), order, note.id)
+  make_due(note.lane, note.destination, now)
 end
 
 if redis.call('ZSCORE', key_lane(lane), id) then
   local known = redis.call('HMGET', msg, 'kind', 'channel', 'order')
-  settle(id, lane, known[1], tonumber(known[3]) or 0)
+  settle(id, lane, known[1], tonumber(known[3]) or 0, known[2])
   local entry = redis.call('XADD', ns .. ':dead', '*', 'id', id, 'reason', ARGV[6],
                            'channel', known[2], 'kind', known[1])
-  redis.call('HSET', msg, 'state', 'dead', 'ended', nonce, 'error', ARGV[6], 'dead', entry)
-  redis.call('HDEL', msg, 'slot', 'mark')
+  redis.call('HSET', msg, 'state', 'dead', 'error', ARGV[6], 'dead', entry)
+  redis.call('HDEL', msg, 'slot')
   count('buried_' .. known[1], known[2])
   if known[1] == 'out' then report(id, 'failed', ARGV[6]) end
   local note = cjson.decode(ARGV[12])
   if note ~= cjson.null then leave_note(note) end
 end
 if ARGV[7] == 'stop' then
-  give_back(lane, destination)
-  return { 'rest' }
+  return rest(lane, destination, nonce)
 end
 local rates = { tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]) }
 return take(lane, destination, nonce, rates)

@@ -28,18 +28,36 @@ local function admitted(destination, most)
   if not gate[1] then return most end
   local at = tonumber(gate[2])
   if at > now then return 0, at end
-  return 1
+  return math.min(1, most)
 end
 
+-- Returns the number of lanes leased: 1, or 0 if there was nothing in it, or somebody has it.
 local function lease_lane(lane, destination)
   if redis.call('EXISTS', key_lane(lane)) == 0 then
     redis.call('ZREM', key_due(destination), lane)
-    return
+    return 0
+  end
+  local left = redis.call('PTTL', key_lease(lane))
+  if left > 0 then  -- by way of another destination, which it had before
+    redis.call('ZADD', key_due(destination), now + left, lane)
+    return 0
   end
   redis.call('ZADD', key_due(destination), now + lease, lane)
   redis.call('SET', key_lease(lane), token, 'PX', lease)
   redis.call('RPUSH', held, lane, destination)
   claimed[#claimed + 1] = { lane, destination }
+  return 1
+end
+
+-- Lease up to `most` lanes that are due, the longest due first.
+local function lease_due(destination, most)
+  local found = 0
+  while found < most do
+    local lane = redis.call('ZRANGEBYSCORE', key_due(destination), '-inf', now, 'LIMIT', 0, 1)[1]
+    if not lane then break end
+    found = found + lease_lane(lane, destination)
+  end
+  return found
 end
 
 local function claim_of(destination)
@@ -47,10 +65,10 @@ local function claim_of(destination)
   local allowed, closed_until = admitted(destination, most)
   local due = key_due(destination)
   if allowed > 0 then
-    local lanes = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, allowed)
-    for _, lane in ipairs(lanes) do lease_lane(lane, destination) end
-    if allowed == 1 and #lanes == 1 and redis.call('HGET', key_gate(destination), 'state') then
-      redis.call('HSET', key_gate(destination), 'state', 'probing', 'until', now + lease)
+    local found = lease_due(destination, allowed)
+    if found == 1 and redis.call('HGET', key_gate(destination), 'state') then
+      redis.call('HSET', key_gate(destination), 'state', 'probing', 'until', now + lease,
+                 'probe', claimed[#claimed][1])
     end
   end
   local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]

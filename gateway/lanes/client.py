@@ -26,7 +26,7 @@ from gateway.lanes.values import (
 )
 from gateway.model import Receipt
 
-Certainty = Literal["certain", "uncertain", "same"]
+Certainty = Literal["", "uncertain"]
 Trouble = Literal["", "refused", "down", "credentials", "throttled"]
 After = Literal["more", "stop"]
 
@@ -103,7 +103,7 @@ class Lanes:
         )
 
     def mark(
-        self, hold: Hold, message: str, target: str, *, pace: Pace | None = None
+        self, hold: Hold, message: str, target: str, *, pace: Pace | None = None, nonce: str = ""
     ) -> Literal["go", "wait", "withdrawn"]:
         """Say where a message is going now, before the call.
 
@@ -111,7 +111,14 @@ class Lanes:
         """
         argv = (pace or Pace()).argv()
         answer = self._run(
-            "mark", str(hold.lane), hold.destination, hold.token, message, target, *argv
+            "mark",
+            str(hold.lane),
+            hold.destination,
+            hold.token,
+            message,
+            target,
+            nonce or uuid4().hex,
+            *argv,
         )
         if answer == "void":
             raise LeaseVoid
@@ -136,15 +143,17 @@ class Lanes:
         pace: Pace,
         after: After = "more",
         told: str = "",
-        route: Mapping[str, str] | None = None,
+        memos: Mapping[Lane, Mapping[str, str]] | None = None,
         doubled: int = 0,
         nonce: str = "",
     ) -> Taken | None:
         """The message is done. Returns the next one, or None if the lane was given back.
 
-        `told`: the status that Chatwoot shows now; `route`: what to remember of the lane.
+        `told`: the status that Chatwoot shows now; `memos`: what to remember, lane by lane.
         """
-        outcome: dict[str, Any] = {"route": dict(route or {})}
+        outcome: dict[str, Any] = {}
+        if memos:
+            outcome["memos"] = [[str(lane), dict(memo)] for lane, memo in memos.items()]
         if told:
             outcome["told"] = told
         if doubled:
@@ -170,7 +179,7 @@ class Lanes:
         seconds: float,
         *,
         error: str = "",
-        certainty: Certainty = "same",
+        certainty: Certainty = "",
         trouble: Trouble = "",
         nonce: str = "",
     ) -> None:
@@ -254,9 +263,27 @@ class Lanes:
         )
         return answer
 
+    def forget(self, lane: Lane, conversation: str) -> bool:
+        """The customer's next message must look for its conversation again, if it was this one."""
+        return bool(self._run("forget", str(lane), conversation))
+
+    def reply_of(self, channel: str, external_id: str) -> str:
+        """The id of the reply that the network knows by `external_id`; empty if none is known."""
+        part = self.client.get(f"{self.namespace}:ext:{channel}:{external_id}")
+        return str(part).rpartition("#")[0] if part else ""
+
     def hold(self, name: str, token: str, *, seconds: float) -> bool:
         """Take or keep a named lease, for what only one process may do at a time."""
         return bool(self._run("hold", name, token, round(seconds * 1000)))
+
+    def cursor(self, channel: str) -> str | None:
+        """Where the channel's poller has got to; None if it has never polled."""
+        cursor = self.client.get(f"{self.namespace}:cursor:{channel}")
+        return None if cursor is None else str(cursor)
+
+    def let_go(self, name: str, token: str) -> None:
+        """Give a named lease back."""
+        self._run("let_go", name, token)
 
     def pending(self) -> bool:
         """Whether a drain has something to do and nobody has been asked for one."""
@@ -339,6 +366,7 @@ def _taken(answer: list[Any]) -> Taken | None:
         subject=subject,
         subject_parts=_parts(subject),
         route=_pairs(route_flat),
+        replayed="replayed" in known,
     )
 
 

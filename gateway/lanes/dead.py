@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, cast
+from uuid import uuid4
 
 import redis
 
@@ -32,13 +33,13 @@ class DeadLetters:
             return None
         return _letter(message, fields["dead"], {**fields, "reason": fields.get("error", "")})
 
-    def replay(self, message: str) -> bool:
+    def replay(self, message: str, *, nonce: str = "") -> bool:
         """Let it be delivered as if it were new. False if there is no such dead letter."""
-        return bool(self._run("replay", message) == "ok")
+        return bool(self._run("replay", message, nonce or uuid4().hex) == "ok")
 
-    def drop(self, message: str) -> bool:
+    def drop(self, message: str, *, nonce: str = "") -> bool:
         """Forget it for good. False if there is no such dead letter."""
-        return bool(self._run("drop", message) == "ok")
+        return bool(self._run("drop", message, nonce or uuid4().hex) == "ok")
 
 
 def _letter(message: str, stream_id: str, fields: dict[str, Any]) -> DeadLetter:

@@ -2,16 +2,21 @@
 -- KEYS[1] namespace
 -- ARGV[1] lane, ARGV[2] destination, ARGV[3] token, ARGV[4] message id
 -- ARGV[5] target: what the call is about, for whoever must find out later if it arrived
--- ARGV[6..9] rates in ms as for take (all 0: this call does not count)
+-- ARGV[6] nonce of this request; repeated with it, the answer is the same
+-- ARGV[7..10] rates in ms as for take (all 0: this call does not count)
 -- Returns 'go' | 'wait' (a slot is reserved, the lane was given back) | 'withdrawn' | 'void'
 
-local lane, destination, id = ARGV[1], ARGV[2], ARGV[4]
+local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[6]
 local msg = key_msg(id)
-if not holds(lane, ARGV[3]) then
-  return 'void'
-end
+local kept = kept_answer(lane, nonce)
+if kept == 'wait' then return kept end
+if not holds(lane, ARGV[3]) then return 'void' end
 if redis.call('HGET', msg, 'withdrawn') then return 'withdrawn' end
-local rates = { tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]) }
-if rates[1] + rates[3] > 0 and waits_for_slot(lane, destination, id, rates) then return 'wait' end
+if kept then return kept end
+local rates = { tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]) }
+if rates[1] + rates[3] > 0 and waits_for_slot(lane, destination, id, rates) then
+  redis.call('HINCRBY', msg, 'attempts', -1)  -- a wait of our own making is no attempt
+  return keep_answer(lane, nonce, 'wait')
+end
 redis.call('HSET', msg, 'target', ARGV[5], 'marked', now)
-return 'go'
+return keep_answer(lane, nonce, 'go')

@@ -12,6 +12,7 @@ local DAY = 86400
 local LEDGER = 90 * DAY       -- seconds that a sent reply stays known
 local SEEN = 7 * DAY          -- seconds that a customer's message is recognised as a repetition
 local PARKED = DAY            -- seconds that a receipt waits for its message's id
+local ANSWER = 60             -- seconds that a lane keeps its last answer, for a repetition
 local RANK = { sent = 1, delivered = 2, read = 3 }
 
 local function key_msg(id) return ns .. ':msg:' .. id end
@@ -20,6 +21,7 @@ local function key_lease(lane) return ns .. ':lease:' .. lane end
 local function key_due(destination) return ns .. ':due:' .. destination end
 local function key_gate(destination) return ns .. ':gate:' .. destination end
 local function key_route(lane) return ns .. ':route:' .. lane end
+local function key_answer(lane) return ns .. ':answer:' .. lane end
 
 local function count(what, channel, n)
   redis.call('HINCRBY', ns .. ':count', what .. '|' .. channel, n or 1)
@@ -29,8 +31,27 @@ local function fields(key)
   return redis.call('HGETALL', key)
 end
 
+-- The place behind all that waits in a lane.
+local function behind(lane)
+  return (tonumber(redis.call('ZRANGE', key_lane(lane), -1, -1, 'WITHSCORES')[2]) or 0) + 1
+end
+
 local function holds(lane, token)
   return redis.call('GET', key_lease(lane)) == token
+end
+
+-- A request whose answer was lost comes again under the same nonce. The lane keeps the answer to its
+-- last request: what was done for it must not be done twice, not even if the lane's head is another
+-- message by now.
+local function keep_answer(lane, nonce, answer)
+  redis.call('SET', key_answer(lane), nonce .. ' ' .. answer, 'EX', ANSWER)
+  return answer
+end
+
+local function kept_answer(lane, nonce)
+  local kept = redis.call('GET', key_answer(lane))
+  local named = nonce .. ' '
+  if kept and string.sub(kept, 1, #named) == named then return string.sub(kept, #named + 1) end
 end
 
 -- Let a drain that lingers know. The list is short: it says «look», not «look at this».
@@ -44,9 +65,23 @@ local function schedule(lane, destination, at)
   if at <= now + 1000 then wake() end
 end
 
+-- Make a lane due, unless it has a time: it is leased, backing off, or due before.
+local function make_due(lane, destination, at)
+  if not redis.call('ZSCORE', key_due(destination), lane) then schedule(lane, destination, at) end
+end
+
+-- A probe that ended without a word about its destination: another lane may be the probe at once.
+local function pass_probe_on(lane, destination)
+  local gate = redis.call('HMGET', key_gate(destination), 'state', 'probe')
+  if gate[1] == 'probing' and gate[2] == lane then
+    redis.call('HSET', key_gate(destination), 'until', now)
+  end
+end
+
 -- Give the lane back: due when its head may leave, or not at all if nothing waits.
 local function give_back(lane, destination, not_before)
   redis.call('DEL', key_lease(lane))
+  pass_probe_on(lane, destination)
   local head = redis.call('ZRANGE', key_lane(lane), 0, 0)[1]
   if not head then
     redis.call('ZREM', key_due(destination), lane)
@@ -57,23 +92,29 @@ local function give_back(lane, destination, not_before)
 end
 
 -- Reserve the next free slot of one rate (GCRA). Returns the time of the slot.
-local function reserve(key, field, interval, burst)
-  local tat = tonumber(redis.call('HGET', key, field)) or 0
+local function reserve(key, interval, burst)
+  local tat = tonumber(redis.call('HGET', key, 'tat')) or 0
   local start = math.max(tat, now)
-  redis.call('HSET', key, field, start + interval)
+  redis.call('HSET', key, 'tat', start + interval)
   return start - (burst - 1) * interval
 end
 
 -- When may a call of this lane go? rates = {interval, burst, lane_interval, lane_burst} in ms;
 -- an interval of 0 is no limit.
 local function slot(lane, destination, rates)
-  local at = now
+  local gate, at = key_gate(destination), now
+  local paused = tonumber(redis.call('HGET', gate, 'paused')) or 0
+  if paused > now then at = paused end
   if rates[1] > 0 then
-    at = math.max(at, reserve(key_gate(destination), 'tat', rates[1], rates[2]))
+    local empty = paused + (rates[2] - 1) * rates[1]  -- after a pause the bucket has no burst left
+    if paused > now and empty > (tonumber(redis.call('HGET', gate, 'tat')) or 0) then
+      redis.call('HSET', gate, 'tat', empty)
+    end
+    at = math.max(at, reserve(gate, rates[1], rates[2]))
   end
   if rates[3] > 0 then
     local key = ns .. ':pace:' .. lane
-    at = math.max(at, reserve(key, 'tat', rates[3], rates[4]))
+    at = math.max(at, reserve(key, rates[3], rates[4]))
     redis.call('PEXPIRE', key, math.ceil(rates[3] * (rates[4] + 1)) + 60000)
   end
   return at
@@ -83,6 +124,8 @@ end
 local function waits_for_slot(lane, destination, id, rates)
   local msg = key_msg(id)
   local reserved = tonumber(redis.call('HGET', msg, 'slot'))
+  local paused = tonumber(redis.call('HGET', key_gate(destination), 'paused')) or 0
+  if reserved and reserved < paused and paused > now then reserved = nil end  -- overtaken by a pause
   local at = reserved or slot(lane, destination, rates)
   if at <= now then
     if reserved then redis.call('HDEL', msg, 'slot') end
@@ -93,45 +136,58 @@ local function waits_for_slot(lane, destination, id, rates)
   return true
 end
 
--- Mark the lane's head as being sent and hand it out. `nonce` names this very request: asked
--- again with it, the same message is handed out and nothing is counted twice.
+local function rest(lane, destination, nonce)
+  give_back(lane, destination)
+  return { keep_answer(lane, nonce, 'rest') }
+end
+
+local function hand_out(lane, destination, id)
+  local msg = key_msg(id)
+  local of = redis.call('HGET', msg, 'of')
+  return { 'next', id, fields(msg), of and fields(key_msg(of)) or {}, fields(key_route(lane)), now,
+           redis.call('HGET', key_gate(destination), 'ok') or '0' }
+end
+
+-- Whoever marked this message never said how that ended: it may have arrived.
+local function note_crash(msg)
+  redis.call('HINCRBY', msg, 'crashes', 1)
+  if redis.call('HSETNX', msg, 'uncertain', 1) == 1 then
+    count('uncertain', redis.call('HGET', msg, 'channel'))
+  end
+end
+
+-- Mark the lane's head as being sent and hand it out. `nonce` names the request.
 local function take(lane, destination, nonce, rates)
   local head = redis.call('ZRANGE', key_lane(lane), 0, 0)[1]
-  if not head then
-    give_back(lane, destination)
-    return { 'rest' }
-  end
+  if not head then return rest(lane, destination, nonce) end
   local msg = key_msg(head)
-  local known = redis.call('HMGET', msg, 'mark', 'ready', 'state', 'of', 'uncertain')
-  if known[1] ~= nonce then
-    if (tonumber(known[2]) or 0) > now then
-      give_back(lane, destination)
-      return { 'rest' }
-    end
-    local died = known[3] == 'sending'  -- whoever marked it never said how it ended
-    if waits_for_slot(lane, destination, head, rates) then return { 'rest' } end
-    redis.call('HSET', msg, 'state', 'sending', 'mark', nonce)
-    if died then
-      redis.call('HINCRBY', msg, 'crashes', 1)
-      if redis.call('HSETNX', msg, 'uncertain', 1) == 1 then
-        count('uncertain', redis.call('HGET', msg, 'channel'))
-      end
-    elseif not known[5] then
-      redis.call('HSET', msg, 'marked', now)
-    end
-    redis.call('HINCRBY', msg, 'attempts', 1)
+  local known = redis.call('HMGET', msg, 'ready', 'state')
+  if (tonumber(known[1]) or 0) > now then return rest(lane, destination, nonce) end
+  if known[2] == 'sending' then note_crash(msg) end
+  if waits_for_slot(lane, destination, head, rates) then
+    return { keep_answer(lane, nonce, 'rest') }
   end
-  local subject = known[4] and fields(key_msg(known[4])) or {}
-  return { 'next', head, fields(msg), subject, fields(key_route(lane)), now,
-           redis.call('HGET', key_gate(destination), 'ok') or '0' }
+  if redis.call('HEXISTS', msg, 'uncertain') == 0 then redis.call('HSET', msg, 'marked', now) end
+  redis.call('HSET', msg, 'state', 'sending')
+  redis.call('HINCRBY', msg, 'attempts', 1)
+  keep_answer(lane, nonce, 'next ' .. head)
+  return hand_out(lane, destination, head)
+end
+
+-- The answer to a request for work that was answered before; nil if it is new; void if the lane
+-- was handed on since.
+local function worked(lane, destination, token, nonce)
+  local kept = kept_answer(lane, nonce)
+  if kept == 'rest' then return { 'rest' } end
+  if not holds(lane, token) then return { 'void' } end
+  if kept then return hand_out(lane, destination, string.sub(kept, #'next ' + 1)) end
 end
 
 local function gate_opens(destination)
   local gate = key_gate(destination)
-  redis.call('HSET', gate, 'ok', now)
   local state = redis.call('HMGET', gate, 'state', 'failures')
   if state[1] or state[2] then
-    redis.call('HDEL', gate, 'state', 'reason', 'until', 'failures', 'steps', 'since')
+    redis.call('HDEL', gate, 'state', 'reason', 'until', 'failures', 'steps', 'since', 'probe')
     wake()
   end
 end
@@ -157,19 +213,33 @@ local function report(id, status, reason, again)
   if (now_known[2] or 'sent') == status then return end
   local lane, item = now_known[3], 's:' .. id
   if redis.call('ZSCORE', key_lane(lane), item) then return end  -- it will carry the newest status
-  local last = redis.call('ZRANGE', key_lane(lane), -1, -1, 'WITHSCORES')[2]
+  local given_up = redis.call('HGET', key_msg(item), 'dead')
+  if given_up then redis.call('XDEL', ns .. ':dead', given_up) end
   redis.call('DEL', key_msg(item))
   redis.call('HSET', key_msg(item), 'v', '1', 'kind', 'status', 'of', id, 'lane', lane,
              'channel', now_known[5], 'state', 'waiting', 'appended', now, 'ready', now,
              'destination', now_known[4])
-  redis.call('ZADD', key_lane(lane), (tonumber(last) or 0) + 1, item)
-  if not redis.call('ZSCORE', key_due(now_known[4]), lane) then
-    schedule(lane, now_known[4], now)
-  end
+  redis.call('ZADD', key_lane(lane), behind(lane), item)
+  make_due(lane, now_known[4], now)
 end
 
--- The status of a message of several parts: failed if one failed, else what all have reached.
-local function report_part(id, part, status, reason)
+-- The status of a reply, from those of its parts: failed if one failed, else what all have reached.
+-- Nothing is told before the number of parts is known.
+local function report_parts(id)
+  local msg = key_msg(id)
+  local total = tonumber(redis.call('HGET', msg, 'total'))
+  local lowest, heard = 'read', false
+  for n = 1, total or 0 do
+    local got = redis.call('HGET', msg, 'got:' .. n)
+    if got == 'failed' then return report(id, 'failed', redis.call('HGET', msg, 'failure')) end
+    heard = heard or got
+    if RANK[got or 'sent'] < RANK[lowest] then lowest = got or 'sent' end
+  end
+  if heard then report(id, lowest, '') end
+end
+
+-- Note what the network says of one part; an older word never replaces a newer one.
+local function note_part(id, part, status, reason)
   local msg = key_msg(id)
   local before = redis.call('HGET', msg, 'got:' .. part)
   local outranked = before and before ~= 'failed' and status ~= 'failed'
@@ -177,21 +247,18 @@ local function report_part(id, part, status, reason)
   local late_failure = status == 'failed' and before and before ~= 'failed' and RANK[before] > 1
   if outranked or late_failure then return end
   redis.call('HSET', msg, 'got:' .. part, status)
-  local total = tonumber(redis.call('HGET', msg, 'total')) or 1
-  local lowest = 'read'
-  for n = 1, total do
-    local got = redis.call('HGET', msg, 'got:' .. n) or 'sent'
-    if got == 'failed' then return report(id, 'failed', reason) end
-    if RANK[got] < RANK[lowest] then lowest = got end
-  end
-  report(id, lowest, '')
+  if status == 'failed' then redis.call('HSET', msg, 'failure', reason) end
+  report_parts(id)
 end
 
--- A message leaves its lane for good. Of replies the youngest is remembered, to count late ones.
-local function settle(id, lane, kind, order)
+-- A message leaves its lane for good. A reply that leaves behind a younger one is counted as late.
+local function settle(id, lane, kind, order, channel)
   redis.call('ZREM', key_lane(lane), id)
+  if kind ~= 'out' then return end
   local route = key_route(lane)
-  if kind == 'out' and order > (tonumber(redis.call('HGET', route, 'last')) or 0) then
+  local last = tonumber(redis.call('HGET', route, 'last')) or 0
+  if order < last then count('late', channel) end
+  if order > last then
     redis.call('HSET', route, 'last', order)
     redis.call('EXPIRE', route, LEDGER)
   end

@@ -14,9 +14,10 @@ if redis.call('HSETNX', msg, 'part:' .. part, ARGV[6]) == 1 then
     local parked = ns .. ':parked:' .. ARGV[7] .. ':' .. external
     for _, receipt in ipairs(redis.call('LRANGE', parked, 0, -1)) do
       local told = cjson.decode(receipt)
-      report_part(id, part, told.status, told.reason)
+      note_part(id, part, told.status, told.reason)
     end
     redis.call('DEL', parked)
   end
+  report_parts(id)  -- receipts by our own part id may have come before the number of parts
 end
 return holds(ARGV[1], ARGV[2]) and 'ok' or 'void'

@@ -8,13 +8,15 @@ local own = ARGV[3]
 if own == '' then own = redis.call('GET', ns .. ':ext:' .. ARGV[1] .. ':' .. ARGV[2]) or '' end
 local id, part = string.match(own, '^(.*)#(%d+)$')
 if id and redis.call('HGET', key_msg(id), 'channel') == ARGV[1] then
-  report_part(id, part, ARGV[4], ARGV[5])
+  note_part(id, part, ARGV[4], ARGV[5])
   count('receipts', ARGV[1])
   return 'noted'
 end
 if ARGV[2] ~= '' then
   local parked = ns .. ':parked:' .. ARGV[1] .. ':' .. ARGV[2]
-  redis.call('RPUSH', parked, cjson.encode({ status = ARGV[4], reason = ARGV[5] }))
+  local told = cjson.encode({ status = ARGV[4], reason = ARGV[5] })
+  redis.call('LREM', parked, 0, told)
+  redis.call('RPUSH', parked, told)
   redis.call('LTRIM', parked, -20, -1)
   redis.call('EXPIRE', parked, PARKED)
 end

@@ -10,7 +10,6 @@ if not holds(lane, ARGV[3]) then
 end
 if ARGV[4] ~= '' and redis.call('HGET', msg, 'state') == 'sending' then
   redis.call('HSET', msg, 'state', 'waiting')
-  redis.call('HDEL', msg, 'mark')
   redis.call('HINCRBY', msg, 'attempts', -1)
 end
 give_back(lane, ARGV[2], now + tonumber(ARGV[5]))

@@ -129,6 +129,8 @@ class Taken:
     subject_parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     route: Mapping[str, str] = field(default_factory=dict)
     """What is remembered of the lane."""
+    replayed: bool = False
+    """A person took it out of the dead letters to have it sent again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
 -- Returns 'removed' | 'delete' | 'tombstone' | 'duplicate'
 
 local id, op = ARGV[1], cjson.decode(ARGV[3])
-local msg, lane = key_msg(id), key_lane(op.lane)
+local msg = key_msg(id)
 local state = redis.call('HGET', msg, 'state')
 local asked = redis.call('HGET', key_msg(op.id), 'request')
 if asked then return asked == ARGV[2] and 'delete' or 'duplicate' end
@@ -16,12 +16,14 @@ if not state then
   return 'tombstone'
 end
 if state == 'withdrawn' then return 'removed' end
-if state == 'dead' then return 'duplicate' end
 local some_sent = redis.call('HEXISTS', msg, 'part:1') == 1
-local untouched = state == 'waiting' and not some_sent
-                  and redis.call('HEXISTS', msg, 'uncertain') == 0
-if untouched then
-  redis.call('ZREM', lane, id)
+local untouched = not some_sent and redis.call('HEXISTS', msg, 'uncertain') == 0
+if untouched and state == 'dead' then
+  redis.call('HSET', msg, 'withdrawn', '1')  -- and a replay does not send it either
+  return 'removed'
+end
+if untouched and state == 'waiting' then
+  redis.call('ZREM', key_lane(redis.call('HGET', msg, 'lane')), id)
   redis.call('HSET', msg, 'state', 'withdrawn')
   redis.call('HDEL', msg, 'body')
   redis.call('EXPIRE', msg, LEDGER)
@@ -29,11 +31,10 @@ if untouched then
   return 'removed'
 end
 redis.call('HSET', msg, 'withdrawn', '1')  -- parts that have not gone yet stay here
+local order = op.order == cjson.null and behind(op.lane) or op.order
 redis.call('HSET', key_msg(op.id), 'v', '1', 'kind', 'delete', 'body', op.body, 'lane', op.lane,
            'destination', op.destination, 'channel', op.channel, 'state', 'waiting', 'of', id,
-           'appended', now, 'ready', now, 'request', ARGV[2], 'order', op.order)
-redis.call('ZADD', lane, op.order, op.id)
-if not redis.call('ZSCORE', key_due(op.destination), op.lane) then
-  schedule(op.lane, op.destination, now)
-end
+           'appended', now, 'ready', now, 'request', ARGV[2], 'order', order)
+redis.call('ZADD', key_lane(op.lane), order, op.id)
+make_due(op.lane, op.destination, now)
 return 'delete'
