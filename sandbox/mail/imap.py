@@ -1,0 +1,145 @@
+"""The support mailbox over IMAP (RFC 3501, with IDLE), served by pymap."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from argparse import Namespace
+from datetime import UTC, datetime
+from typing import Any
+
+from proxyprotocol.sock import SocketInfo
+from pymap.backend.dict import Config, Login
+from pymap.backend.dict import Identity as DictIdentity
+from pymap.backend.dict.filter import FilterSet
+from pymap.backend.dict.mailbox import MailboxData, MailboxSet, Message
+from pymap.concurrent import Subsystem
+from pymap.exceptions import InvalidAuth
+from pymap.imap import IMAPServer
+from pymap.parsing.message import AppendMessage
+from pymap.parsing.specials.flag import Flag
+from pymap.user import UserMetadata
+from pysasl.creds.server import ServerCredentials
+from pysasl.hashing import Cleartext
+
+from sandbox.faults import Faults
+
+Json = dict[str, Any]
+
+
+class Inbox(MailboxData):
+    """The INBOX; it keeps each mail byte for byte, so that it can be saved."""
+
+    def __init__(self, *caches: Any) -> None:
+        super().__init__(*caches)
+        self.raw: dict[int, bytes] = {}
+
+    async def append(self, append_msg: AppendMessage, *, recent: bool = False) -> Message:
+        message = await super().append(append_msg, recent=recent)
+        self.raw[message.uid] = append_msg.literal
+        return message
+
+    async def deliver(self, mail: bytes) -> int:
+        """A new mail has come; whoever idles is told. Returns its UID."""
+        fresh = AppendMessage(mail, datetime.now(UTC))
+        return (await self.append(fresh, recent=True)).uid
+
+    async def dump(self) -> Json:
+        """Everything that a client could remember about the mailbox."""
+        mails = [
+            {
+                "uid": message.uid,
+                "date": message.internal_date.isoformat(),
+                "flags": sorted(flag.value.decode() for flag in message.permanent_flags),
+                "raw": base64.b64encode(self.raw[message.uid]).decode(),
+            }
+            async for message in self.messages()
+            if message.uid in self.raw
+        ]
+        return {"uid_validity": self.uid_validity, "last_uid": self._max_uid, "mails": mails}
+
+    async def restore(self, saved: Json) -> None:
+        """Take back what `dump` gave, under the same UIDs."""
+        self._uid_validity = saved["uid_validity"]
+        for mail in saved["mails"]:
+            self._max_uid = mail["uid"] - 1
+            flags = frozenset(Flag(flag) for flag in mail["flags"])
+            date = datetime.fromisoformat(mail["date"])
+            await self.append(AppendMessage(base64.b64decode(mail["raw"]), date, flags))
+        self._max_uid = saved["last_uid"]
+
+
+class Mailboxes(MailboxSet):
+    """The support user's mailboxes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inbox = self._inbox = Inbox(self._content_cache, self._thread_cache)
+
+    async def renumber(self) -> None:
+        """A new UIDVALIDITY and new UIDs, as after a provider has moved the mailbox."""
+        old = self.inbox
+        fresh = Inbox(self._content_cache, self._thread_cache)
+        fresh._uid_validity = old.uid_validity + 1
+        self.inbox = self._inbox = fresh
+        for mail in old.raw.values():
+            await fresh.deliver(mail)
+
+
+class _Settings(Config):
+    @property
+    def greeting(self) -> bytes:
+        return b"Sandbox mail ready"
+
+
+class _Login(Login):
+    def __init__(self, config: Config, faults: Faults) -> None:
+        super().__init__(config)
+        self._faults = faults
+
+    async def authenticate(self, credentials: ServerCredentials) -> DictIdentity:
+        if self._faults.take("LOGIN", "imap"):
+            raise InvalidAuth
+        return await super().authenticate(credentials)
+
+
+class ImapServer:
+    """One user's mailboxes on 127.0.0.1. Must be made and used on one event loop."""
+
+    def __init__(self, user: str, password: str, faults: Faults) -> None:
+        config = _Settings(
+            Namespace(passlib_cfg=None, proxy_protocol=None),
+            host="127.0.0.1",
+            port=0,
+            tls_enabled=False,
+            reject_dnsbl=False,
+            invalid_user_sleep=0.0,
+            hash_context=Cleartext(),
+            cpu_subsystem=Subsystem.for_asyncio(),
+            demo_data=False,
+            demo_user=user,
+            demo_password=password,
+        )
+        config.apply_context()
+        login = _Login(config, faults)
+        login.users_dict[user] = UserMetadata(config, user, password=password)
+        self.mailboxes = Mailboxes()
+        config.set_cache[user] = (self.mailboxes, FilterSet())
+        self._serve = IMAPServer(login, config)
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def listen(self, port: int) -> asyncio.Server:
+        """Serve until the returned server is closed."""
+        return await asyncio.start_server(self._connected, "127.0.0.1", port)
+
+    def cut(self) -> None:
+        """Break every open connection."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            await self._serve(reader, writer, SocketInfo.get(writer, None, unique_id=b"sandbox"))
+        finally:
+            self._writers.discard(writer)
