@@ -93,12 +93,14 @@ class Adapter:
 
     Config: ClassVar[type[ChannelConfig]] = ChannelConfig
     capabilities: ClassVar[Capabilities] = Capabilities()
+    deadline: ClassVar[float] = 20.0
+    """Seconds that one call to the network may take in all."""
     config: ChannelConfig
 
     def __init__(self, config: ChannelConfig, site: Site) -> None:
         self.config = config
         self.site = site
-        self.http = Session(explain=self.explain)
+        self.http = Session(deadline=self.deadline, explain=self.explain)
 
     def verify(self, request: WebRequest) -> None:
         """Raise `Forbidden` unless the webhook really comes from the network.

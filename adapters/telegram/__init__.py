@@ -63,7 +63,6 @@ class Telegram(Adapter):
         rate=Rate(30, burst=30),
         peer_rate=Rate(1, burst=3),
     )
-    deadline = 20.0
 
     def __init__(self, config: ChannelConfig, site: Site) -> None:
         super().__init__(config, site)
