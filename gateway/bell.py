@@ -1,0 +1,49 @@
+"""The doorbell: an RQ job that says «something may be due», and nothing else."""
+
+from __future__ import annotations
+
+import logging
+
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+QUEUE = "gateway"
+DRAIN = "gateway.worker.drain"
+"""Frozen: an older worker must understand the ring of a newer web process, and the reverse."""
+
+FAILURE_SECONDS = 3600
+
+log = logging.getLogger(__name__)
+
+
+def queue(connection: redis.Redis) -> Queue:
+    """The one queue. JSON, because a pickle from Redis could run anything."""
+    return Queue(QUEUE, connection=connection, serializer=JSONSerializer)
+
+
+def queue_key() -> str:
+    """RQ's list of waiting jobs."""
+    return f"{Queue.redis_queue_namespace_prefix}{QUEUE}"
+
+
+class Bell:
+    """Rings for a drain. `connection` must not decode responses: RQ reads bytes."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._queue = queue(connection)
+
+    def ring(self) -> bool:
+        """Ask for a drain. False if that failed, which loses nothing: the clock rings as well."""
+        try:
+            self._queue.enqueue(
+                DRAIN,
+                job_timeout=-1,
+                result_ttl=0,
+                failure_ttl=FAILURE_SECONDS,
+                description="drain",
+            )
+        except redis.RedisError as error:
+            log.warning("ring failed: %s", type(error).__name__)
+            return False
+        return True

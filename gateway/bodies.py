@@ -1,0 +1,76 @@
+"""How messages are written down while they wait.
+
+The form is frozen across releases: a worker of an older version may find what a newer one wrote. A
+body of a version that is not known is left where it is; readers of a new version ship one release
+before its writers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gateway.model import Inbound, Person
+
+VERSION = "1"
+
+
+class UnknownVersion(Exception):
+    """Written by a newer release: this one must leave it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An agent's reply, as it waits for its way out."""
+
+    message: int
+    conversation: int
+    peer: str
+    text: str
+    """Markdown, as the agent wrote it."""
+    reply_to: str = ""
+    """The network's id of the customer's message that it answers."""
+    sender: str = ""
+    written_at: float = 0.0
+    """Unix seconds, by Chatwoot's clock."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Of the conversation, as Chatwoot keeps them: the thread and context, if our own memory of
+    them is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteText:
+    """A private note on its way to a conversation."""
+
+    conversation: int
+    text: str
+
+
+def write(value: Inbound | Reply | NoteText) -> str:
+    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def read_inbound(body: str, version: str) -> Inbound:
+    """Raises `UnknownVersion`."""
+    known = _load(body, version)
+    person = Person(**known.pop("person"))
+    return Inbound(person=person, **known)
+
+
+def read_reply(body: str, version: str) -> Reply:
+    """Raises `UnknownVersion`."""
+    return Reply(**_load(body, version))
+
+
+def read_note(body: str, version: str) -> NoteText:
+    """Raises `UnknownVersion`."""
+    return NoteText(**_load(body, version))
+
+
+def _load(body: str, version: str) -> dict[str, Any]:
+    if version != VERSION:
+        raise UnknownVersion(version)
+    known: dict[str, Any] = json.loads(body)
+    return known

@@ -1,0 +1,136 @@
+"""What comes in from outside is stored here, durably, before anybody is told «200»."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from gateway import bodies, naming
+from gateway.bell import Bell
+from gateway.chatwoot.events import (
+    AgentMessage,
+    Event,
+    Ignored,
+    MessageDeleted,
+    MessageUpdated,
+    StatusChanged,
+)
+from gateway.config import Channel
+from gateway.lanes import CursorMove, Entry, Lanes
+from gateway.model import Inbound, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a webhook's or a poll's items."""
+
+    ids: tuple[str, ...] = ()
+    """Of the new messages."""
+    repeated: int = 0
+    receipts: int = 0
+    outcomes: tuple[str, ...] = field(default=(), repr=False)
+
+
+class Intake:
+    """Turns values into entries of lanes. Threads may share it.
+
+    Every method raises redis.RedisError if nothing can be stored: then the answer must not be 200.
+    """
+
+    def __init__(self, lanes: Lanes, bell: Bell) -> None:
+        self._lanes = lanes
+        self._bell = bell
+
+    def take(
+        self,
+        channel: Channel,
+        items: Iterable[Inbound | Receipt],
+        *,
+        move: CursorMove | None = None,
+    ) -> Stored:
+        """Store what a network brought; with `move`, a poller's cursor in the same step."""
+        found = tuple(items)
+        messages = [item for item in found if isinstance(item, Inbound)]
+        receipts = [item for item in found if isinstance(item, Receipt)]
+        for receipt in receipts:
+            self._lanes.receipt(channel.name, receipt)
+        entries = [_inbound_entry(channel, message) for message in messages]
+        outcomes = self._append(entries, move) if entries or move else ()
+        new = tuple(e.id for e, how in zip(entries, outcomes, strict=True) if how == "new")
+        return Stored(new, outcomes.count("duplicate"), len(receipts), outcomes)
+
+    def take_event(self, channel: Channel, event: Event) -> str:
+        """Store what Chatwoot told. Returns what was done with it, for the log and the count."""
+        if not isinstance(event, Ignored) and _inbox(event) != channel.config.inbox:
+            return "ignored:another inbox"
+        match event:
+            case AgentMessage():
+                outcomes = self._append([reply_entry(channel, event)])
+                return {"new": "accepted", "duplicate": "repeated"}.get(outcomes[0], outcomes[0])
+            case MessageDeleted():
+                return self._withdraw(channel, event)
+            case StatusChanged(status="resolved"):
+                lane = naming.inbound_lane(channel.name, event.peer)
+                self._lanes.forget(lane, str(event.conversation))
+                return "noted:resolved"
+            case Ignored(kind=kind):
+                return f"ignored:{kind}"
+            case _:
+                return f"ignored:{type(event).__name__}"
+
+    def _append(self, entries: Sequence[Entry], move: CursorMove | None = None) -> tuple[str, ...]:
+        appended = self._lanes.append(entries, move=move)
+        if appended.ring and appended.new:
+            self._bell.ring()
+        return appended.outcomes
+
+    def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
+        name = naming.reply_id(channel.name, event.id)
+        delete = Entry(
+            id=f"{name}:delete",
+            lane=naming.reply_lane(channel.name, event.conversation),
+            destination=naming.channel_destination(channel.name),
+            kind="delete",
+            body="",
+            order=event.id * naming.OPERATIONS + 1,
+            status_destination=naming.chatwoot_destination(channel.account.name),
+        )
+        return f"withdrawn:{self._lanes.withdraw(name, delete)}"
+
+
+def _inbox(event: AgentMessage | MessageDeleted | MessageUpdated | StatusChanged) -> int:
+    return event.message.inbox if isinstance(event, MessageUpdated) else event.inbox
+
+
+def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
+    return Entry(
+        id=naming.inbound_id(channel.name, message.id),
+        lane=naming.inbound_lane(channel.name, message.peer, message.thread),
+        destination=naming.chatwoot_destination(channel.account.name),
+        kind="in",
+        body=bodies.write(message),
+    )
+
+
+def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
+    """The entry of an agent's reply, from Chatwoot's event about it."""
+    reply = bodies.Reply(
+        message=event.id,
+        conversation=event.conversation,
+        peer=event.peer,
+        text=event.content,
+        reply_to=naming.external_id(channel.name, event.in_reply_to_external_id),
+        sender=event.sender,
+        written_at=event.created_at,
+        attributes=event.attributes,
+    )
+    return Entry(
+        id=naming.reply_id(channel.name, event.id),
+        lane=naming.reply_lane(channel.name, event.conversation),
+        destination=naming.channel_destination(channel.name),
+        kind="out",
+        body=bodies.write(reply),
+        settle=channel.config.settle,
+        order=event.id * naming.OPERATIONS,
+        status_destination=naming.chatwoot_destination(channel.account.name),
+    )

@@ -1,0 +1,69 @@
+"""The names under which messages, lanes and destinations are known, each made in one place."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.lanes import Lane
+
+OPERATIONS = 16
+"""Places in a lane for each reply: itself, and what is done to it later (a deletion)."""
+
+LONGEST_NAME = 200
+
+
+def inbound_id(channel: str, external_id: str) -> str:
+    """The id of a customer's message: the same network id gives the same name, so it is one."""
+    return f"i:{channel}:{_short(external_id)}"
+
+
+def reply_id(channel: str, message: int) -> str:
+    """The id of an agent's reply, from Chatwoot's message id."""
+    return f"o:{channel}:{message}"
+
+
+def reply_number(name: str) -> int:
+    """Chatwoot's message id, from the id of a reply."""
+    return int(name.rsplit(":", 1)[1])
+
+
+def part_id(reply: str, number: int) -> str:
+    """The id of one part of a reply: what a network gets as our own id."""
+    return f"{reply}#{number}"
+
+
+def source_id(channel: str, external_id: str) -> str:
+    """What Chatwoot keeps with a customer's message: how we find it again, and know our own."""
+    return f"gw:{channel}:{external_id}"
+
+
+def external_id(channel: str, source: str) -> str:
+    """The network's id in a source id that we gave; empty if it is none of ours."""
+    prefix = f"gw:{channel}:"
+    return source.removeprefix(prefix) if source.startswith(prefix) else ""
+
+
+def inbound_lane(channel: str, peer: str, thread: str = "") -> Lane:
+    return Lane("in", channel, f"{peer}/{thread}" if thread else peer)
+
+
+def reply_lane(channel: str, conversation: int) -> Lane:
+    return Lane("out", channel, str(conversation))
+
+
+def status_lane(channel: str, conversation: int) -> Lane:
+    return Lane("status", channel, str(conversation))
+
+
+def channel_destination(channel: str) -> str:
+    return f"channel/{channel}"
+
+
+def chatwoot_destination(account: str) -> str:
+    return f"chatwoot/{account}"
+
+
+def _short(text: str) -> str:
+    if len(text) <= LONGEST_NAME:
+        return text
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Delivery: what is due is claimed, delivered, and its outcome written down."""

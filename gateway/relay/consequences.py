@@ -1,0 +1,106 @@
+"""What follows from an error: later, or never. The rules of giving up are all here."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from gateway.errors import (
+    BadCredentials,
+    DeliveryError,
+    Permanent,
+    Retry,
+    ServerTrouble,
+    Throttled,
+    Unknown,
+    Unreachable,
+)
+from gateway.lanes import Taken
+from gateway.lanes.client import Certainty, Trouble
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
+DEATHS = 3
+"""Attempts that may end with the death of the process before the message is to blame."""
+REFUSALS = 8
+"""Server errors on one message, while the destination serves others, before it is to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    seconds: float
+    error: str
+    certainty: Certainty = ""
+    trouble: Trouble = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a message of one kind is worth trying."""
+
+    age_limit: float | None = None
+    """Seconds; None: for ever, as for a customer's message."""
+    hold_unknown: bool = False
+    """Ask the agent rather than send twice, when a reply may have arrived."""
+
+
+def consequence(error: DeliveryError, taken: Taken, patience: Patience) -> Defer | Bury:
+    """What to do with a message whose delivery raised `error`."""
+    if isinstance(error, Permanent):
+        return Bury(error.reason)
+    if isinstance(error, Unknown) and patience.hold_unknown:
+        return Bury("May have arrived, and the network cannot be asked. Retry sends it again")
+    if isinstance(error, ServerTrouble) and _refused_for_good(taken):
+        return Bury(f"Refused {REFUSALS} times while other messages passed: {error.reason}")
+    later = _later(error, taken)
+    if patience.age_limit is not None and taken.age + later.seconds > patience.age_limit:
+        return Bury(f"Not delivered within {_duration(patience.age_limit)}: {error.reason}")
+    return later
+
+
+def too_old(taken: Taken, patience: Patience) -> bool:
+    """Whether a message has waited so long that it is better failed than sent."""
+    return patience.age_limit is not None and taken.age > patience.age_limit
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until the next attempt: full jitter, so that what failed together returns spread."""
+    ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts, 16))
+    return random.uniform(FIRST_WAIT / 2, ceiling)  # noqa: S311
+
+
+def _later(error: DeliveryError, taken: Taken) -> Defer:
+    wait = backoff(taken.attempts)
+    if isinstance(error, Retry) and error.after is not None:
+        wait = error.after
+    elif isinstance(error, BadCredentials):
+        wait = FIRST_WAIT  # the gate decides when to try again
+    certainty: Certainty = "uncertain" if isinstance(error, Unknown) else ""
+    return Defer(wait, error.reason, certainty, _trouble(error))
+
+
+def _trouble(error: DeliveryError) -> Trouble:
+    """What the error says of the destination as a whole."""
+    match error:
+        case Throttled(scope="destination"):
+            return "throttled"
+        case BadCredentials():
+            return "credentials"
+        case Unknown() | Unreachable():
+            return "down"
+        case ServerTrouble():
+            return "refused"
+        case _:
+            return ""
+
+
+def _refused_for_good(taken: Taken) -> bool:
+    return taken.refusals + 1 >= REFUSALS and taken.served_since_refusal
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min"

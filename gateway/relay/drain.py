@@ -1,0 +1,165 @@
+"""The drain: claims due lanes and keeps many of them at work at once, until nothing is due."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import uuid4
+
+import redis
+
+from gateway import logs
+from gateway.lanes import Claim, Hold, Lanes
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Hold, Callable[[], bool], Callable[[], bool]], None]
+"""Work on a lane: the lane, whether to stop after this message, whether the lane is still ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one drain does. Times in seconds."""
+
+    threads: int = 64
+    lease: float = 60.0
+    linger: float = 1.0
+    longest: float = 50.0
+    """A drain ends after that, and another one goes on: RQ must see its worker alive."""
+
+
+class Drain:
+    """One run of draining: what an RQ job does."""
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        work: Work,
+        pool: Executor,
+        limits: Limits,
+        *,
+        stop: threading.Event,
+        beat: Callable[[], None],
+    ) -> None:
+        """`stop` ends it after the messages under way; `beat` is called as long as it moves."""
+        self._lanes = lanes
+        self._work = work
+        self._pool = pool
+        self._limits = limits
+        self._stop = stop
+        self._beat = beat
+        self._running: dict[Future[None], Hold] = {}
+        self._ours_until: dict[str, float] = {}
+        self._came_back = threading.Event()
+        self._renewed = time.monotonic()
+        self._winding_up = False
+
+    def run(self) -> int:
+        """Deliver until nothing has been due for a while. Returns how many lanes were claimed."""
+        claimed = 0
+        try:
+            for claim in self._claims():
+                claimed += len(claim.holds)
+                for hold in claim.holds:
+                    self._start(hold)
+        except redis.RedisError as error:
+            # Leases that cannot be renewed end by themselves; the next ring starts afresh.
+            logs.event(log, "drain broken off", level=logging.WARNING, kind=type(error).__name__)
+        self._finish()
+        return claimed
+
+    def _claims(self) -> Iterator[Claim]:
+        ends = time.monotonic() + self._limits.longest
+        while not self._stop.is_set() and time.monotonic() < ends:
+            self._tidy()
+            claim = self._claim()
+            yield claim
+            if not claim.holds and not self._wait_for_more(claim, ends):
+                return
+
+    def _claim(self) -> Claim:
+        free = self._limits.threads - len(self._running)
+        if free <= 0:
+            return Claim((), None)
+        asked = time.monotonic()
+        claim = self._lanes.claim(
+            free,
+            lease=self._limits.lease,
+            most_each=self._most_each,
+            at_work=Counter(hold.destination for hold in self._running.values()),
+            token=uuid4().hex,
+        )
+        for hold in claim.holds:
+            self._ours_until[str(hold.lane)] = asked + self._safe_lease
+        return claim
+
+    def _start(self, hold: Hold) -> None:
+        def still_ours() -> bool:
+            return time.monotonic() < self._ours_until.get(str(hold.lane), 0.0)
+
+        future = self._pool.submit(self._work, hold, self._last_message, still_ours)
+        self._running[future] = hold
+        future.add_done_callback(lambda _: self._came_back.set())
+
+    def _wait_for_more(self, claim: Claim, ends: float) -> bool:
+        """False once nothing has come for the time that a drain lingers."""
+        quiet_since = time.monotonic()
+        if self._crowded():
+            # The next thread that comes back may be used at once, without asking Redis to wake us.
+            self._came_back.wait(0.05)
+            self._came_back.clear()
+            return True
+        wait = self._limits.linger if claim.next_due is None else claim.next_due
+        self._lanes.wait(max(0.01, min(wait, self._limits.linger, ends - time.monotonic())))
+        woken = time.monotonic() - quiet_since < self._limits.linger * 0.9
+        return woken or bool(self._running)
+
+    def _crowded(self) -> bool:
+        at_work = Counter(hold.destination for hold in self._running.values())
+        full = any(count >= self._most_each for count in at_work.values())
+        return full or len(self._running) >= self._limits.threads
+
+    def _tidy(self) -> None:
+        self._beat()
+        for future in [future for future in self._running if future.done()]:
+            hold = self._running.pop(future)
+            self._ours_until.pop(str(hold.lane), None)
+            if (error := future.exception()) is not None:
+                logs.event(log, "lane abandoned", level=logging.ERROR, error=error, lane=hold.lane)
+        if time.monotonic() - self._renewed > self._limits.lease / 4:
+            self._renew()
+
+    def _renew(self) -> None:
+        asked = time.monotonic()
+        kept = self._lanes.renew(self._running.values(), lease=self._limits.lease)
+        for lane in kept:
+            self._ours_until[lane] = asked + self._safe_lease
+        self._renewed = asked
+
+    def _finish(self) -> None:
+        """Let every lane finish the message that it is at."""
+        self._winding_up = True
+        while self._running:
+            self._came_back.wait(0.2)
+            self._came_back.clear()
+            with suppress(redis.RedisError):
+                self._tidy()
+
+    def _last_message(self) -> bool:
+        return self._stop.is_set() or self._winding_up
+
+    @property
+    def _most_each(self) -> int:
+        """No destination takes more than half of the threads: a slow one leaves room for others."""
+        return max(1, self._limits.threads // 2)
+
+    @property
+    def _safe_lease(self) -> float:
+        """What we count on of a lease: a little less than Redis grants."""
+        return self._limits.lease * 0.9

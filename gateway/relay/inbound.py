@@ -1,0 +1,180 @@
+"""Customers' messages on their way to Chatwoot: each exactly once, into the right conversation."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from gateway import bodies, naming
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.contacts import Place, resolve
+from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.values import Kind, Message
+from gateway.config import Channel
+from gateway.lanes import Hold, Lanes, Pace, Taken
+from gateway.model import Inbound, Rate
+from gateway.relay.consequences import Patience
+from gateway.relay.delivery import Done, NotNow, announce
+from gateway.relay.known_inbox import KnownInbox
+
+CONVERSATION_RATE = Rate(150, 60, burst=30)
+"""Chatwoot refuses more than 200 messages a minute in one conversation; agents write as well."""
+LATE = 300.0
+PERSON_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class InboundDelivery:
+    """Posts the messages of one channel to its Chatwoot inbox."""
+
+    lanes: Lanes
+    channel: Channel
+    chatwoot: Chatwoot
+    inbox: KnownInbox
+    rate: Rate
+    """Of Chatwoot's address as a whole."""
+    uncertain_after: float
+    """Seconds that Chatwoot may need to finish or drop a request that we gave up on."""
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.rate, CONVERSATION_RATE)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience()  # a customer's message is never given up because Chatwoot is away
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        message = bodies.read_inbound(taken.body, taken.version)
+        source = naming.source_id(self.channel.name, message.id)
+        if taken.uncertain:
+            if taken.since_mark < self.uncertain_after:
+                raise NotNow(self.uncertain_after - taken.since_mark)
+            if (found := self._look(taken.target, source)) is not None:
+                return self._done(hold, message, found, _place(taken))
+        place = self._place(hold, taken, message)
+        if taken.uncertain or place.contact_id:
+            announce(self.lanes, hold, taken, f"message:{place.conversation_id}:{_newest(taken)}")
+        posted = self._post(taken, message, source, place.conversation_id)
+        doubled = self._remove_doubles(taken, source, posted) if taken.uncertain else 0
+        return self._done(hold, message, posted, place, doubled=doubled)
+
+    def _post(self, taken: Taken, message: Inbound, source: str, conversation: int) -> Message:
+        try:
+            return self.chatwoot.create_message(
+                conversation,
+                _with_time(message),
+                kind=Kind.INCOMING,
+                source_id=source,
+                content_attributes=self._answered(message),
+            )
+        except Missing as gone:
+            # Merged or deleted since: look for the person's conversation again.
+            lane = naming.inbound_lane(self.channel.name, message.peer, message.thread)
+            self.lanes.forget(lane, str(conversation))
+            raise NotNow(0.1) from gone
+
+    def _answered(self, message: Inbound) -> dict[str, int | str]:
+        if not message.reply_to:
+            return {}
+        if reply := self.lanes.reply_of(self.channel.name, message.reply_to):
+            return {"in_reply_to": naming.reply_number(reply)}
+        source = naming.source_id(self.channel.name, message.reply_to)
+        return {"in_reply_to_external_id": source}
+
+    def _place(self, hold: Hold, taken: Taken, message: Inbound) -> Place:
+        if "conversation" in taken.route:
+            return _place(taken)
+
+        def before(step: str) -> None:
+            announce(self.lanes, hold, taken, step)
+
+        with self._alone_with(message):
+            return resolve(self.chatwoot, self.inbox.now(), message, before)
+
+    @contextmanager
+    def _alone_with(self, message: Inbound) -> Iterator[None]:
+        """Two lanes can be one person: no two may look for, and then make, the same contact."""
+        token, person = uuid4().hex, message.person
+        names = [
+            f"person:{self.channel.account.name}:{value.lower()}"
+            for value in sorted({message.peer, person.phone, person.email})
+            if value
+        ]
+        try:
+            if not all(self.lanes.hold(name, token, seconds=PERSON_SECONDS) for name in names):
+                raise NotNow(0.3)
+            yield
+        finally:
+            for name in names:
+                self.lanes.let_go(name, token)
+
+    def _look(self, target: str, source: str) -> Message | None:
+        """Did an uncertain attempt arrive? Asked in the conversation where it was going."""
+        step, _, where = target.partition(":")
+        if step != "message":
+            return None
+        conversation, newest = where.split(":")
+        return self._find(int(conversation), int(newest), lambda m: m.source_id == source)
+
+    def _find(
+        self, conversation: int, newest: int, matches: Callable[[Message], bool]
+    ) -> Message | None:
+        try:
+            found = self.chatwoot.messages_after(conversation, newest)
+            return next((message for message in found if matches(message)), None)
+        except Missing:
+            return None
+
+    def _remove_doubles(self, taken: Taken, source: str, posted: Message) -> int:
+        """A request that we had given up on may have been carried out after we looked."""
+        step, _, where = taken.target.partition(":")
+        if step != "message":
+            return 0
+        conversation, newest = (int(number) for number in where.split(":"))
+        doubles = [
+            message
+            for message in self.chatwoot.messages_after(conversation, newest)
+            if message.source_id == source
+        ]
+        for double in doubles[1:]:
+            self.chatwoot.delete_message(conversation, double.id)
+        if doubles and conversation != posted.conversation_id:
+            self.chatwoot.delete_message(posted.conversation_id, posted.id)
+            return len(doubles)
+        return max(0, len(doubles) - 1)
+
+    def _done(
+        self, hold: Hold, message: Inbound, posted: Message, place: Place, *, doubled: int = 0
+    ) -> Done:
+        memo = {"conversation": str(posted.conversation_id), "newest": str(posted.id)}
+        if place.contact_id:
+            memo["contact"] = str(place.contact_id)
+        memos = {hold.lane: memo}
+        if message.context or message.thread:
+            replies = naming.reply_lane(self.channel.name, posted.conversation_id)
+            context = json.dumps(dict(message.context), ensure_ascii=False)
+            memos[replies] = {"thread": message.thread, "context": context}
+        return Done(memos=memos, doubled=doubled, external=str(posted.id))
+
+
+def _place(taken: Taken) -> Place:
+    """Where the lane's messages go, as remembered."""
+    return Place(contact_id=0, conversation_id=int(taken.route.get("conversation", 0)))
+
+
+def _newest(taken: Taken) -> str:
+    return taken.route.get("newest", "0") if "conversation" in taken.route else "0"
+
+
+def _with_time(message: Inbound) -> str:
+    """The text; of a message that comes late, also when it was really written."""
+    if message.sent_at is None or time.time() - message.sent_at < LATE:
+        return message.text
+    written = datetime.fromtimestamp(message.sent_at, UTC)
+    return f"{message.text}\n\n_(written {written:%Y-%m-%d %H:%M} UTC)_"

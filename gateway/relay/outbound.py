@@ -1,0 +1,141 @@
+"""Replies on their way to the customer: rendered, split into parts, and sent part by part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from gateway import bodies, naming, text
+from gateway.adapter import Adapter
+from gateway.bodies import NoteText, Reply
+from gateway.config import Channel
+from gateway.errors import Permanent
+from gateway.lanes import Entry, Hold, Lanes, Pace, Taken
+from gateway.model import Part, Sent
+from gateway.relay.consequences import Patience, too_old
+from gateway.relay.delivery import Done, announce
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundDelivery:
+    """Sends the replies of one channel."""
+
+    lanes: Lanes
+    channel: Channel
+    adapter: Adapter
+
+    @property
+    def pace(self) -> Pace:
+        able = self.adapter.capabilities
+        return Pace(able.rate, able.peer_rate)
+
+    @property
+    def patience(self) -> Patience:
+        config = self.channel.config
+        limit = config.age_limit or self.adapter.capabilities.age_limit
+        return Patience(limit, hold_unknown=config.on_unknown == "hold")
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        if too_old(taken, self.patience):
+            raise Permanent("Too old to be sent now: it waited longer than this channel allows")
+        parts = self._parts(taken, bodies.read_reply(taken.body, taken.version))
+        waiting = [part for part in parts if part.number not in taken.parts]
+        sent: Sent | None = None
+        for n, part in enumerate(waiting):
+            # The slot of the first call was reserved when the message was handed out.
+            pace = self.pace if n else None
+            if not announce(self.lanes, hold, taken, f"part:{part.number}", pace=pace):
+                break
+            sent = self._send(part, uncertain=taken.uncertain and n == 0)
+            ids = [name for name in sent.external_ids if name]
+            self.lanes.progress(hold, taken.id, part.number, part.total, ids)
+        return Done(external=sent.external_id if sent else "")
+
+    def _send(self, part: Part, *, uncertain: bool) -> Sent:
+        if not uncertain or self.adapter.capabilities.idempotent:
+            return self.adapter.send(part)
+        if self.adapter.finds and (found := self.adapter.find(part)):
+            return found
+        if not self.adapter.finds and self.patience.hold_unknown:
+            raise Permanent("May have arrived, and the network cannot be asked. Retry sends again")
+        return self.adapter.send(part)
+
+    def _parts(self, taken: Taken, reply: Reply) -> Sequence[Part]:
+        able = self.adapter.capabilities
+        rich = text.render(reply.text, able.styles)
+        if not rich.text.strip():
+            raise Permanent("There is no text in it, and this channel takes only text")
+        pieces = text.split(rich, able.text_limit, able.text_unit)
+        thread, context = _thread(taken.route, reply.attributes)
+        return [
+            Part(
+                id=(name := naming.part_id(taken.id, number)),
+                peer=reply.peer,
+                text=piece.text,
+                spans=piece.spans,
+                number=number,
+                total=len(pieces),
+                reply_to=reply.reply_to if number == 1 else "",
+                thread=thread,
+                context=context,
+                sender=reply.sender,
+                callback_url=f"{self.adapter.site.webhook_url}?part={quote(name, safe='')}",
+            )
+            for number, piece in enumerate(pieces, start=1)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDelivery:
+    """Takes back what was sent, where the network can; says so where it cannot."""
+
+    lanes: Lanes
+    channel: Channel
+    adapter: Adapter
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.adapter.capabilities.rate)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.adapter.capabilities.age_limit)
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        ids = [
+            name for number in sorted(taken.subject_parts) for name in taken.subject_parts[number]
+        ]
+        if not ids:
+            return Done()
+        if not self.adapter.deletes:
+            self._say(hold, taken, f"{self.channel.config.adapter} cannot take a message back")
+            return Done()
+        peer = taken.subject.get("peer", "")
+        try:
+            for name in ids:
+                self.adapter.delete(peer, name)
+        except Permanent as error:
+            self._say(hold, taken, error.reason)
+        return Done()
+
+    def _say(self, hold: Hold, taken: Taken, why: str) -> None:
+        conversation = int(hold.lane.key)
+        words = f"The customer still sees the message that was deleted here: {why}."
+        note = Entry(
+            id=f"{taken.id}:note",
+            lane=naming.status_lane(self.channel.name, conversation),
+            destination=naming.chatwoot_destination(self.channel.account.name),
+            kind="note",
+            body=bodies.write(NoteText(conversation, words)),
+        )
+        self.lanes.append([note])
+
+
+def _thread(route: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The thread of a conversation and its newest context; from Chatwoot if we have lost it."""
+    if "thread" in route or "context" in route:
+        return route.get("thread", ""), json.loads(route.get("context", "{}"))
+    context = attributes.get("gateway_context", "")
+    return attributes.get("thread", ""), json.loads(context) if context else {}

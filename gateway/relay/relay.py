@@ -1,0 +1,216 @@
+"""One lane at work: its messages are delivered, deferred or buried, until none may leave."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import redis
+
+from gateway import bodies, logs, naming
+from gateway.bodies import NoteText, UnknownVersion
+from gateway.errors import DeliveryError, LeaseLost, ServerTrouble
+from gateway.http import fence
+from gateway.lanes import Hold, Kind, Lanes, LeaseVoid, Note, Taken
+from gateway.lanes.client import After
+from gateway.relay.consequences import DEATHS, Bury, Defer, consequence
+from gateway.relay.crowd import Crowd
+from gateway.relay.delivery import Delivery, Done, GivenBack, NotConfigured, NotNow
+
+MESSAGES, SECONDS = 50, 10.0
+"""What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
+UNKNOWN_VERSION_WAIT = 30.0
+NOT_CONFIGURED_WAIT = 60.0
+SUSPECT_FROM = 2
+
+NO_FAULT = (
+    DeliveryError,
+    GivenBack,
+    LeaseLost,
+    LeaseVoid,
+    NotNow,
+    UnknownVersion,
+    redis.RedisError,
+)
+"""What a delivery may raise without there being a fault in the code."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Delivers what a claimed lane holds. Threads share it, each with a lane of its own."""
+
+    lanes: Lanes
+    deliveries: Callable[[Hold, Kind], Delivery]
+    """The way to deliver a kind of message of a lane."""
+    crowd: Crowd
+
+    def work(self, hold: Hold, *, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        """Deliver the lane's messages one by one, within the budget of one claim.
+
+        `still_ours` is asked immediately before each write to the outside.
+        """
+
+        def check() -> None:
+            if not still_ours():
+                raise LeaseLost(str(hold.lane))
+
+        token = fence.set(check)
+        try:
+            self._deliver_all(hold, stop)
+        except (LeaseVoid, LeaseLost):
+            logs.event(log, "lease lost", lane=hold.lane)
+        except NotConfigured:
+            logs.event(log, "channel not configured", level=logging.WARNING, lane=hold.lane)
+            self.lanes.release(hold, seconds=NOT_CONFIGURED_WAIT)
+        finally:
+            fence.reset(token)
+
+    def _deliver_all(self, hold: Hold, stop: Callable[[], bool]) -> None:
+        started, count = time.monotonic(), 0
+        pace = self.deliveries(hold, _first_kind(hold)).pace
+        taken = self.lanes.take(hold, pace=pace)
+        while taken is not None:
+            count += 1
+            spent = count >= MESSAGES or time.monotonic() - started > SECONDS or stop()
+            taken = self._deliver(hold, taken, "stop" if spent else "more")
+
+    def _deliver(self, hold: Hold, taken: Taken, after: After) -> Taken | None:
+        delivery = self.deliveries(hold, taken.kind)
+        if taken.crashes >= DEATHS:
+            reason = f"Given up: {DEATHS} attempts ended with the death of the worker"
+            return self._bury(hold, taken, delivery, reason, after)
+        try:
+            done = self._attempt(hold, taken, delivery)
+        except GivenBack:
+            return None
+        except NotNow as wait:
+            self.lanes.defer(hold, taken.id, wait.seconds)
+        except UnknownVersion:
+            self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
+        except DeliveryError as error:
+            return self._failed(hold, taken, delivery, error, after)
+        else:
+            return self._acknowledge(hold, taken, delivery, done, after)
+        return None
+
+    def _attempt(self, hold: Hold, taken: Taken, delivery: Delivery) -> Done:
+        """Deliver; a fault of our own, or of an adapter, becomes a `ServerTrouble`."""
+        try:
+            with self._beside_others(taken):
+                return delivery.deliver(hold, taken)
+        except NO_FAULT:
+            raise
+        except Exception as error:
+            # The lane must not stick, nor must a message be lost: it counts as refused.
+            logs.event(
+                log,
+                "delivery crashed",
+                level=logging.ERROR,
+                error=error,
+                message=taken.id,
+                lane=hold.lane,
+            )
+            reason = "The gateway has a fault with this message: see its log"
+            raise ServerTrouble(reason) from error
+
+    def _acknowledge(
+        self, hold: Hold, taken: Taken, delivery: Delivery, done: Done, after: After
+    ) -> Taken | None:
+        logs.event(
+            log,
+            "delivered",
+            message=taken.id,
+            lane=hold.lane,
+            external=done.external,
+            attempt=taken.attempts,
+            age=f"{taken.age:.3f}",
+        )
+        return self.lanes.ack(
+            hold,
+            taken.id,
+            pace=delivery.pace,
+            after=after,
+            told=done.told,
+            memos=done.memos,
+            doubled=done.doubled,
+        )
+
+    def _failed(
+        self, hold: Hold, taken: Taken, delivery: Delivery, error: DeliveryError, after: After
+    ) -> Taken | None:
+        follows = consequence(error, taken, delivery.patience)
+        match follows:
+            case Bury(reason=reason):
+                return self._bury(hold, taken, delivery, reason, after, detail=error.detail)
+            case Defer():
+                logs.event(
+                    log,
+                    "deferred",
+                    message=taken.id,
+                    lane=hold.lane,
+                    why=error.reason,
+                    detail=error.detail,
+                    kind=type(error).__name__,
+                    attempt=taken.attempts,
+                    seconds=f"{follows.seconds:.1f}",
+                )
+                self.lanes.defer(
+                    hold,
+                    taken.id,
+                    follows.seconds,
+                    error=follows.error,
+                    certainty=follows.certainty,
+                    trouble=follows.trouble,
+                )
+                return None
+
+    def _bury(
+        self,
+        hold: Hold,
+        taken: Taken,
+        delivery: Delivery,
+        reason: str,
+        after: After,
+        *,
+        detail: str = "",
+    ) -> Taken | None:
+        logs.event(
+            log,
+            "buried",
+            level=logging.ERROR,
+            message=taken.id,
+            lane=hold.lane,
+            why=reason,
+            detail=detail,
+        )
+        note = _note_about(hold, taken, reason)
+        return self.lanes.bury(hold, taken.id, reason, pace=delivery.pace, after=after, note=note)
+
+    def _beside_others(self, taken: Taken) -> AbstractContextManager[None]:
+        suspect = taken.crashes >= SUSPECT_FROM
+        return self.crowd.alone() if suspect else self.crowd.among_others()
+
+
+def _first_kind(hold: Hold) -> Kind:
+    """The rates of a lane's first message are asked for before it is known what it is."""
+    kinds: dict[str, Kind] = {"in": "in", "out": "out", "status": "status"}
+    return kinds[hold.lane.direction]
+
+
+def _note_about(hold: Hold, taken: Taken, reason: str) -> Note | None:
+    """Tell agents of a customer's message that could not be relayed, where there is a place."""
+    if taken.kind != "in" or "conversation" not in taken.route:
+        return None
+    conversation = int(taken.route["conversation"])
+    words = f"A message of the customer could not be shown here: {reason}. It is kept ({taken.id})."
+    return Note(
+        id=f"n:{taken.id}",
+        lane=naming.status_lane(hold.lane.channel, conversation),
+        destination=hold.destination,
+        body=bodies.write(NoteText(conversation, words)),
+    )

@@ -1,0 +1,66 @@
+"""What agents are told: what became of their replies, and private notes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gateway import bodies, naming
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.values import Kind
+from gateway.lanes import Hold, Pace, Taken
+from gateway.model import Rate, Status
+from gateway.relay.consequences import Patience
+from gateway.relay.delivery import Done
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDelivery:
+    """Sets the status that Chatwoot shows for a reply. The newest wins; repeating does no harm."""
+
+    chatwoot: Chatwoot
+    rate: Rate
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.rate)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience()
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        status = Status(taken.subject["status"])
+        message = naming.reply_number(taken.id)
+        # If the message or its conversation was deleted, nobody is left to be told.
+        with suppress(Missing):
+            self.chatwoot.update_status(
+                int(hold.lane.key), message, status, taken.subject.get("reason", "")
+            )
+        return Done(told=status)
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDelivery:
+    """Leaves a private note in a conversation."""
+
+    chatwoot: Chatwoot
+    rate: Rate
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.rate)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience()
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        note = bodies.read_note(taken.body, taken.version)
+        source = naming.source_id(hold.lane.channel, taken.id)
+        with suppress(Missing):
+            self.chatwoot.create_message(
+                note.conversation, note.text, source_id=source, kind=Kind.NOTE
+            )
+        return Done()

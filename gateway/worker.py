@@ -1,0 +1,182 @@
+"""The worker: an RQ worker that drains lanes.
+
+RQ brings the ring and nothing else. What lives as long as the process (threads, HTTP connections,
+the event loop, the lanes) belongs to a `Workshop`; the drain finds it through a context variable.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+from uuid import uuid4
+
+import redis
+from rq import SimpleWorker
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+
+from gateway import bell, logs
+from gateway.bell import Bell
+from gateway.config import Settings
+from gateway.connections import connect, encryption
+from gateway.heartbeat import Heartbeat
+from gateway.lanes import Hold, Lanes
+from gateway.relay.crowd import Crowd
+from gateway.relay.deliveries import Deliveries
+from gateway.relay.drain import Drain, Limits
+from gateway.relay.relay import Relay
+from gateway.runtime import Runtime
+
+LANE_CONNECTIONS = 3
+RING_EVERY = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What a worker process has at hand."""
+
+    lanes: Lanes
+    relay: Relay
+    pool: ThreadPoolExecutor
+    limits: Limits
+    stop: threading.Event
+    bell: Bell
+    pulse: Pulse
+
+    def drain(self) -> int:
+        """Deliver what is due. Returns how many lanes were claimed."""
+
+        def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+            self.relay.work(hold, stop=stop, still_ours=still_ours)
+
+        with self.pulse.expected():
+            drain = Drain(
+                self.lanes, work, self.pool, self.limits, stop=self.stop, beat=self.pulse.beat
+            )
+            return drain.run()
+
+
+_workshop: ContextVar[Workshop] = ContextVar("workshop")
+
+
+def drain() -> None:
+    """The RQ job. Its import path is frozen: workers and rings of several releases meet."""
+    _workshop.get().drain()
+
+
+class GatewayWorker(SimpleWorker):
+    """Runs drains in its own process, and turns RQ's warm shutdown into a stop of the drain."""
+
+    def __init__(self, workshop: Workshop, connection: redis.Redis) -> None:
+        super().__init__([bell.QUEUE], connection=connection, serializer=JSONSerializer)
+        self._workshop = workshop
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        token = _workshop.set(self._workshop)
+        try:
+            super().execute_job(job, queue)
+        finally:
+            _workshop.reset(token)
+
+    def request_stop(self, signum: Any, frame: FrameType | None) -> None:
+        """Claim nothing more, finish what is being sent, give the lanes back."""
+        self._workshop.stop.set()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """A second signal changes nothing: RQ would raise it in the middle of the drain."""
+
+
+class Pulse:
+    """Ends the process if a drain stops moving: a stuck main loop would keep its lanes for ever."""
+
+    def __init__(self, longest: float, end: Callable[[], None]) -> None:
+        self._longest = longest
+        self._end = end
+        self._last: float | None = None
+
+    def beat(self) -> None:
+        self._last = time.monotonic()
+
+    def expected(self) -> _Expected:
+        return _Expected(self)
+
+    def rest(self) -> None:
+        self._last = None
+
+    def watch(self, stop: threading.Event) -> None:
+        """Look now and then, until `stop`."""
+        while not stop.wait(min(1.0, self._longest / 4)):
+            if (last := self._last) is not None and time.monotonic() - last > self._longest:
+                logs.event(log, "stalled", level=logging.CRITICAL, seconds=self._longest)
+                self._end()
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    pulse: Pulse
+
+    def __enter__(self) -> None:
+        self.pulse.beat()
+
+    def __exit__(self, *_: object) -> None:
+        self.pulse.rest()
+
+
+def main(settings: Settings) -> None:
+    """Work until SIGTERM. Raises redis.RedisError if Redis cannot be reached at the start."""
+    stop, runtime = threading.Event(), Runtime()
+    url = settings.gateway.redis_url
+    store = connect(url, connections=LANE_CONNECTIONS, retries=3)
+    lanes = Lanes(store, bell.queue_key())
+    deliveries = Deliveries(settings, lanes, runtime)
+    limits = Limits(
+        threads=settings.gateway.threads,
+        lease=settings.gateway.lease,
+        linger=settings.gateway.linger,
+    )
+    workshop = Workshop(
+        lanes=lanes,
+        relay=Relay(lanes, deliveries, Crowd()),
+        pool=ThreadPoolExecutor(limits.threads, thread_name_prefix="lane"),
+        limits=limits,
+        stop=stop,
+        bell=Bell(store),
+        pulse=Pulse(limits.lease, lambda: os.kill(os.getpid(), signal.SIGKILL)),
+    )
+    threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
+    threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
+    Heartbeat(store, "worker").start()
+    connection = redis.Redis.from_url(url, **encryption(url))
+    try:
+        GatewayWorker(workshop, connection).work()
+    finally:
+        stop.set()
+        workshop.pool.shutdown(wait=True)
+        deliveries.close()
+        runtime.close()
+
+
+def _keep_ringing(workshop: Workshop) -> None:
+    """Workers ring as well, one of them at a time, so that a dead clock stops no retries."""
+    token = uuid4().hex
+    while not workshop.stop.wait(RING_EVERY):
+        try:
+            mine = workshop.lanes.hold("ringer", token, seconds=RING_EVERY * 2)
+            if mine and workshop.lanes.pending():
+                workshop.bell.ring()
+        except redis.RedisError as error:
+            logs.event(log, "redis away", level=logging.WARNING, kind=type(error).__name__)
