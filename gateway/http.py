@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import math
 import os
 import socket
 import threading
@@ -98,9 +99,10 @@ class Answer:
     def retry_after(self) -> float | None:
         """Seconds from a Retry-After header that gives a number; None otherwise."""
         try:
-            return max(0.0, float(self.headers.get("Retry-After", "")))
+            seconds = float(self.headers.get("Retry-After", ""))
         except ValueError:
             return None
+        return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 Explain: TypeAlias = Callable[[Answer], DeliveryError | None]
@@ -162,7 +164,11 @@ class Session:
                 verify=self._verify,
                 proxies=self._proxies_for(url),
             ) as answer:
-                return Answer(method, answer.status_code, answer.headers, _read(answer))
+                body = _read(answer)
+            if watch.expired:
+                # Headers that end with the connection count as complete for http.client.
+                raise requests.ReadTimeout("cut off at the deadline")
+            return Answer(method, answer.status_code, answer.headers, body)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _what_failed(method, url, error, watch) from error
         finally:
