@@ -104,7 +104,7 @@ def due_in(store: redis.Redis, entry: Entry) -> float:
 
 
 def server_time(store: redis.Redis) -> float:
-    seconds, micros = cast(tuple[int, int], store.time())
+    seconds, micros = store.time()
     return seconds + micros / 1_000_000
 
 
@@ -136,4 +136,4 @@ def _content(store: redis.Redis, name: str) -> Any:
         case "stream":
             return store.xrange(name)
         case other:
-            raise AssertionError(f"{name} is a {other}")
+            raise AssertionError(name, other)
