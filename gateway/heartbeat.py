@@ -1,0 +1,79 @@
+"""Signs of life: each process notes now and then that it lives, where every other can read it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from typing import cast
+
+import redis
+
+BEATS = "gw:beats"
+"""A hash: `role:host:process id` → Unix seconds."""
+
+FORGOTTEN_AFTER = 3600.0
+"""Seconds after which a process that went silent is no news any more."""
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """One process's sign of life, every `every` seconds once it is started."""
+
+    def __init__(self, store: redis.Redis, role: str, *, every: float = 10.0) -> None:
+        self._store = store
+        self._name = f"{role}:{socket.gethostname().replace(':', '-')}:{os.getpid()}"
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def beat(self) -> None:
+        """Note that this process lives, forget those long gone. Raises redis.RedisError."""
+        now = _now(self._store)
+        self._store.hset(BEATS, self._name, str(now))
+        gone = [name for name, at in _beats(self._store) if now - at > FORGOTTEN_AFTER]
+        if gone:
+            self._store.hdel(BEATS, *gone)
+
+    def start(self) -> None:
+        """Beat on a thread of its own until `stop` or the end of the process."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more. Returns when the thread has ended."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.beat()
+            except redis.RedisError as error:
+                log.debug("no heartbeat: %s", type(error).__name__)
+            self._stop.wait(self._every)
+
+
+def last_heartbeats(store: redis.Redis) -> dict[str, float]:
+    """Role → seconds since the newest sign of life of any of its processes.
+
+    Raises redis.RedisError.
+    """
+    now, newest = _now(store), dict[str, float]()
+    for name, at in _beats(store):
+        role, age = name.split(":", 1)[0], max(0.0, now - at)
+        if age <= FORGOTTEN_AFTER:
+            newest[role] = min(age, newest.get(role, age))
+    return newest
+
+
+def _now(store: redis.Redis) -> float:
+    """Redis's own clock: the clocks of hosts need not agree."""
+    seconds, microseconds = store.time()
+    return seconds + microseconds / 1_000_000
+
+
+def _beats(store: redis.Redis) -> list[tuple[str, float]]:
+    beats = cast(dict[str, str], store.hgetall(BEATS))
+    return [(name, float(at)) for name, at in beats.items()]

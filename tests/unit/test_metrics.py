@@ -1,0 +1,96 @@
+"""Counts and signs of life, and their form for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from gateway.connections import connect
+from gateway.heartbeat import BEATS, Heartbeat, last_heartbeats
+from gateway.lanes import Lanes
+from gateway.metrics import COUNTS, Counts, GatewayCollector, exposition
+
+
+def scrape(store: redis.Redis) -> list[str]:
+    lanes = Lanes(store, "rq:queue:gateway")
+    return exposition(GatewayCollector(store, lanes, ["shop"])).decode().splitlines()
+
+
+def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+def test_counts_are_counters_by_channel(store: redis.Redis) -> None:
+    counts = Counts(store)
+    for channel in ("shop", "shop", 'with "quotes"'):
+        counts.add("ignored", channel)
+    lines = scrape(store)
+    assert "# TYPE gateway_ignored_total counter" in lines
+    assert 'gateway_ignored_total{channel="shop"} 2.0' in lines
+    assert r'gateway_ignored_total{channel="with \"quotes\""} 1.0' in lines
+
+
+def test_delivery_seconds_are_a_sum_beside_their_count(store: redis.Redis) -> None:
+    store.hset(COUNTS, mapping={"delivered_in|shop": 4, "seconds_in|shop": "1.25"})
+    lines = scrape(store)
+    assert 'gateway_delivery_seconds_count{channel="shop",kind="in"} 4.0' in lines
+    assert 'gateway_delivery_seconds_sum{channel="shop",kind="in"} 1.25' in lines
+    assert not any("gateway_seconds" in line for line in lines)
+
+
+def test_what_is_no_count_is_left_out(store: redis.Redis) -> None:
+    store.hset(COUNTS, mapping={"Strange name|shop": 1, "nobar": 2})
+    assert not any("trange" in line or "nobar" in line for line in scrape(store))
+
+
+def test_gates_dead_letters_and_ages_are_gauges(store: redis.Redis) -> None:
+    store.sadd("gw:destinations", "channel/shop", "chatwoot/main")
+    store.hset("gw:gate:channel/shop", mapping={"state": "closed", "since": 0})
+    store.xadd("gw:dead", {"id": "x"})
+    lines = scrape(store)
+    assert 'gateway_gate_closed{destination="channel/shop"} 1.0' in lines
+    assert 'gateway_gate_closed{destination="chatwoot/main"} 0.0' in lines
+    assert "gateway_dead_letters 1.0" in lines
+    assert 'gateway_oldest_seconds{channel="shop",direction="out"} 0.0' in lines
+
+
+def test_a_scrape_without_redis_fails_loudly_and_a_count_quietly() -> None:
+    nowhere = connect("redis://127.0.0.1:1/0", connections=1, retries=0)
+    Counts(nowhere).add("ignored", "shop")
+    with pytest.raises(redis.ConnectionError):
+        scrape(nowhere)
+
+
+def test_the_newest_sign_of_life_of_each_role(store: redis.Redis) -> None:
+    now = store.time()[0]
+    for name, age in {"worker:a:1": 100, "worker:a:2": 20, "clock:a:3": 4000}.items():
+        store.hset(BEATS, name, now - age)
+    ages = last_heartbeats(store)
+    assert set(ages) == {"worker"}
+    assert 20 <= ages["worker"] < 60
+
+
+def test_a_beat_forgets_those_long_gone(store: redis.Redis) -> None:
+    now = store.time()[0]
+    store.hset(BEATS, mapping={"clock:a:3": now - 4000, "worker:a:1": now - 100})
+    Heartbeat(store, "web").beat()
+    names = sorted(store.hkeys(BEATS))
+    assert [str(name).split(":")[0] for name in names] == ["web", "worker"]
+
+
+def test_a_started_heart_goes_on_beating(store: redis.Redis) -> None:
+    heart = Heartbeat(store, "web", every=0.01)
+    heart.start()
+    try:
+        for _ in range(2):
+            until(lambda: bool(store.hkeys(BEATS)))
+            store.delete(BEATS)
+        until(lambda: bool(store.hkeys(BEATS)))
+    finally:
+        heart.stop()
