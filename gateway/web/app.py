@@ -1,0 +1,61 @@
+"""The Flask application: every route, and what all of them need."""
+
+from __future__ import annotations
+
+import redis
+from flask import Flask, Response, render_template
+from pydantic import SecretStr
+
+from gateway.bell import queue_key
+from gateway.config import Settings
+from gateway.intake import Intake
+from gateway.lanes import Lanes
+from gateway.logs import Redactor
+from gateway.metrics import Counts, GatewayCollector
+from gateway.runtime import Runtime
+from gateway.web.answers import ErrorAnswers
+from gateway.web.body import limit_bodies
+from gateway.web.channels import ChannelWebhooks
+from gateway.web.chatwoot import ChatwootWebhooks
+from gateway.web.health import Health
+
+
+def create_app(
+    settings: Settings,
+    *,
+    store: redis.Redis,
+    intake: Intake,
+    runtime: Runtime,
+    admin_token: SecretStr | None = None,
+) -> Flask:
+    """The application, with one adapter for each channel that lives as long as it does.
+
+    `store` answers with `str` and repeats nothing by itself: a caller with five seconds of patience
+    is served better by a quick 503. `admin_token` closes the pages that show the backlog.
+    """
+    app = Flask(__name__)
+    limit_bodies(app, settings.gateway.body_limit)
+    adapters = {
+        channel.name: channel.adapter(channel.config, settings.site(channel, runtime))
+        for channel in settings.channels.values()
+    }
+    counts, lanes = Counts(store), Lanes(store, queue_key())
+    ChannelWebhooks(settings, adapters, intake, counts, store).register(app)
+    ChatwootWebhooks(settings, intake, counts).register(app)
+    collector = GatewayCollector(store, lanes, settings.channels)
+    redact = Redactor(settings.secret_values())
+    Health(store, lanes, collector, redact, admin_token).register(app)
+    app.add_url_rule("/", "front", _front)
+    ErrorAnswers(redact).register(app)
+    app.after_request(_as_declared)
+    return app
+
+
+def _front() -> str:
+    return render_template("front.html")
+
+
+def _as_declared(response: Response) -> Response:
+    """Some networks have a text of theirs echoed: no browser may take it for a page."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,27 @@
+"""Reading a request's body, whole or not at all."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+ONE_MORE = 1
+"""Werkzeug cuts a chunked body at its limit without a word (`LimitedStream.readall`). So its limit
+is one byte above ours, and a body that reaches it was too long."""
+
+
+def limit_bodies(app: Flask, limit: int) -> None:
+    """Refuse bodies of more than `limit` bytes, whether or not their length is announced."""
+    most = limit + ONE_MORE
+    app.config.update(MAX_CONTENT_LENGTH=most, MAX_FORM_MEMORY_SIZE=most)
+
+
+def read_body() -> bytes:
+    """The body of the current request; its form can still be read afterwards.
+
+    Raises RequestEntityTooLarge.
+    """
+    body = request.get_data(cache=True)
+    if request.max_content_length is not None and len(body) >= request.max_content_length:
+        raise RequestEntityTooLarge
+    return body

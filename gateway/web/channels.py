@@ -1,0 +1,164 @@
+"""The networks' webhooks: verified and read by the adapter, stored, and only then answered."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+from flask import Flask, Response, request
+from werkzeug.exceptions import NotFound
+
+from gateway import logs
+from gateway.adapter import Adapter
+from gateway.config import Channel, Settings
+from gateway.errors import Rejected
+from gateway.intake import Intake
+from gateway.metrics import Counts
+from gateway.model import Inbound, Receipt, WebRequest
+from gateway.web.answers import sentence
+from gateway.web.body import read_body
+
+PATIENCE = 5
+"""How often a webhook that its adapter cannot digest is refused before it is dropped."""
+
+PATIENCE_SECONDS = 86400
+
+log = logging.getLogger(__name__)
+
+
+class Undigested(Exception):
+    """An adapter failed on a webhook that was proved to be the network's: a bug in the adapter."""
+
+    def __init__(self, channel: str, fingerprint: str) -> None:
+        super().__init__(f"the adapter of {channel} cannot read this webhook")
+        self.channel = channel
+        self.fingerprint = fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an adapter made of a webhook."""
+
+    items: tuple[Inbound | Receipt, ...]
+    body: str
+    content_type: str
+
+
+class ChannelWebhooks:
+    """`/channels/<name>/webhook`, for every channel whose network calls us."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        adapters: Mapping[str, Adapter],
+        intake: Intake,
+        counts: Counts,
+        store: redis.Redis,
+    ) -> None:
+        self._settings = settings
+        self._adapters = adapters
+        self._intake = intake
+        self._counts = counts
+        self._store = store
+
+    def register(self, app: Flask) -> None:
+        # Some networks deliver, or prove that an address is ours, by GET.
+        app.add_url_rule(
+            "/channels/<name>/webhook",
+            "channel_webhook",
+            self.receive,
+            methods=["GET", "POST"],
+        )
+        app.register_error_handler(Undigested, self.refuse_or_drop)
+
+    def receive(self, name: str) -> Response:
+        """200 once everything in the webhook is stored.
+
+        Raises `Rejected`, `Undigested`, redis.RedisError and werkzeug's HTTPException.
+        """
+        adapter = self._adapters.get(name)
+        if adapter is None or not adapter.takes_webhooks:
+            raise NotFound("There is no such channel, or it takes no webhooks.")
+        channel = self._settings.channels[name]
+        web_request = self._web_request(channel)
+        adapter.verify(web_request)
+        reading = _read(adapter, channel, web_request)
+        self._store_items(channel, reading.items)
+        return Response(reading.body, content_type=reading.content_type)
+
+    def refuse_or_drop(self, error: Undigested) -> Response:
+        """500 the first times, then 200.
+
+        Most networks repeat what was not answered with 2xx, which is welcome: the adapter may be
+        mended meanwhile. But several repeat for ever, hold everything else back behind it, or
+        switch the whole webhook off in the end, so that one message would cost all others.
+        """
+        times = self._times(error)
+        dropped = times > PATIENCE
+        what = "dropped" if dropped else "undigested"
+        logs.event(
+            log,
+            what,
+            level=logging.ERROR,
+            error=error.__cause__,
+            channel=error.channel,
+            fingerprint=error.fingerprint,
+            times=times,
+        )
+        self._counts.add(what, error.channel)
+        if dropped:
+            return sentence(200, "Dropped: this cannot be read here.")
+        return sentence(500, "This cannot be read here, and the fault is ours. Nothing was stored.")
+
+    def _times(self, error: Undigested) -> int:
+        key = f"gw:undigested:{error.channel}:{error.fingerprint}"
+        with self._store.pipeline() as steps:
+            steps.incr(key)
+            steps.expire(key, PATIENCE_SECONDS)
+            return cast(int, steps.execute()[0])
+
+    def _web_request(self, channel: Channel) -> WebRequest:
+        body = read_body()  # before the form, or the raw bytes would be gone
+        query = request.query_string.decode("latin-1")
+        url = self._settings.webhook_url(channel)
+        return WebRequest(
+            method=request.method,
+            url=f"{url}?{query}" if query else url,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            query=request.args.to_dict(),
+            form=request.form.to_dict(),
+            body=body,
+        )
+
+    def _store_items(self, channel: Channel, items: tuple[Inbound | Receipt, ...]) -> None:
+        if not items:
+            self._counts.add("ignored", channel.name)
+            logs.event(log, "ignored", level=logging.DEBUG, channel=channel.name)
+            return
+        stored = self._intake.take(channel, items)
+        logs.event(
+            log,
+            "accepted",
+            channel=channel.name,
+            messages=",".join(stored.ids),
+            repeated=stored.repeated,
+            receipts=stored.receipts,
+        )
+
+
+def _read(adapter: Adapter, channel: Channel, web_request: WebRequest) -> Reading:
+    """Raises `Malformed`, or `Undigested` for whatever else an adapter raises."""
+    try:
+        items = tuple(adapter.parse(web_request))
+        body, content_type = adapter.answer(web_request)
+    except Rejected:
+        raise
+    except Exception as error:
+        content = web_request.url.encode() + b"\n" + web_request.body
+        fingerprint = hashlib.sha256(content).hexdigest()[:16]
+        raise Undigested(channel.name, fingerprint) from error
+    return Reading(items, body, content_type)

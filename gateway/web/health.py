@@ -1,0 +1,110 @@
+"""What watches the gateway: is it alive, is it ready, what waits, what was counted."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis
+from flask import Flask, Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import SecretStr
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+from gateway.lanes import GateState, Lanes
+from gateway.logs import Redactor
+from gateway.metrics import GatewayCollector, Vitals, exposition, read_vitals
+from gateway.web.answers import sentence
+
+
+class Health:
+    """`/healthz`, `/readyz`, `/health/backlog` and `/metrics`.
+
+    The last two ask for `admin_token` as a bearer token, if there is one. What they show is names
+    of channels, numbers, and the reasons of closed gates, which speak of a destination as a whole.
+    """
+
+    def __init__(
+        self,
+        store: redis.Redis,
+        lanes: Lanes,
+        collector: GatewayCollector,
+        redact: Redactor,
+        admin_token: SecretStr | None,
+    ) -> None:
+        self._store = store
+        self._lanes = lanes
+        self._collector = collector
+        self._redact = redact
+        self._admin_token = admin_token
+
+    def register(self, app: Flask) -> None:
+        app.add_url_rule("/healthz", "healthz", self.alive)
+        app.add_url_rule("/readyz", "readyz", self.ready)
+        app.add_url_rule("/health/backlog", "backlog", self.backlog)
+        app.add_url_rule("/metrics", "metrics", self.metrics)
+
+    def alive(self) -> Response:
+        """The process answers: nothing else is asked."""
+        return sentence(200, "alive")
+
+    def ready(self) -> Response:
+        """Configuration and Redis. No backlog: it must not take the web process out of rotation.
+
+        The configuration needs no look: without a good one this process would not run.
+        """
+        try:
+            self._store.ping()
+        except redis.RedisError:
+            return sentence(503, "Not ready: Redis does not answer.")
+        return sentence(200, "ready")
+
+    def backlog(self) -> Response:
+        """Raises redis.RedisError and Unauthorized."""
+        self._admit()
+        return jsonify(_shown(read_vitals(self._store, self._lanes), self._redact))
+
+    def metrics(self) -> Response:
+        """Raises redis.RedisError and Unauthorized."""
+        self._admit()
+        return Response(exposition(self._collector), content_type=CONTENT_TYPE_LATEST)
+
+    def _admit(self) -> None:
+        if self._admin_token is None:
+            return
+        offered = request.authorization
+        given = (offered.token or "") if offered and offered.type == "bearer" else ""
+        if not hmac.compare_digest(given.encode(), self._admin_token.get_secret_value().encode()):
+            raise Unauthorized(
+                "This page needs the gateway's admin token.",
+                www_authenticate=WWWAuthenticate("bearer"),
+            )
+
+
+def _shown(vitals: Vitals, redact: Redactor) -> Mapping[str, Any]:
+    oldest: dict[str, dict[str, float]] = {}
+    for (channel, direction), age in vitals.backlog.oldest.items():
+        oldest.setdefault(channel, {})[direction] = round(age, 3)
+    return {
+        "oldest_seconds": oldest,
+        "closed_gates": [
+            _gate(gate, redact) for gate in vitals.backlog.gates if gate.state != "open"
+        ],
+        "dead_letters": vitals.dead_letters,
+        "heartbeat_age_seconds": {r: round(age, 3) for r, age in vitals.heartbeats.items()},
+    }
+
+
+def _gate(gate: GateState, redact: Redactor) -> Mapping[str, Any]:
+    since = datetime.now(UTC) - timedelta(seconds=gate.seconds)
+    return {
+        "destination": gate.destination,
+        "state": gate.state,
+        "reason": redact(gate.reason),
+        "since": since.isoformat(timespec="seconds"),
+        "seconds": gate.seconds,
+        "waiting_lanes": gate.lanes,
+    }

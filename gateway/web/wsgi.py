@@ -1,0 +1,58 @@
+"""What gunicorn loads: `gateway.web.wsgi:app_from_environment()`.
+
+Gunicorn's access log has to stay off, as it is by default: it would write down the addresses that
+Chatwoot calls, which end in a secret.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flask import Flask
+from pydantic import SecretStr
+
+from gateway import logs
+from gateway.bell import Bell, queue_key
+from gateway.config import Settings, load
+from gateway.connections import connect, connect_bytes
+from gateway.embedded import data_folder, embedded_in
+from gateway.heartbeat import Heartbeat
+from gateway.intake import Intake
+from gateway.lanes import Lanes
+from gateway.runtime import Runtime
+from gateway.web.app import create_app
+
+STORE_CONNECTIONS = 2
+BELL_CONNECTIONS = 1
+"""Three in all: the smallest Redis that Heroku has allows twenty, and a deploy doubles them."""
+
+
+def app_from_environment() -> Flask:
+    """The application of a web process, from channels.toml (or `GATEWAY_CONFIG`), `REDIS_URL` and
+    `GATEWAY_ADMIN_TOKEN`.
+
+    Raises `ConfigError`. Redis need not be there yet.
+    """
+    settings = load(Path(os.environ.get("GATEWAY_CONFIG") or "channels.toml"), os.environ)
+    logs.configure(settings, "web")
+    return _app(settings, _admin_token())
+
+
+def _app(settings: Settings, admin_token: SecretStr | None) -> Flask:
+    url = settings.gateway.redis_url or embedded_in(data_folder()).url
+    store = connect(url, connections=STORE_CONNECTIONS, retries=0)
+    bell = Bell(connect_bytes(url, connections=BELL_CONNECTIONS, retries=0))
+    Heartbeat(store, "web").start()
+    return create_app(
+        settings,
+        store=store,
+        intake=Intake(Lanes(store, queue_key()), bell),
+        runtime=Runtime(),
+        admin_token=admin_token,
+    )
+
+
+def _admin_token() -> SecretStr | None:
+    token = os.environ.get("GATEWAY_ADMIN_TOKEN", "")
+    return SecretStr(token) if token else None
