@@ -103,6 +103,35 @@ class _Login(Login):
         return await super().authenticate(credentials)
 
 
+class _WholeAnswers(asyncio.StreamWriter):
+    """Sends an answer in one piece.
+
+    pymap writes it in many, and imap-tools, which reads without blocking while it idles, takes a
+    line of which only the beginning is there for a broken connection.
+    """
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        protocol = writer.transport.get_protocol()
+        super().__init__(writer.transport, protocol, None, asyncio.get_running_loop())
+        self._held = bytearray()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._held += data
+
+    async def drain(self) -> None:
+        self._send()
+        await super().drain()
+
+    def close(self) -> None:
+        self._send()
+        super().close()
+
+    def _send(self) -> None:
+        if self._held:
+            super().write(bytes(self._held))
+            self._held.clear()
+
+
 class ImapServer:
     """One user's mailboxes on 127.0.0.1. Must be made and used on one event loop."""
 
@@ -139,7 +168,8 @@ class ImapServer:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        where = SocketInfo.get(writer, None, unique_id=b"sandbox")
         try:
-            await self._serve(reader, writer, SocketInfo.get(writer, None, unique_id=b"sandbox"))
+            await self._serve(reader, _WholeAnswers(writer), where)
         finally:
             self._writers.discard(writer)

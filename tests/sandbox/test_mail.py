@@ -101,6 +101,14 @@ def test_idle_wakes_for_a_mail(mail: MailStandIn) -> None:
     assert any(response.endswith(b"EXISTS") for response in responses)
 
 
+def test_an_idle_client_never_sees_half_a_line(mail: MailStandIn) -> None:
+    with mailbox(mail) as box:
+        for _ in range(50):
+            with box.idle as idle:
+                mail.customer_writes(ANNA, "Anna", "again")
+                assert idle.poll(timeout=10)
+
+
 def test_flags_and_deletions_are_kept(mail: MailStandIn) -> None:
     for subject in ("seen", "deleted"):
         mail.customer_writes(ANNA, subject=subject)
@@ -243,12 +251,12 @@ def test_it_must_run_to_take_mail() -> None:
 def test_a_stop_closes_both_servers(mail: MailStandIn) -> None:
     mail.customer_writes(ANNA, subject="kept")
     with mailbox(mail) as box:
-        box.idle.start()
-        mail.stop()
+        with suppress(box.client.abort), box.idle:
+            mail.stop()
         for port in (mail.imap_port, mail.smtp_port):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection((mail.host, port), timeout=5)
-        mail.start()
+    mail.start()
     with mailbox(mail) as box:
         assert [message.subject for message in fetched(box)] == ["kept"]
 
