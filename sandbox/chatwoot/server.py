@@ -63,6 +63,7 @@ class Server:
         self._application = application
         self._port = port
         self._listener: socket.socket | None = None
+        self._accepting: threading.Thread | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -77,13 +78,17 @@ class Server:
         self._listener.settimeout(0.1)
         self._port = self._listener.getsockname()[1]
         self._stopping.clear()
-        threading.Thread(
+        self._accepting = threading.Thread(
             target=self._accept, args=(self._listener,), name="chatwoot-accept", daemon=True
-        ).start()
+        )
+        self._accepting.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._listener is not None:
+        if self._listener is not None and self._accepting is not None:
+            # Closing alone would leave the port taken until the thread that accepts wakes up.
+            _shut(self._listener)
+            self._accepting.join(1)
             self._listener.close()
         with self._lock:
             for connection in self._open:
