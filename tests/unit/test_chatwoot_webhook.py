@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import hmac
 from typing import Any
 
 import pytest
@@ -226,9 +228,6 @@ def test_a_stale_signature_is_refused(now: float) -> None:
         {"x-chatwoot-signature": ""},
         {"x-chatwoot-timestamp": ""},
         {"x-chatwoot-timestamp": "1700000001"},
-        {"x-chatwoot-timestamp": "1e9"},
-        {"x-chatwoot-timestamp": "١٧"},
-        {"x-chatwoot-timestamp": "1" * 5000},
         {"x-chatwoot-signature": "sha256=é"},
         {"x-chatwoot-signature": HEADERS["x-chatwoot-signature"].removeprefix("sha256=")},
     ],
@@ -238,12 +237,23 @@ def test_a_wrong_or_missing_signature_is_refused(changes: dict[str, str]) -> Non
         verify(HEADERS | changes, BODY, SECRETS, NOW)
 
 
+@pytest.mark.parametrize("timestamp", ["1e9", "١٧", "-5", "1" * 5000])
+def test_a_time_stamp_that_is_none_is_refused(timestamp: str) -> None:
+    with pytest.raises(Forbidden, match="Unix seconds"):
+        verify(HEADERS | {"x-chatwoot-timestamp": timestamp}, BODY, SECRETS, NOW)
+
+
+def test_an_empty_secret_signs_nothing() -> None:
+    forged = "sha256=" + hmac.new(b"", b"1700000000." + BODY, hashlib.sha256).hexdigest()
+    with pytest.raises(Forbidden, match="wrong"):
+        verify(HEADERS | {"x-chatwoot-signature": forged}, BODY, [SecretStr("")], NOW)
+
+
 def test_another_body_secret_or_none_is_refused() -> None:
     for body, secrets in [
         (BODY + b" ", SECRETS),
         (BODY, [SecretStr("old")]),
         (BODY, []),
-        (BODY, [SecretStr("")]),
     ]:
         with pytest.raises(Forbidden, match="wrong"):
             verify(HEADERS, body, secrets, NOW)
