@@ -107,7 +107,7 @@ class _Exchange(BaseHTTPRequestHandler):
             return self._exchange
         raise AttributeError(name)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, *args: Any, **kwargs: Any) -> None:
         """Requests are not logged: their addresses carry tokens."""
 
     def _exchange(self) -> None:

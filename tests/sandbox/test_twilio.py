@@ -178,7 +178,9 @@ def test_bad_credentials(twilio: TwilioStandIn, auth: tuple[str, str] | None) ->
 
 def test_unknown_resources(twilio: TwilioStandIn) -> None:
     auth = (twilio.account_sid, twilio.auth_token)
-    for url in (address(twilio, "Messages/SM0.json"), f"{twilio.url}/2010-04-01/Nothing.json"):
+    another = address(twilio).replace(twilio.account_sid, "AC" + "0" * 32)
+    nothing = f"{twilio.url}/2010-04-01/Nothing.json"
+    for url in (address(twilio, "Messages/SM0.json"), another, nothing):
         answer = requests.get(url, auth=auth)
         assert (answer.status_code, answer.json()["code"]) == (404, 20404)
 
