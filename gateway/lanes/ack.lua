@@ -23,7 +23,9 @@ local function delivered(known)
   settle(id, lane, kind, tonumber(known[4]) or 0, channel)
   if kind == 'out' then
     redis.call('EXPIRE', msg, LEDGER)
-    report(id, 'sent', '', true)
+    -- What we have just delivered is sent, whatever was told of it before, unless the network said
+    -- in the meantime that it failed.
+    report(id, 'sent', '', redis.call('HEXISTS', msg, 'failure') == 0)
   elseif kind == 'in' then
     redis.call('EXPIRE', msg, SEEN)
   else

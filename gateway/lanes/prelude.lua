@@ -13,7 +13,7 @@ local LEDGER = 90 * DAY       -- seconds that a sent reply stays known
 local SEEN = 7 * DAY          -- seconds that a customer's message is recognised as a repetition
 local PARKED = DAY            -- seconds that a receipt waits for its message's id
 local ANSWER = 60             -- seconds that a lane keeps its last answer, for a repetition
-local RANK = { sent = 1, delivered = 2, read = 3 }
+local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
 local function key_msg(id) return ns .. ':msg:' .. id end
 local function key_lane(lane) return ns .. ':lane:' .. lane end
@@ -156,6 +156,16 @@ local function note_crash(msg)
   end
 end
 
+-- Where a message will go if nothing changes, noted as it is handed out: in the steady state one
+-- call to Redis is enough.
+local function announce(lane, msg)
+  redis.call('HSET', msg, 'marked', now)
+  local known = redis.call('HMGET', key_route(lane), 'conversation', 'newest')
+  if known[1] then
+    redis.call('HSET', msg, 'target', 'message:' .. known[1] .. ':' .. (known[2] or '0'))
+  end
+end
+
 -- Mark the lane's head as being sent and hand it out. `nonce` names the request.
 local function take(lane, destination, nonce, rates)
   local head = redis.call('ZRANGE', key_lane(lane), 0, 0)[1]
@@ -167,7 +177,7 @@ local function take(lane, destination, nonce, rates)
   if waits_for_slot(lane, destination, head, rates) then
     return { keep_answer(lane, nonce, 'rest') }
   end
-  if redis.call('HEXISTS', msg, 'uncertain') == 0 then redis.call('HSET', msg, 'marked', now) end
+  if redis.call('HEXISTS', msg, 'uncertain') == 0 then announce(lane, msg) end
   redis.call('HSET', msg, 'state', 'sending')
   redis.call('HINCRBY', msg, 'attempts', 1)
   keep_answer(lane, nonce, 'next ' .. head)
@@ -242,9 +252,8 @@ end
 local function note_part(id, part, status, reason)
   local msg = key_msg(id)
   local before = redis.call('HGET', msg, 'got:' .. part)
-  local outranked = before and before ~= 'failed' and status ~= 'failed'
-                    and RANK[before] >= RANK[status]
-  local late_failure = status == 'failed' and before and before ~= 'failed' and RANK[before] > 1
+  local outranked = before and status ~= 'failed' and RANK[before] >= RANK[status]
+  local late_failure = status == 'failed' and before and RANK[before] > 1
   if outranked or late_failure then return end
   redis.call('HSET', msg, 'got:' .. part, status)
   if status == 'failed' then redis.call('HSET', msg, 'failure', reason) end

@@ -24,7 +24,7 @@ def lanes_over(store: redis.Redis, *, gates: GatePolicy | None = None) -> Lanes:
 def reply(
     number: int, *, conversation: str = "7", settle: float = 0.0, destination: str = "shop"
 ) -> Entry:
-    """An agent's reply; its number is its place in the lane."""
+    """An agent's reply; it has its place in the lane by its number."""
     return Entry(
         id=f"r{number}",
         lane=Lane("out", "shop", conversation),
@@ -32,7 +32,7 @@ def reply(
         kind="out",
         body=f"body of r{number}",
         settle=settle,
-        order=number,
+        order=2 * number,
         status_destination="chatwoot",
     )
 
@@ -44,9 +44,9 @@ def letter(number: int, *, peer: str = "ann", destination: str = "chatwoot") -> 
 
 
 def deletion(number: int, *, conversation: str = "7") -> Entry:
-    """The operation that deletes reply `number`."""
+    """The operation that deletes reply `number`: its place is right behind it."""
     lane = Lane("out", "shop", conversation)
-    return Entry(f"d{number}", lane, "shop", "delete", f"delete r{number}", order=number)
+    return Entry(f"d{number}", lane, "shop", "delete", f"delete r{number}", order=2 * number + 1)
 
 
 def claim(lanes: Lanes, *, most: int = 100, most_each: int = 100, token: str = "") -> list[Hold]:

@@ -23,8 +23,8 @@ from lanes_kit import (
 
 from gateway.lanes import CursorMove, LeaseVoid
 
-MOST_EXACT = 2**53 - 1
-"""The largest integer that a sorted set keeps exactly."""
+MOST_EXACT = 2**52 - 1
+"""The largest number whose place, twice as large, a sorted set keeps exactly."""
 
 
 def test_a_message_is_stored_once(store: redis.Redis) -> None:

@@ -1,0 +1,141 @@
+"""What is left in Redis: a full one empties, and nothing that is finished stays for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import cast
+
+import pytest
+import redis
+from lanes_kit import (
+    PASSING,
+    UNLIMITED,
+    claim,
+    claim_one,
+    deletion,
+    drained,
+    lanes_over,
+    letter,
+    reply,
+    server_time,
+    taken,
+)
+
+from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
+from gateway.model import Rate, Receipt, Status
+
+NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "note")
+LANES = files("gateway.lanes")
+SCRIPTS = sorted(
+    file.name
+    for file in LANES.iterdir()
+    if file.name.endswith(".lua") and file.name != "prelude.lua"
+)
+
+
+@pytest.fixture
+def full(store: redis.Redis) -> Iterator[Lanes]:
+    """Messages wait, and then Redis is full."""
+    lanes = lanes_over(store)
+    lanes.append(letter(n) for n in range(5))
+    lanes.append([reply(5)])
+    store.config_set("maxmemory", "1")
+    yield lanes
+    store.config_set("maxmemory", "0")
+
+
+def test_a_full_redis_takes_nothing_more(full: Lanes, store: redis.Redis) -> None:
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        full.append([letter(9)])
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        full.withdraw("r5", deletion(5))
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        full.receipt("shop", Receipt(Status.SENT, external_id="x"))
+    assert not store.exists("gw:msg:m9")
+
+
+def test_a_full_redis_empties(full: Lanes) -> None:
+    holds = {hold.lane.direction: hold for hold in claim(full)}
+    out, inward = holds["out"], holds["in"]
+    taken(full, out)
+    full.mark(out, "r5", "there")
+    full.progress(out, "r5", 1, 1, ["x1"])
+    full.ack(out, "r5", pace=UNLIMITED)
+    taken(full, inward)
+    full.ack(inward, "m0", pace=UNLIMITED)
+    full.bury(inward, "m1", "no", pace=UNLIMITED, note=NOTE)
+    full.renew([inward], lease=60)
+    full.defer(inward, "m2", 0, error="busy")
+    for hold in claim(full):
+        full.release(hold)
+    assert DeadLetters(full.client).drop("m1")
+    assert sorted(drained(full)) == ["m2", "m3", "m4", "n1"]
+    assert full.backlog().oldest == {}
+
+
+def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1), letter(2), reply(5), reply(6), reply(8)])
+    lanes.withdraw("r6", deletion(6))
+    lanes.withdraw("r7", deletion(7))
+    lanes.hold("poller:mail", "me", seconds=9)
+    pace = Pace(lane=Rate(1000, burst=99))
+    out, inward = sorted(claim(lanes), key=lambda hold: hold.lane.direction, reverse=True)
+    taken(lanes, out, pace=pace)
+    lanes.progress(out, "r5", 1, 1, ["x5"])
+    lanes.receipt("shop", Receipt(Status.READ, external_id="x5"))
+    lanes.receipt("shop", Receipt(Status.READ, external_id="never known"))
+    memos = {Lane("out", "shop", "7"): {"thread": "t"}, inward.lane: {"conversation": "7"}}
+    lanes.ack(out, "r5", pace=pace, memos=memos, after="stop")
+    lanes.withdraw("r5", deletion(5))
+    taken(lanes, inward)
+    lanes.bury(inward, "m1", "no", pace=UNLIMITED, note=NOTE)
+    lanes.ack(inward, "m2", pace=UNLIMITED, after="stop")
+    DeadLetters(store).drop("m1")
+    assert sorted(drained(lanes)) == ["d5", "n1", "r8", "s:r5"]
+    names = [name.removeprefix("gw:") for name in cast(list[str], store.keys("gw:*"))]
+    for_ever = {name for name in names if int(store.ttl(f"gw:{name}")) < 0}
+    assert for_ever <= PASSING | {"gate:shop", "gate:chatwoot", "dead"}
+    assert store.xlen("gw:dead") == 0
+
+
+def test_what_is_remembered_of_lanes_comes_with_their_messages(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1), letter(2)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    memos = {hold.lane: {"conversation": "7"}, Lane("out", "shop", "7"): {"context": "{}"}}
+    following = lanes.ack(hold, "m1", pace=UNLIMITED, memos=memos)
+    assert following is not None
+    assert following.route == {"conversation": "7"}
+    assert not lanes.forget(hold.lane, "8")
+    assert lanes.forget(hold.lane, "7")
+    assert not lanes.forget(hold.lane, "7")
+    lanes.append([reply(5)])
+    (out,) = claim(lanes)
+    assert taken(lanes, out).route == {"context": "{}"}
+
+
+def test_only_the_server_s_clock_counts(
+    store: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_time = server_time(store)
+    for name in ("time", "time_ns"):
+        monkeypatch.setattr(time, name, lambda: 5)
+    lanes = lanes_over(store)
+    lanes.append([letter(1)])
+    hold = claim_one(lanes)
+    assert taken(lanes, hold).age < 5
+    lanes.defer(hold, "m1", 100)
+    score = store.zscore("gw:due:chatwoot", str(hold.lane))
+    assert isinstance(score, float)
+    assert 99 < score / 1000 - true_time < 110
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_says_what_it_takes(name: str) -> None:
+    own = LANES.joinpath(name).read_text("utf-8")
+    assert "-- KEYS[1] namespace" in own
+    assert "-- Returns" in own

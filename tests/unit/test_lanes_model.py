@@ -1,0 +1,242 @@
+"""Two workers, several lanes, any sequence of steps: nothing vanishes, nothing is doubled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from lanes_kit import (
+    LEASE,
+    UNLIMITED,
+    counted,
+    drained,
+    lanes_over,
+    lease_dies,
+    ledger,
+    letter,
+    reply,
+)
+
+from gateway.lanes import Entry, Hold, LeaseVoid, Taken
+from gateway.lanes.client import After
+
+WORKERS = st.sampled_from(("left", "right"))
+TIMES = st.sampled_from((1, 1, 2, 3))
+"""How often a request is sent: more than once, when its answer was lost."""
+
+
+def entry(number: int) -> Entry:
+    """Replies to two conversations, and letters of two peers."""
+    if number % 2:
+        return reply(number, conversation=f"c{number % 4}")
+    return letter(number, peer=f"p{number % 4}")
+
+
+class Worker:
+    """What one worker believes: the lane that it holds, and the message that it was given."""
+
+    def __init__(self) -> None:
+        self.hold: Hold | None = None
+        self.message: Taken | None = None
+
+    def forget(self) -> None:
+        self.hold = self.message = None
+
+
+class LanesMachine(RuleBasedStateMachine):
+    """The world, and beside it what must be true of it."""
+
+    store: redis.Redis
+
+    @initialize()
+    def begin(self) -> None:
+        self.store.flushall()
+        self.lanes = lanes_over(self.store)
+        self.workers = {"left": Worker(), "right": Worker()}
+        self.known: dict[str, Entry] = {}
+        self.ended: dict[str, str] = {}
+        self.left: dict[str, list[int]] = {}
+        self.owner: dict[str, str] = {}
+        self.requests = 0
+
+    def nonce(self) -> str:
+        self.requests += 1
+        return f"n{self.requests}"
+
+    def repeat(self, worker: Worker, times: int, step: Callable[[], Any]) -> Any:
+        """The same request several times; void ends what the worker believes."""
+        answers: list[Any] = []
+        for _ in range(times):
+            try:
+                answer = step()
+                answers.append(answer.id if isinstance(answer, Taken) else answer)
+            except LeaseVoid:
+                answers.append("void")
+        assert len(set(answers)) == 1, answers
+        assert worker.hold is not None
+        ours = self.owner.get(str(worker.hold.lane)) == worker.hold.token
+        assert ours == (answers[0] != "void")
+        if ours:
+            return answer
+        worker.forget()
+        return "void"
+
+    def believe(self, worker: Worker, message: Taken | None) -> None:
+        worker.message = message
+        if message is None:
+            self.given_back(worker)
+
+    def given_back(self, worker: Worker) -> None:
+        assert worker.hold is not None
+        del self.owner[str(worker.hold.lane)]
+        worker.forget()
+
+    def end(self, message: Taken, how: str) -> None:
+        assert message.id not in self.ended, "ended twice"
+        self.ended[message.id] = how
+        order = self.known[message.id].order
+        if order is not None:
+            self.left.setdefault(str(self.known[message.id].lane), []).append(order)
+
+    @rule(numbers=st.lists(st.integers(1, 24), min_size=1, max_size=4), times=TIMES)
+    def append(self, numbers: list[int], times: int) -> None:
+        entries, nonce = [entry(number) for number in numbers], self.nonce()
+        expected = []
+        for item in entries:
+            expected.append("duplicate" if item.id in self.known else "new")
+            self.known.setdefault(item.id, item)
+        for _ in range(times):
+            assert list(self.lanes.append(entries, nonce=nonce).outcomes) == expected
+
+    @rule(name=WORKERS, times=TIMES)
+    def claim(self, name: str, times: int) -> None:
+        worker, token = self.workers[name], self.nonce()
+        if worker.hold is not None:
+            return
+        found = {
+            self.lanes.claim(1, lease=LEASE, most_each=9, at_work={}, token=token).holds
+            for _ in range(times)
+        }
+        assert len(found) == 1
+        for hold in found.pop():
+            assert str(hold.lane) not in self.owner, "two holders of one lane"
+            self.owner[str(hold.lane)] = token
+            worker.hold = hold
+
+    @rule(name=WORKERS, times=TIMES)
+    def take(self, name: str, times: int) -> None:
+        worker, nonce = self.workers[name], self.nonce()
+        if (hold := worker.hold) is None or worker.message is not None:
+            return
+        answer = self.repeat(
+            worker, times, lambda: self.lanes.take(hold, pace=UNLIMITED, nonce=nonce)
+        )
+        if answer != "void":
+            self.believe(worker, answer)
+
+    @rule(name=WORKERS, times=TIMES, more=st.booleans(), how=st.sampled_from(("done", "dead")))
+    def finish(self, name: str, times: int, more: bool, how: str) -> None:
+        worker, nonce = self.workers[name], self.nonce()
+        if (hold := worker.hold) is None or (message := worker.message) is None:
+            return
+
+        def step() -> Taken | None:
+            after: After = "more" if more else "stop"
+            if how == "done":
+                return self.lanes.ack(hold, message.id, pace=UNLIMITED, after=after, nonce=nonce)
+            return self.lanes.bury(hold, message.id, "no", pace=UNLIMITED, after=after, nonce=nonce)
+
+        answer = self.repeat(worker, times, step)
+        if answer != "void":
+            self.end(message, how)
+            self.believe(worker, answer)
+
+    @rule(name=WORKERS, times=TIMES, release=st.booleans())
+    def postpone(self, name: str, times: int, release: bool) -> None:
+        worker, nonce = self.workers[name], self.nonce()
+        if (hold := worker.hold) is None or (message := worker.message) is None:
+            return
+        if release:
+            for _ in range(times):
+                self.lanes.release(hold, message.id)
+            if self.owner.get(str(hold.lane)) == hold.token:
+                self.given_back(worker)
+            worker.forget()
+            return
+        answer = self.repeat(
+            worker, times, lambda: self.lanes.defer(hold, message.id, 0, error="e", nonce=nonce)
+        )
+        if answer != "void":
+            self.given_back(worker)
+
+    @precondition(lambda self: self.owner)
+    @rule(name=WORKERS)
+    def lease_runs_out(self, name: str) -> None:
+        """The worker does not know it: it goes on, and must be told that it is void."""
+        hold = self.workers[name].hold
+        if hold is None or self.owner.get(str(hold.lane)) != hold.token:
+            return
+        lease_dies(self.store, hold)
+        del self.owner[str(hold.lane)]
+
+    @invariant()
+    def every_message_waits_or_has_ended(self) -> None:
+        if not hasattr(self, "known"):
+            return
+        for name, item in self.known.items():
+            waits = self.store.zscore(f"gw:lane:{item.lane}", name) is not None
+            state = ledger(self.store, name)["state"]
+            assert waits == (name not in self.ended), f"{name} is {state}"
+            assert (state in {"done", "dead"}) == (not waits)
+            assert waits or state == self.ended[name]
+
+    @invariant()
+    def a_lane_with_messages_has_a_time(self) -> None:
+        for item in getattr(self, "known", {}).values():
+            if self.store.exists(f"gw:lane:{item.lane}"):
+                assert self.store.zscore(f"gw:due:{item.destination}", str(item.lane)) is not None
+
+    def teardown(self) -> None:
+        """When both workers are dead, another delivers all the rest, in order."""
+        if not hasattr(self, "known"):
+            return
+        for worker in self.workers.values():
+            if worker.hold and self.owner.get(str(worker.hold.lane)) == worker.hold.token:
+                lease_dies(self.store, worker.hold)
+        rest = drained(self.lanes)
+        for lane in {str(item.lane) for item in self.known.values()}:
+            items = [self.known[name] for name in rest if str(self.known[name].lane) == lane]
+            orders = [item.order for item in items if item.order is not None]
+            assert orders == sorted(orders)
+            self.left.setdefault(lane, []).extend(orders)
+        assert sorted([*rest, *self.ended]) == sorted(self.known)
+        assert counted(self.store, "late") == sum(map(late, self.left.values()))
+
+
+def late(orders: list[int]) -> int:
+    """How many left after one that is younger."""
+    return sum(order < max(orders[:n], default=0) for n, order in enumerate(orders))
+
+
+def test_nothing_vanishes_and_nothing_is_doubled(store: redis.Redis) -> None:
+    machine = type("Machine", (LanesMachine,), {"store": store})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
