@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from gateway import errors
-from gateway.adapter import Adapter, ChannelConfig
+from gateway.adapter import Adapter, ChannelConfig, same
 from gateway.http import Answer
 from gateway.model import Capabilities, Inbound, Part, Person, Receipt, Sent, Status, WebRequest
 
@@ -28,6 +28,7 @@ REASONS = {
     "30003": "The phone is switched off or out of reach",
     "30004": "The customer, or their carrier, blocks our number",
     "30005": "The number does not exist or is no longer in use",
+    "30006": "The number is a landline, or its carrier takes no SMS",
     "30007": "The carrier took the message for unwanted and dropped it",
 }
 
@@ -49,13 +50,13 @@ class Twilio(Adapter):
 
     def verify(self, request: WebRequest) -> None:
         key, url = self.config.auth_token.get_secret_value().encode(), urlsplit(request.url)
-        given = request.headers.get("x-twilio-signature", "").encode()
+        given = request.headers.get("x-twilio-signature", "")
         fields = "".join(name + request.form[name] for name in sorted(request.form))
         bare = url.netloc.removesuffix(f":{url.port}")
         # Twilio signs some calls with the port in the address and some without.
         for netloc in (url.netloc, bare, bare + DEFAULT_PORTS.get(url.scheme, "")):
             signed = (url._replace(netloc=netloc).geturl() + fields).encode(errors="replace")
-            if hmac.compare_digest(b64encode(hmac.digest(key, signed, "sha1")), given):
+            if same(b64encode(hmac.digest(key, signed, "sha1")).decode(), given):
                 return
         raise errors.Forbidden("X-Twilio-Signature is missing, or not that of this address")
 
@@ -83,10 +84,7 @@ class Twilio(Adapter):
             | ({"StatusCallback": part.callback_url} if part.callback_url else {}),
             auth=(own.api_key or own.account_sid, secret.get_secret_value()),
         )
-        match answer.json():
-            case {"sid": str(sid)}:
-                return Sent(sid)
-        raise answer.nonsense("it names no sid")
+        return Sent(answer.field("sid"))
 
     def explain(self, answer: Answer) -> errors.DeliveryError | None:
         match answer.json_or_none():

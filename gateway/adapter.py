@@ -6,6 +6,7 @@ retries, dedupe, splitting, storage and Chatwoot are the core's business.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -18,7 +19,7 @@ from gateway.http import Answer, Session
 from gateway.model import Batch, Capabilities, Inbound, Part, Receipt, Sent, WebRequest
 from gateway.runtime import Runtime
 
-__all__ = ["Adapter", "ChannelConfig", "PhoneNumber", "SecretStr", "Site", "e164"]
+__all__ = ["Adapter", "ChannelConfig", "PhoneNumber", "SecretStr", "Site", "e164", "same"]
 
 
 def e164(number: str, *, region: str | None = None) -> str:
@@ -36,6 +37,14 @@ def e164(number: str, *, region: str | None = None) -> str:
 
 
 PhoneNumber = Annotated[str, AfterValidator(e164)]
+
+
+def same(expected: str, given: str) -> bool:
+    """Whether a secret or signature is the right one, in a time that does not tell how much of it
+    is. `given` may be anything."""
+    return hmac.compare_digest(
+        expected.encode(errors="backslashreplace"), given.encode(errors="backslashreplace")
+    )
 
 
 class ChannelConfig(BaseModel):

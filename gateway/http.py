@@ -87,6 +87,13 @@ class Answer:
         except ValueError:
             return None
 
+    def field(self, name: str) -> str:
+        """The text under `name` in a JSON object. If there is none, an error as `json` has it."""
+        match self.json():
+            case dict() as content if isinstance(content.get(name), str) and content[name]:
+                return str(content[name])
+        raise self.nonsense(f"it has no {name}")
+
     def nonsense(self, what: str) -> DeliveryError:
         """The error for an answer of 2xx that does not say what it should."""
         reason = "The other side gave an answer that makes no sense"

@@ -6,7 +6,6 @@ library's own `Updater`: it confirms updates to Telegram while they sit only in 
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -14,9 +13,9 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr
 from telegram import Bot, Message, MessageEntity, ReplyParameters, Update, User
 
-from adapters.telegram.bot import BotLine, EntitiesRefused
+from adapters.telegram.bot import MISREAD, BotLine, EntitiesRefused
 from adapters.telegram.entities import as_entities, as_markdown
-from gateway.adapter import Adapter, ChannelConfig, Site
+from gateway.adapter import Adapter, ChannelConfig, Site, same
 from gateway.errors import Forbidden, Malformed, Permanent
 from gateway.model import (
     Batch,
@@ -32,8 +31,6 @@ from gateway.model import (
 
 ALLOWED_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE)
 LONG_POLL = 20
-NOT_AN_UPDATE = (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError)
-"""What the library raises when it reads something that has another shape than Telegram's."""
 
 
 class Telegram(Adapter):
@@ -74,15 +71,14 @@ class Telegram(Adapter):
         )
 
     def verify(self, request: WebRequest) -> None:
-        given = request.headers.get("x-telegram-bot-api-secret-token", "")
-        if not hmac.compare_digest(given.encode(), self.site.secret.encode()):
+        if not same(self.site.secret, request.headers.get("x-telegram-bot-api-secret-token", "")):
             raise Forbidden("X-Telegram-Bot-Api-Secret-Token is missing or wrong")
 
     def parse(self, request: WebRequest) -> Iterator[Inbound]:
         payload = request.json()
         try:
             yield from _read(Update.de_json(payload, None))
-        except NOT_AN_UPDATE as error:
+        except MISREAD as error:
             raise Malformed(f"not an update of Telegram's: {type(error).__name__}") from error
 
     def poll(self, cursor: str | None) -> Batch:
@@ -108,7 +104,10 @@ class Telegram(Adapter):
     def _send(self, part: Part, entities: list[MessageEntity]) -> Message:
         async def work(bot: Bot) -> Message:
             return await bot.send_message(
-                part.peer, part.text, entities=entities, reply_parameters=_reply(part.reply_to)
+                part.peer,
+                part.text,
+                entities=entities or None,
+                reply_parameters=_reply(part.reply_to),
             )
 
         return self._line.write(work)
@@ -120,6 +119,14 @@ class Telegram(Adapter):
         except Permanent as error:
             if "not found" not in error.reason:
                 raise
+
+    @property
+    def polls(self) -> bool:
+        return self.config.mode == "polling"
+
+    @property
+    def takes_webhooks(self) -> bool:
+        return self.config.mode == "webhook"
 
     def connect(self) -> str:
         """At every start, not only when the address differs: the secret that Telegram holds cannot
@@ -156,6 +163,8 @@ def _inbound(message: Message) -> Iterator[Inbound]:
     text = message.text or message.caption
     if message.chat.type != "private" or not text:
         return
+    if not (isinstance(message.chat.id, int) and isinstance(message.message_id, int)):
+        raise TypeError("ids are numbers")
     answered, sender = message.reply_to_message, message.from_user
     yield Inbound(
         id=f"{message.chat.id}:{message.message_id}",

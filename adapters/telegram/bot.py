@@ -39,6 +39,9 @@ Work = Callable[[Bot], Coroutine[Any, Any, T]]
 
 NEVER_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
+MISREAD = (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError)
+"""What the library raises when it reads something of another shape than Telegram's."""
+
 
 class EntitiesRefused(Permanent):
     """Telegram could not make sense of the styling: the plain text may still pass."""
@@ -135,6 +138,10 @@ class BotLine:
             raise what_it_means(error, self._redacted(error)) from None
         except TimeoutError:
             raise Unknown("Telegram did not answer in time") from None
+        except MISREAD as error:
+            raise Unknown(
+                "Telegram gave an answer that makes no sense", detail=type(error).__name__
+            ) from None
 
     def _redacted(self, error: TelegramError) -> str:
         return f"{type(error).__name__}: {error}".replace(self._token, "[token]")
