@@ -116,10 +116,11 @@ def test_what_an_adapter_cannot_digest_is_refused_for_a_while_then_dropped(
 
 
 def test_a_verification_that_breaks_lets_nothing_in(
-    client: FlaskClient, store: redis.Redis
+    client: FlaskClient, store: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = [post(client, text(), f"{HOOK}?break-verify=1") for _ in range(PATIENCE + 1)]
     assert {answer.status_code for answer in answers} == {500}
+    assert {record.message for record in caplog.records} == {"crashed"}
     assert not any("Traceback" in answer.text or KEY in answer.text for answer in answers)
     assert not store.keys()
 
