@@ -46,6 +46,12 @@ def event(
     logger.log(level, name, exc_info=error, extra={_FIELDS: fields})
 
 
+def moment(seconds: float) -> str:
+    """A Unix time as people and programs read it: 2026-01-31T23:59:59.000Z."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
 class Redactor:
     """Blots out secrets in a text, also where they are quoted for an address, JSON or Python."""
 
@@ -67,9 +73,8 @@ class LogfmtFormatter(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, object] = {
-            "ts": moment.replace("+00:00", "Z"),
+            "ts": moment(record.created),
             "level": record.levelname.lower(),
             "role": self._role,
         }
@@ -83,6 +88,12 @@ class LogfmtFormatter(logging.Formatter):
             for key, value in line.items()
             if value is not None
         )
+
+
+def worth_a_line(record: logging.LogRecord) -> bool:
+    """False for everyday lines of chatty libraries; some of these set their own level, so that
+    only a filter is sure."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] not in CHATTY
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
@@ -102,11 +113,10 @@ def configure(settings: Settings, role: str) -> None:
     """
     handler = LogHandler(sys.stderr)
     handler.setFormatter(LogfmtFormatter(role, Redactor(settings.secret_values())))
+    handler.addFilter(worth_a_line)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
     _adopt("gunicorn.error", "rq.worker")
     logging.captureWarnings(capture=True)
     _log_what_nobody_catches()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import redis
 from pydantic import BaseModel, ValidationError
 
 from gateway.adapter import Adapter
@@ -22,7 +23,6 @@ from gateway.config.values import Channel, ChatwootAccount, GatewaySettings, Set
 Model = TypeVar("Model", bound=BaseModel)
 
 SECTIONS = ("gateway", "chatwoot", "channels")
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 NAME_RULE = "A name has small letters, digits and hyphens, and starts with a letter or digit."
 
@@ -85,7 +85,7 @@ class _Reader:
         return Settings(gateway, accounts, channels, path)
 
     def _gateway(self, redis_url: str) -> GatewaySettings | None:
-        if redis_url and not redis_url.startswith(REDIS_SCHEMES):
+        if redis_url and not _is_redis(redis_url):
             self._report.environment(
                 "REDIS_URL",
                 "is not the address of a Redis server",
@@ -215,6 +215,14 @@ class _Reader:
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"Did you mean «{close[0]}»? " if close else ""
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        redis.ConnectionPool.from_url(url)
+    except ValueError:
+        return False
+    return True
 
 
 def _one_inbox_each(channels: Iterable[Channel], report: Report) -> None:

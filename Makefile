@@ -1,0 +1,47 @@
+# make run: everything, on this machine. make test, make check: what a change must pass.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test check bench ci
+.DELETE_ON_ERROR:
+
+# With settings the gateway; without, the sandbox: the gateway with stand-ins for all it talks to.
+run: $(VENV)/.installed
+	@if [ -n "$$GATEWAY_CONFIG" ] || [ -f channels.toml ]; then \
+	  exec $(BIN)/python -m gateway run; else exec $(BIN)/python -m sandbox; fi
+
+test: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tests/unit/import_rule.py
+
+bench: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m bench
+
+ci: check test
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "This needs Python 3.11 or newer; $(PYTHON) is older or missing."; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+# The stamps: nothing is installed again before the requirements change.
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing $<"
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing $<"
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@

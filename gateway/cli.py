@@ -1,0 +1,251 @@
+"""The commands: `python -m gateway run | web | worker | clock | check | channels | dead`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+import redis
+from rich.console import Console
+from rich.table import Table
+
+from gateway import logs
+from gateway.config import ConfigError, Problem, Settings, load
+from gateway.connections import connect
+from gateway.durability import look_at
+from gateway.embedded import NoEmbeddedServer, data_folder, embedded_in
+from gateway.lanes.dead import DeadLetters
+from gateway.launch import supervise, web_command
+from gateway.runtime import Runtime
+from gateway.supervisor import CannotRun
+
+OTHER_END_CLOSED = 128 + 13
+INTERRUPTED = 128 + 2
+
+
+class CannotDo(Exception):
+    """A command cannot be carried out. The text says why."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry out a command. Returns the exit status; what is wrong goes to stderr in plain words."""
+    chosen = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = chosen.command
+    try:
+        return command(chosen)
+    except ConfigError as error:
+        _print_problems(error.problems, sys.stderr)
+    except (CannotDo, CannotRun, NoEmbeddedServer) as error:
+        print(f"gateway: {error}.", file=sys.stderr)
+    except redis.RedisError as error:
+        print(f"gateway: Redis cannot be used: {type(error).__name__}.", file=sys.stderr)
+    except BrokenPipeError:
+        # `| head` has read enough; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OTHER_END_CLOSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 1
+
+
+def config_path() -> Path:
+    """`$GATEWAY_CONFIG`, or channels.toml in the current folder."""
+    return Path(os.environ.get("GATEWAY_CONFIG") or "channels.toml")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway",
+        description="Joins outside networks to Chatwoot. Reads channels.toml, or the file that "
+        "GATEWAY_CONFIG names.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, command, text in (
+        ("run", _run, "start everything, and keep it running"),
+        ("web", _web, "take webhooks (gunicorn)"),
+        ("worker", _worker, "deliver messages"),
+        ("clock", _clock, "ask the networks that must be asked, and wake workers"),
+        ("check", _check, "say what is wrong with the configuration"),
+        ("channels", _channels, "list the channels and the addresses to paste into Chatwoot"),
+    ):
+        commands.add_parser(name, help=text, description=text).set_defaults(command=command)
+    _add_dead(commands.add_parser("dead", help="messages that were given up on"))
+    return parser
+
+
+def _add_dead(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="action")
+    listing = actions.add_parser("list", help="the newest")
+    listing.add_argument("--limit", type=int, default=100, help="how many (100)")
+    listing.set_defaults(command=_dead_list)
+    for name, command, text, many in (
+        ("show", _dead_show, "all that is known of one", None),
+        ("replay", _dead_replay, "deliver them after all", "+"),
+        ("drop", _dead_drop, "forget them for good", "+"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("id", nargs=many)
+        action.set_defaults(command=command)
+
+
+def _settings() -> Settings:
+    return load(config_path(), os.environ)
+
+
+def _settings_with_redis() -> Settings:
+    """As `_settings`; without REDIS_URL with the embedded server that `run` has started here."""
+    settings = _settings()
+    if settings.gateway.redis_url:
+        return settings
+    server = embedded_in(data_folder())
+    if not server.socket.exists():
+        raise CannotDo(
+            "there is no Redis: set REDIS_URL, or start everything with `python -m gateway run`"
+        )
+    return replace(settings, gateway=settings.gateway.model_copy(update={"redis_url": server.url}))
+
+
+def _run(_: argparse.Namespace) -> int:
+    supervise(_settings(), config_path())
+    return 0
+
+
+def _web(_: argparse.Namespace) -> int:
+    settings = _settings_with_redis()
+    environ = {**os.environ, "REDIS_URL": settings.gateway.redis_url}
+    command = web_command(os.environ)
+    os.execve(command[0], command, environ)  # noqa: S606 (no shell is wanted)
+
+
+def _worker(_: argparse.Namespace) -> int:
+    # Each command imports only its own role: a clock needs no worker's memory.
+    from gateway import worker  # noqa: PLC0415
+
+    settings = _settings_with_redis()
+    logs.configure(settings, "worker")
+    worker.main(settings)
+    return 0
+
+
+def _clock(_: argparse.Namespace) -> int:
+    from gateway import clock  # noqa: PLC0415
+
+    settings = _settings_with_redis()
+    logs.configure(settings, "clock")
+    clock.main(settings)
+    return 0
+
+
+def _check(_: argparse.Namespace) -> int:
+    try:
+        settings = _settings()
+    except ConfigError as error:
+        _print_problems(error.problems, sys.stdout)
+        return 1
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = (
+        "REDIS_URL is not set: `run` starts an embedded server, with its data in "
+        f"{data_folder().absolute()}.",
+    )
+    if settings.gateway.redis_url:
+        findings = look_at(settings.gateway.redis_url)
+        problems, notes = findings.problems, findings.notes
+    if problems:
+        _print_problems(problems, sys.stdout)
+    else:
+        count = len(settings.channels)
+        names = ", ".join(settings.channels)
+        plural = "" if count == 1 else "s"
+        print(f"{settings.path.name} is fine: {count} channel{plural} ({names}).")
+    for note in notes:
+        print(f"Note: {note}")
+    return 1 if problems else 0
+
+
+def _channels(_: argparse.Namespace) -> int:
+    settings = _settings()
+    rows = []
+    for channel in settings.channels.values():
+        adapter = channel.adapter(channel.config, settings.site(channel, Runtime()))
+        with contextlib.closing(adapter):
+            webhook = settings.webhook_url(channel) if adapter.takes_webhooks else "-"
+        inbox = f"{channel.account.name}/{channel.config.inbox}"
+        kind = channel.config.adapter
+        rows.append((channel.name, kind, inbox, webhook, settings.chatwoot_url(channel)))
+    headings = ("channel", "adapter", "inbox", "webhook", "webhook of the Chatwoot inbox (secret)")
+    _print_table(headings, rows)
+    return 0
+
+
+def _dead_letters() -> DeadLetters:
+    url = _settings_with_redis().gateway.redis_url
+    return DeadLetters(connect(url, connections=1, retries=1))
+
+
+def _dead_list(chosen: argparse.Namespace) -> int:
+    letters = _dead_letters().list(limit=chosen.limit)
+    rows = [
+        (letter.id, logs.moment(letter.at), letter.channel, letter.kind, letter.reason)
+        for letter in letters
+    ]
+    _print_table(("id", "given up at", "channel", "kind", "reason"), rows)
+    return 0
+
+
+def _dead_show(chosen: argparse.Namespace) -> int:
+    letter = _dead_letters().show(chosen.id)
+    if letter is None:
+        raise CannotDo(f"there is no dead letter {chosen.id}")
+    print(f"id           {letter.id}")
+    print(f"given up at  {logs.moment(letter.at)}")
+    print(f"channel      {letter.channel}")
+    print(f"kind         {letter.kind}")
+    print(f"attempts     {letter.attempts}")
+    print(f"reason       {letter.reason}")
+    print(f"first error  {letter.first_error}")
+    print(f"body         {letter.body}")
+    return 0
+
+
+def _dead_replay(chosen: argparse.Namespace) -> int:
+    return _each(chosen.id, _dead_letters().replay, "will be delivered")
+
+
+def _dead_drop(chosen: argparse.Namespace) -> int:
+    return _each(chosen.id, _dead_letters().drop, "is forgotten")
+
+
+def _each(ids: Sequence[str], action: Callable[[str], bool], done: str) -> int:
+    status = 0
+    for message in ids:
+        if action(message):
+            print(f"{message} {done}")
+        else:
+            print(f"gateway: there is no dead letter {message}.", file=sys.stderr)
+            status = 1
+    return status
+
+
+def _print_problems(problems: Sequence[Problem], stream: TextIO) -> None:
+    for problem in problems:
+        print(problem, file=stream)
+    count = len(problems)
+    print(f"{count} problem{'' if count == 1 else 's'}. Nothing was started.", file=stream)
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal; otherwise lines with tabs, for other programs."""
+    if not sys.stdout.isatty():
+        for row in (headings, *rows):
+            print("\t".join(row))
+        return
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""The import rule: data flows one way, so imports do too. Run as a program by `make check`."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILDING_BLOCKS = {"model", "errors", "adapter", "http", "runtime", "text"}
+OURS = {"gateway", "adapters", "sandbox", "tests", "bench"}
+MAY_IMPORT = {
+    "gateway": {"gateway"},
+    "adapters": {"adapters", "gateway"},
+    "sandbox": {"sandbox", "gateway"},
+}
+
+
+def violations(root: Path) -> Iterator[str]:
+    """Every import in `root` that the rule forbids, as `file:line: why`."""
+    for package, allowed in MAY_IMPORT.items():
+        for path in sorted((root / package).rglob("*.py")):
+            for line, module in _imports(path, root):
+                if why := _forbidden(package, allowed, path.relative_to(root), module):
+                    yield f"{path.relative_to(root)}:{line}: {why}"
+
+
+def _forbidden(package: str, allowed: set[str], path: Path, module: str) -> str:
+    names = module.split(".")
+    if names[0] not in OURS:
+        return ""
+    if names[0] not in allowed:
+        return f"{package} must not import {module}"
+    if package == "adapters" and names[0] == "gateway" and set(names[1:2]) - BUILDING_BLOCKS:
+        return f"an adapter must not import {module}, only gateway's building blocks"
+    if (
+        package == "adapters"
+        and names[0] == "adapters"
+        and _kind(names) not in {"", _kind(path.parts)}
+    ):
+        return f"an adapter must not import another one ({module})"
+    return ""
+
+
+def _kind(names: list[str] | tuple[str, ...]) -> str:
+    """Which adapter a dotted name or a path belongs to."""
+    return names[1].removesuffix(".py") if len(names) > 1 else ""
+
+
+def _imports(path: Path, root: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of whatever a file imports; `from a import b` may mean the module a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(node, path.relative_to(root))
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def _base(node: ast.ImportFrom, path: Path) -> str:
+    package = path.parent.parts[: len(path.parent.parts) - max(0, node.level - 1)]
+    before = ".".join(package) if node.level else ""
+    return ".".join(filter(None, [before, node.module]))
+
+
+if __name__ == "__main__":
+    found = list(violations(ROOT))
+    print("\n".join(found) or "The import rule is kept.")
+    sys.exit(bool(found))

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from gateway import launch
+from gateway.adapter import ChannelConfig
+from gateway.catalogue import known_kinds
+from gateway.cli import main
+from gateway.config import ConfigError, load
+from gateway.durability import look_at
+from gateway.embedded import embedded_in
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """\
+[gateway]
+public_url = "https://gw.example.org"
+secret = "0123456789abcdef"
+[chatwoot.main]
+url = "https://chat.example.org"
+account = 1
+token = "${CHATWOOT_TOKEN}"
+[channels.pigeons]
+adapter = "cli_test_adapter:Pigeon"
+inbox = 7
+[channels.post]
+adapter = "cli_test_adapter:Post"
+inbox = 8
+"""
+ADAPTERS = """\
+from gateway.adapter import Adapter
+class Post(Adapter): ...
+class Pigeon(Adapter):
+    def parse(self, request): return ()
+"""
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a good channels.toml, and an environment that fits."""
+    (tmp_path / "channels.toml").write_text(CONFIG)
+    (tmp_path / "cli_test_adapter.py").write_text(ADAPTERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("REDIS_URL", "GATEWAY_CONFIG", "GATEWAY_DATA", "GATEWAY_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CHATWOOT_TOKEN", "chatwoot-token")
+    return tmp_path
+
+
+def test_check_says_that_all_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("channels.toml is fine: 2 channels (pigeons, post).\n")
+    assert "REDIS_URL is not set" in out
+
+
+def test_check_knows_a_durable_server(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "channels.toml is fine: 2 channels (pigeons, post)."
+    ]
+
+
+@pytest.mark.parametrize("command", ["run", "web", "worker", "clock", "channels"])
+def test_every_command_refuses_in_the_words_of_check(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CHATWOOT_TOKEN")
+    assert main(["check"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("channels.toml:7: chatwoot.main.token: the environment variable CHATW")
+    assert main([command]) == 1
+    assert capsys.readouterr().err == said
+
+
+def test_channels_gives_both_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["channels"]) == 0
+    _, pigeons, post = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert pigeons[:2] == ["pigeons", "cli_test_adapter:Pigeon"]
+    assert pigeons[3] == "https://gw.example.org/channels/pigeons/webhook"
+    assert pigeons[4].startswith("https://gw.example.org/chatwoot/pigeons/")
+    assert post[3] == "-", "it takes no webhooks"
+
+
+def test_another_file(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "other.toml").write_text("[gateway")
+    monkeypatch.setenv("GATEWAY_CONFIG", "other.toml")
+    assert main(["check"]) == 1
+    assert capsys.readouterr().out.startswith("other.toml:1: is not TOML")
+
+
+@pytest.mark.parametrize("command", [["worker"], ["clock"], ["web"], ["dead", "list"]])
+def test_without_redis_a_role_says_what_to_do(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command) == 1
+    assert "set REDIS_URL" in capsys.readouterr().err
+
+
+def test_redis_that_is_away_is_told_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path}/none.sock")
+    assert main(["dead", "list"]) == 1
+    assert capsys.readouterr().err == "gateway: Redis cannot be used: ConnectionError.\n"
+    assert main(["check"]) == 1
+    assert "REDIS_URL: the server cannot be asked" in capsys.readouterr().out
+
+
+def test_dead_letters_that_there_are_not(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    assert main(["dead", "list"]) == 0
+    for action in ("show", "replay", "drop"):
+        assert main(["dead", action, "nobody"]) == 1
+        assert "there is no dead letter nobody" in capsys.readouterr().err
+
+
+def test_a_server_that_throws_data_away_is_a_problem(store: redis.Redis, redis_url: str) -> None:
+    store.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        (problem,) = look_at(redis_url).problems
+    finally:
+        store.config_set("maxmemory-policy", "noeviction")
+    assert "maxmemory-policy is allkeys-lru" in problem.wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("appendfsync", "everysec", "up to a second"),
+        ("appendfsync", "no", "an unknown time"),
+        ("appendonly", "no", "no append-only log"),
+    ],
+)
+def test_a_server_that_may_lose_something_is_noted(
+    store: redis.Redis, redis_url: str, name: str, value: str, said: str
+) -> None:
+    before = str(store.config_get(name)[name])
+    store.config_set(name, value)
+    try:
+        findings = look_at(redis_url)
+    finally:
+        store.config_set(name, before)
+    assert not findings.problems
+    assert said in findings.notes[0]
+
+
+def test_a_fault_of_our_own_shows_no_trace(place: Path) -> None:
+    (place / "cli_test_adapter.py").write_text(
+        ADAPTERS + "    def __init__(self, *_): raise KeyError('oh')"
+    )
+    command = [sys.executable, "-m", "gateway", "channels"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "KeyError" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_roles_are_told_where_everything_is(place: Path) -> None:
+    server = embedded_in(place / "data")
+    environ = {"GATEWAY_WORKERS": "3", "PYTHONPATH": "mine"}
+    roles = launch.roles_of(environ, Path("channels.toml"), server)
+    assert [role.name for role in roles] == ["web", "worker", "clock", "worker-2", "worker-3"]
+    assert {role.command[-1] for role in roles} == {"web", "worker", "clock"}
+    assert roles[0].environ["REDIS_URL"] == server.url
+    assert roles[0].environ["GATEWAY_CONFIG"] == str(place / "channels.toml")
+    assert roles[0].environ["PYTHONPATH"] == f"{ROOT}{os.pathsep}mine"
+
+
+@pytest.mark.parametrize("number", ["0", "many", "-1", "33"])
+def test_a_number_of_workers_that_is_none(number: str) -> None:
+    with pytest.raises(ConfigError, match="GATEWAY_WORKERS"):
+        launch.roles_of({"GATEWAY_WORKERS": number}, Path("channels.toml"), None)
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({}, "127.0.0.1:8080"),
+        ({"PORT": "5000"}, "0.0.0.0:5000"),
+        ({"PORT": "5000", "GATEWAY_BIND": "[::1]:9"}, "[::1]:9"),
+    ],
+)
+def test_where_web_listens(environ: dict[str, str], address: str) -> None:
+    command = launch.web_command(environ)
+    assert command[command.index("--bind") + 1] == address
+
+
+def test_the_heroku_description_names_what_the_example_needs() -> None:
+    described = json.loads((ROOT / "app.json").read_text())
+    example = (ROOT / "channels.example.toml").read_text()
+    for name in ("PUBLIC_URL", "GATEWAY_SECRET", "CHATWOOT_TOKEN"):
+        assert name in described["env"]
+        assert f"${{{name}}}" in example
+
+
+VARIABLES = {
+    "PUBLIC_URL": "https://gw.example.org",
+    "GATEWAY_SECRET": "0123456789abcdef",
+    "CHATWOOT_URL": "https://chat.example.org",
+    "CHATWOOT_ACCOUNT": "1",
+    "CHATWOOT_INBOX": "7",
+    "CHATWOOT_TOKEN": "t",
+    "TELEGRAM_TOKEN": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+    "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef",
+    "TWILIO_AUTH_TOKEN": "t",
+    "MAIL_PASSWORD": "t",
+}
+
+
+@pytest.mark.parametrize("name", ["channels.example.toml", "channels.heroku.toml"])
+def test_the_files_that_we_ship_are_good(name: str) -> None:
+    assert load(ROOT / name, VARIABLES).channels
+
+
+def test_everything_in_the_example_is_good_and_every_key_is_in_it(place: Path) -> None:
+    text = (ROOT / "channels.example.toml").read_text()
+    path = place / "all.toml"
+    path.write_text(re.sub(r"(?m)^# (?=[a-z_]+ = |\[)", "", text))
+    settings = load(path, VARIABLES)
+    assert {channel.config.adapter for channel in settings.channels.values()} == set(known_kinds())
+    for channel in settings.channels.values():
+        common = set() if channel.name == "my-bot" else set(ChannelConfig.model_fields)
+        assert channel.config.model_fields_set >= set(type(channel.config).model_fields) - common
+    gateway = set(type(settings.gateway).model_fields) - {"redis_url"}
+    assert settings.gateway.model_fields_set >= gateway

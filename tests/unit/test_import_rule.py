@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from import_rule import ROOT, violations
+
+
+def test_the_project_keeps_the_rule() -> None:
+    assert list(violations(ROOT)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("gateway/a.py", "import adapters.telegram"),
+        ("gateway/relay/a.py", "from sandbox import town"),
+        ("gateway/a.py", "def f():\n    from adapters import telegram"),
+        ("adapters/a.py", "from gateway.lanes import Lanes"),
+        ("adapters/a.py", "from gateway import lanes"),
+        ("adapters/mail/a.py", "import gateway.config"),
+        ("adapters/a.py", "from adapters.b import B"),
+        ("adapters/mail/a.py", "from ..b import B"),
+        ("adapters/a.py", "import sandbox"),
+        ("sandbox/a.py", "from adapters.telegram import Telegram"),
+    ],
+)
+def test_a_forbidden_import_is_found(tmp_path: Path, path: str, text: str) -> None:
+    assert len(_check(tmp_path, path, text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("gateway/a.py", "from gateway.lanes import Lanes\nimport redis"),
+        ("adapters/a.py", "from gateway import errors\nfrom gateway.adapter import Adapter"),
+        ("adapters/mail/a.py", "from adapters.mail.b import B\nfrom . import c\nfrom .d import e"),
+        ("sandbox/a.py", "from gateway.embedded import EmbeddedValkey"),
+    ],
+)
+def test_what_is_allowed_passes(tmp_path: Path, path: str, text: str) -> None:
+    assert _check(tmp_path, path, text) == []
+
+
+def _check(root: Path, path: str, text: str) -> list[str]:
+    file = root / path
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    return list(violations(root))
