@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 from flask.testing import FlaskClient
-from web_kit import HOOK, KEY, PUBLIC_URL, SIGNED, counts, make_app, post, text, waiting
 
 from gateway.connections import connect
 from gateway.web.channels import PATIENCE
+from tests.unit.web_kit import HOOK, KEY, PUBLIC_URL, SIGNED, counts, make_app, post, text, waiting
 
 
 @pytest.fixture

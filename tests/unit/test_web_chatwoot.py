@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import redis
 from flask.testing import FlaskClient
-from web_kit import SECRETS, chatwoot_path, counts, make_app, post, reply, waiting
+
+from tests.unit.web_kit import SECRETS, chatwoot_path, counts, make_app, post, reply, waiting
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import redis
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from web_kit import HOOK, SIGNED, chatwoot_path, make_app, reply
+
+from tests.unit.web_kit import HOOK, SIGNED, chatwoot_path, make_app, reply
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -7,10 +7,10 @@ import redis
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
-from web_kit import CHATWOOT_TOKEN, KEY, SECRETS, make_app, post, text
 
 from gateway.connections import connect
 from gateway.heartbeat import Heartbeat
+from tests.unit.web_kit import CHATWOOT_TOKEN, KEY, SECRETS, make_app, post, text
 
 PAGES = ("/", "/healthz", "/readyz", "/health/backlog", "/metrics", "/no-such-page")
 

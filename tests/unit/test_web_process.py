@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 import redis
 import requests
-from web_kit import (
+
+from gateway.connections import connect
+from gateway.embedded import EmbeddedValkey
+from tests.unit.web_kit import (
     CHATWOOT_TOKEN,
     HOOK,
     KEY,
@@ -29,9 +32,6 @@ from web_kit import (
     reply,
     text,
 )
-
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
 
 ROOT = Path(__file__).parents[2]
 ADMIN = "marked-admin-token"
@@ -45,7 +45,7 @@ url = "https://chat.example.org"
 account = 1
 token = "{CHATWOOT_TOKEN}"
 [channels.shop]
-adapter = "web_kit:Push"
+adapter = "tests.unit.web_kit:Push"
 inbox = 7
 key = "{KEY}"
 """
@@ -128,7 +128,7 @@ def web(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[We
         "GATEWAY_CONFIG": str(channels),
         "REDIS_URL": server.valkey.url,
         "GATEWAY_ADMIN_TOKEN": ADMIN,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "unit")]),
+        "PYTHONPATH": str(ROOT),
     }
     gunicorn = ("-m", "gunicorn", "--worker-class=gthread", "--threads=8", "--bind=127.0.0.1:0")
     process = subprocess.Popen(
