@@ -16,6 +16,9 @@ import redis
 from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 
+# The promises in tests/adapters/contract.py are assertions too: show what they compared.
+pytest.register_assert_rewrite("contract")
+
 ALSO_KNOWN_AS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
 
 
