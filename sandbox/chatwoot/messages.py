@@ -198,6 +198,7 @@ def _after_incoming(store: Store, conversation: Conversation) -> None:
     with store.changing(actor={"type": "contact", "id": contact.id}):
         change(store, conversation, status="pending" if to_bot else "open", snoozed_until=None)
     note = "System reopened the conversation due to a new incoming message."
+    # No event: an activity message never reaches a webhook.
     _insert(store, conversation, Draft(note, "activity"), None, {})
 
 

@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from sandbox.chatwoot.messages import update_status
 from sandbox.chatwoot.payloads import payload
-from sandbox.chatwoot.records import MESSAGE_TYPES, Event
+from sandbox.chatwoot.records import Event
 from sandbox.chatwoot.refusals import NotFound, RecordInvalid
 from sandbox.chatwoot.store import Store
 
@@ -99,8 +99,6 @@ class WebhookSender:
                 self._changed.notify()
 
     def _deliveries(self, event: Event) -> list[Delivery]:
-        if not self._is_told(event):
-            return []
         signs = self._store.version.signs_webhooks
         found = []
         inbox = self._store.inboxes.rows.get(event.inbox_id or 0)
@@ -115,13 +113,6 @@ class WebhookSender:
             Delivery(event, url, secret if signs else None, to_inbox, str(uuid.uuid4()))
             for url, secret, to_inbox in found
         ]
-
-    def _is_told(self, event: Event) -> bool:
-        """Activity messages never reach a webhook."""
-        if not event.name.startswith("message_"):
-            return True
-        message = self._store.messages.rows.get(event.subject_id)
-        return message is not None and message.message_type != MESSAGE_TYPES[2]
 
     def _run(self) -> None:
         while (delivery := self._next()) is not None:
