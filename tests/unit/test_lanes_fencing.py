@@ -165,6 +165,17 @@ def test_an_uncertain_message_remembers_when_its_call_was_announced(store: redis
     assert 50 <= taken(lanes, claim_one(lanes)).since_mark < 60
 
 
+def test_where_a_message_will_go_is_noted_as_it_is_handed_out(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1), letter(2)])
+    hold = claim_one(lanes)
+    assert taken(lanes, hold).target == ""
+    memos = {hold.lane: {"conversation": "7", "newest": "41"}}
+    lanes.ack(hold, "m1", pace=UNLIMITED, memos=memos)
+    again = taken(lanes, stolen(lanes, store, hold))
+    assert (again.id, again.uncertain, again.target) == ("m2", True, "message:7:41")
+
+
 def test_a_message_given_back_before_its_call_was_never_tried(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([letter(1)])

@@ -77,6 +77,8 @@ def test_a_full_redis_empties(full: Lanes) -> None:
 
 def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
     lanes = lanes_over(store)
+    lanes.append([reply(9, conversation="8")])
+    assert drained(lanes) == ["r9"]
     lanes.append([letter(1), letter(2), reply(5), reply(6), reply(8)])
     lanes.withdraw("r6", deletion(6))
     lanes.withdraw("r7", deletion(7))

@@ -109,6 +109,37 @@ def test_one_failed_part_fails_the_reply_with_its_reason(store: redis.Redis) -> 
     assert ledger(store, "r5")["reason"] == "failed"
 
 
+def test_an_older_word_of_a_part_never_replaces_a_newer_one(store: redis.Redis) -> None:
+    lanes = sent(store, parts=2)
+    receive(lanes, "read", "delivered", "failed", part=1)
+    receive(lanes, "read", part=2)
+    assert status(store) == "read"
+
+
+def test_a_reply_that_was_delivered_does_not_fail_when_we_give_up_on_it(
+    store: redis.Redis,
+) -> None:
+    lanes = lanes_over(store)
+    lanes.append([reply(5)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lanes.progress(hold, "r5", 1, 1, ["x1"])
+    receive(lanes, "delivered")
+    lanes.bury(hold, "r5", "three workers died", pace=UNLIMITED)
+    assert tell(lanes).subject["status"] == "delivered"
+
+
+def test_a_newer_word_waits_in_the_place_of_the_older(store: redis.Redis) -> None:
+    lanes = sent(store)
+    receive(lanes, "delivered")
+    lanes.append([reply(8)])
+    (hold,) = (hold for hold in claim(lanes) if hold.lane.direction == "out")
+    taken(lanes, hold)
+    lanes.bury(hold, "r8", "blocked", pace=UNLIMITED)
+    receive(lanes, "read")
+    assert store.zrange(STATUS_LANE, 0, -1) == ["s:r5", "s:r8"]
+
+
 def test_many_receipts_make_one_item(store: redis.Redis) -> None:
     lanes = sent(store)
     receive(lanes, "failed", "delivered", "sent", "read", "delivered")
