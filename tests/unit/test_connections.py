@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from gateway.connections import connect
+
+
+def test_no_more_connections_than_asked_for(redis_url: str, store: redis.Redis) -> None:
+    client = connect(redis_url, connections=2, retries=0)
+    client.client_setname("counted")
+    threads = [threading.Thread(target=client.blpop, args=("nothing", 0.3)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    most = 0
+    while any(thread.is_alive() for thread in threads):
+        blocked = [c for c in store.client_list() if c["cmd"] == "blpop"]
+        most = max(most, len(blocked))
+    client.close()
+    assert most == 2
+
+
+def test_without_retries_a_closed_door_is_told_at_once(tmp_path: Path) -> None:
+    client = connect(f"unix://{tmp_path}/none", connections=1, retries=0)
+    before = time.monotonic()
+    with pytest.raises(redis.ConnectionError):
+        client.ping()
+    assert time.monotonic() - before < 1
+
+
+def test_a_server_that_says_nothing_is_left_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        client = connect(url, connections=1, timeout=0.2, retries=0)
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+
+
+@pytest.mark.system("openssl")
+def test_a_certificate_of_the_servers_own_is_taken_unless_we_insist(
+    tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _encrypted(tmp_path, redis_url.removeprefix("unix://")) as port:
+        url = f"rediss://127.0.0.1:{port}"
+        client = connect(url, connections=1, retries=0)
+        assert client.ping()
+        client.close()
+        monkeypatch.setenv("GATEWAY_REDIS_VERIFY", "1")
+        with pytest.raises(redis.ConnectionError, match="certificate"):
+            connect(url, connections=1, retries=0).ping()
+
+
+@contextlib.contextmanager
+def _encrypted(folder: Path, target: str) -> Iterator[int]:
+    """A port where TLS with a self-signed certificate leads to a Unix socket; takes two calls."""
+    key, certificate = str(folder / "key"), str(folder / "certificate")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=redis"]
+    command += ["-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_serve, args=(server, context, target), daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
+
+
+def _serve(server: socket.socket, context: ssl.SSLContext, target: str) -> None:
+    for _ in range(2):
+        plain, _address = server.accept()
+        with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as outer:
+            inner = socket.socket(socket.AF_UNIX)
+            inner.connect(target)
+            with inner:
+                while question := outer.recv(65536):
+                    inner.sendall(question)
+                    outer.sendall(inner.recv(65536))
