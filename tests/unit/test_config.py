@@ -168,14 +168,16 @@ def test_no_problem_shows_a_secret_even_if_an_adapter_does(tmp_path: Path) -> No
     class Talkative(Adapter):
         class Config(ChannelConfig):
             token: SecretStr
+            pin: str = ""
 
             def model_post_init(self, context: object) -> None:
-                raise ValueError(f"I do not like {self.token.get_secret_value()}")
+                raise ValueError(f"I do not like {self.token.get_secret_value()} {self.pin}")
 
     globals()["Talkative"] = Talkative
     text = GOOD.replace(":Pigeon", ":Talkative")
     try:
         assert "pigeon" not in _one(tmp_path, text)
+        assert "I do not like … ${PIN}" in _one(tmp_path, text + 'pin = "${PIN}"', PIN="98765")
         literal = text.replace("${PIGEON_TOKEN}", "literal-token")
         assert "literal" not in _one(tmp_path, literal)
     finally:
