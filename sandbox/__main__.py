@@ -1,0 +1,134 @@
+"""`python -m sandbox`: a gateway at work among stand-ins, and a page that plays both sides."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from gateway.embedded import data_folder
+from sandbox.page import PageServer
+from sandbox.page.changes import Changes
+from sandbox.page.desk import Desk
+from sandbox.page.devices import devices_in
+from sandbox.page.scene import Scene
+from sandbox.page.troubles import Troubles
+from sandbox.page.underneath import Underneath
+from sandbox.people import People
+from sandbox.ports import Ports, keep_ports
+from sandbox.running_gateway import NotStarted, RunningGateway
+from sandbox.town import Town
+from sandbox.wiring import wire
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Signals = queue.SimpleQueue[int]
+
+
+class CannotRun(Exception):
+    """The sandbox cannot be started. The text says why."""
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM. What is wrong goes to stderr in plain words."""
+    # aiosmtpd warns of what it will change itself one day.
+    logging.getLogger("mail").setLevel(logging.ERROR)
+    try:
+        folder = data_folder() / "sandbox"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with listening() as signals:
+            run(folder, signals)
+    except (CannotRun, NotStarted) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sandbox: cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(folder: Path, signals: Signals) -> None:
+    """Start everything, say where the page is, wait for a signal, stop everything.
+
+    Raises `CannotRun`, `NotStarted`, OSError.
+    """
+    print("Starting the stand-ins and the gateway …", flush=True)
+    ports = keep_ports(folder / "ports.json", _wanted())
+    town = _town(folder, ports)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(town.running())
+        wiring = wire(town, folder, f"http://127.0.0.1:{ports.gateway}")
+        gateway = RunningGateway(wiring, folder, ports.gateway)
+        stack.callback(gateway.stop)
+        gateway.start()
+        changes = Changes()
+        underneath = Underneath(gateway, changes.note)
+        people = People(wiring.inboxes, folder / "customers.json")
+        scene = Scene(
+            town=town,
+            people=people,
+            devices=devices_in(town),
+            desk=Desk(town.chatwoot, wiring),
+            troubles=Troubles(town),
+            underneath=underneath,
+            gateway=gateway,
+        )
+        scene.welcome_all()
+        stand_ins = (town.chatwoot, town.telegram, town.twilio, town.mail)
+        changes.follow(each.subscribe() for each in stand_ins)
+        page = PageServer(scene, changes, ports.page)
+        page.start()
+        stack.callback(page.stop)
+        gateway.wait_until_ready()
+        underneath.start()
+        stack.callback(underneath.stop)
+        print(f"\n    Open {page.url}\n", flush=True)
+        signals.get()
+        print("Stopping …", flush=True)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Signals]:
+    """A queue of the signals that say stop."""
+    signals: Signals = queue.SimpleQueue()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signals.put(number)
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield signals
+    finally:
+        for number, what in before.items():
+            signal.signal(number, what)
+
+
+def _town(folder: Path, ports: Ports) -> Town:
+    try:
+        return Town(folder, ports)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CannotRun(
+            f"what the stand-ins noted in {folder} cannot be read ({error}). "
+            "Delete that folder to begin anew."
+        ) from error
+
+
+def _wanted() -> Ports:
+    """The usual ports, or those that SANDBOX_PORT (the page's) and PORT (the gateway's) name."""
+    return Ports(page=_port("SANDBOX_PORT", Ports().page), gateway=_port("PORT", Ports().gateway))
+
+
+def _port(name: str, usual: int) -> int:
+    text = os.environ.get(name) or str(usual)
+    if text.isascii() and text.isdigit() and int(text) < 65536:
+        return int(text)
+    raise CannotRun(f"{name} is not the number of a port: {text!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

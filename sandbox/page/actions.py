@@ -1,0 +1,120 @@
+"""What a visitor of the page can do on both sides. Bodies are JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest, NotFound
+
+from sandbox.page.scene import Scene
+
+LONGEST_TEXT = 20_000
+
+
+def actions(scene: Scene, changed: Callable[[], None]) -> Blueprint:
+    """The addresses below /api that change something; each calls `changed` at its end."""
+    blueprint = Blueprint("actions", __name__, url_prefix="/api")
+    _add_customers(blueprint, scene)
+    _add_agent(blueprint, scene)
+    _add_troubles(blueprint, scene)
+
+    @blueprint.after_request
+    def note(response: Response) -> Response:
+        changed()
+        return response
+
+    return blueprint
+
+
+def _add_customers(blueprint: Blueprint, scene: Scene) -> None:
+    @blueprint.post("/customers/<channel>")
+    def newcomer(channel: str) -> Response:
+        return jsonify(id=scene.newcomer(channel).id)
+
+    @blueprint.post("/customers/<channel>/<customer>/messages")
+    def write(channel: str, customer: str) -> Response:
+        who = scene.people.find(channel, customer)
+        scene.devices[channel].write(who, _text("text"), _text("subject", needed=False))
+        return jsonify(done=True)
+
+    @blueprint.post("/customers/<channel>/<customer>/unreachable")
+    def unreachable(channel: str, customer: str) -> Response:
+        who, device = scene.people.find(channel, customer), scene.devices[channel]
+        if _flag("on"):
+            device.refuse(who)
+        else:
+            device.accept(who)
+        return jsonify(done=True)
+
+
+def _add_agent(blueprint: Blueprint, scene: Scene) -> None:
+    chatwoot = scene.town.chatwoot
+
+    @blueprint.post("/conversations/<int:number>/messages")
+    def reply(number: int) -> Response:
+        return jsonify(id=chatwoot.agent_reply(number, _text("text"), private=_flag("private")))
+
+    @blueprint.post("/conversations/<int:number>/status")
+    def status(number: int) -> Response:
+        wanted = _text("status")
+        change = {"open": chatwoot.agent_open, "resolved": chatwoot.agent_resolve}.get(wanted)
+        if change is None:
+            raise BadRequest("«status» is «open» or «resolved».")
+        change(number)
+        return jsonify(done=True)
+
+    @blueprint.post("/conversations/<int:number>/seen")
+    def seen(number: int) -> Response:
+        chatwoot.agent_looks(number)
+        return jsonify(done=True)
+
+    @blueprint.post("/messages/<int:number>/delete")
+    def delete(number: int) -> Response:
+        chatwoot.agent_delete(number)
+        return jsonify(done=True)
+
+    @blueprint.post("/messages/<int:number>/retry")
+    def retry(number: int) -> Response:
+        chatwoot.agent_retry(number)
+        return jsonify(done=True)
+
+
+def _add_troubles(blueprint: Blueprint, scene: Scene) -> None:
+    @blueprint.post("/troubles/<name>")
+    def trouble(name: str) -> Response:
+        if _flag("on"):
+            scene.troubles.switch_on(name)
+        else:
+            scene.troubles.switch_off(name)
+        return jsonify(done=True)
+
+    @blueprint.post("/processes/<role>/kill")
+    def kill(role: str) -> Response:
+        if not scene.gateway.kill(role):
+            raise NotFound(f"{role} does not run at the moment.")
+        return jsonify(done=True)
+
+
+def _fields() -> dict[str, Any]:
+    fields = request.get_json()
+    if not isinstance(fields, dict):
+        raise BadRequest("The body is not a JSON object.")
+    return fields
+
+
+def _text(name: str, *, needed: bool = True) -> str:
+    value = _fields().get(name, "")
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or "\0" in value:
+        raise BadRequest(f"«{name}» is not a text, or longer than {LONGEST_TEXT} characters.")
+    if needed and not value.strip():
+        raise BadRequest(f"«{name}» is empty.")
+    return value.strip()
+
+
+def _flag(name: str) -> bool:
+    value = _fields().get(name, False)
+    if not isinstance(value, bool):
+        raise BadRequest(f"«{name}» is neither true nor false.")
+    return value

@@ -1,0 +1,214 @@
+"""The customers' devices: what they show, and what a customer does with them.
+
+Every device shows a message as `id`, `mine` (the customer wrote it), `text`, `at` (Unix seconds),
+and what only it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+from sandbox.faults import Fault, Kind
+from sandbox.mail import MailStandIn
+from sandbox.people import Customer
+from sandbox.telegram import TelegramStandIn
+from sandbox.town import Town
+from sandbox.twilio import TwilioStandIn
+
+JSON = dict[str, Any]
+MAILBOX_UNAVAILABLE = 550
+
+
+class Device(Protocol):
+    """One kind of device; each customer of its channel has one."""
+
+    address: str
+    """What a customer writes to."""
+
+    def welcome(self, customer: Customer) -> None:
+        """A customer gets the device."""
+
+    def messages(self, customer: Customer) -> list[JSON]:
+        """What the customer sees, oldest first."""
+
+    def write(self, customer: Customer, text: str, subject: str) -> None:
+        """The customer writes. `subject` begins a new thread, on devices that have threads."""
+
+    def unreachable(self, customer: Customer) -> bool:
+        """Whether what is sent to the customer is refused."""
+
+    def refuse(self, customer: Customer) -> None:
+        """From now on nothing reaches the customer."""
+
+    def accept(self, customer: Customer) -> None:
+        """Everything reaches the customer again."""
+
+
+def devices_in(town: Town) -> Mapping[str, Device]:
+    """By channel."""
+    return {
+        "telegram": TelegramApp(town.telegram),
+        "sms": Phone(town.twilio),
+        "email": MailProgram(town.mail),
+    }
+
+
+class TelegramApp:
+    """Refusing means blocking the bot."""
+
+    def __init__(self, telegram: TelegramStandIn) -> None:
+        self.address = f"@{telegram.store.bot['username']}"
+        self._telegram = telegram
+
+    def welcome(self, customer: Customer) -> None:
+        first, _, last = customer.name.partition(" ")
+        self._telegram.greet(
+            int(customer.id),
+            first_name=first,
+            last_name=last,
+            username=first.lower(),
+            language_code="en",
+        )
+
+    def messages(self, customer: Customer) -> list[JSON]:
+        return [
+            {
+                "id": str(message["message_id"]),
+                "mine": not message["from"]["is_bot"],
+                "text": message["text"],
+                "entities": message.get("entities", []),
+                "at": message["date"],
+                "edited": "edit_date" in message,
+                "quoted": message.get("reply_to_message", {}).get("text", ""),
+            }
+            for message in self._telegram.messages(int(customer.id))
+        ]
+
+    def write(self, customer: Customer, text: str, subject: str) -> None:
+        self._telegram.customer_says(int(customer.id), text)
+
+    def unreachable(self, customer: Customer) -> bool:
+        return self._telegram.store.chat(int(customer.id)).blocked
+
+    def refuse(self, customer: Customer) -> None:
+        self._telegram.block(int(customer.id))
+
+    def accept(self, customer: Customer) -> None:
+        self._telegram.unblock(int(customer.id))
+
+
+class Phone:
+    """Refusing means that the phone is switched off: texts to it end as undelivered."""
+
+    def __init__(self, twilio: TwilioStandIn) -> None:
+        self.address = twilio.number
+        self._twilio = twilio
+        self._off: set[str] = set()
+
+    def welcome(self, customer: Customer) -> None:
+        """A phone needs nothing."""
+
+    def messages(self, customer: Customer) -> list[JSON]:
+        shown = []
+        for message in self._twilio.messages():
+            mine = message.from_ == customer.id
+            arrived = message.to == customer.id and message.status == "delivered"
+            if mine or arrived:
+                shown.append(
+                    {"id": message.sid, "mine": mine, "text": message.body, "at": message.created}
+                )
+        return shown
+
+    def write(self, customer: Customer, text: str, subject: str) -> None:
+        self._twilio.customer_texts(customer.id, self._twilio.number, text)
+
+    def unreachable(self, customer: Customer) -> bool:
+        return customer.id in self._off
+
+    def refuse(self, customer: Customer) -> None:
+        self._off.add(customer.id)
+        self._twilio.let_fail(customer.id)
+
+    def accept(self, customer: Customer) -> None:
+        self._off.discard(customer.id)
+        self._twilio.let_arrive(customer.id)
+
+
+class MailProgram:
+    """Refusing means that the mailbox is full."""
+
+    def __init__(self, mail: MailStandIn) -> None:
+        self.address = mail.address
+        self._mail = mail
+        self._full: set[str] = set()
+
+    def welcome(self, customer: Customer) -> None:
+        """The mailbox comes into being with its first mail."""
+
+    def messages(self, customer: Customer) -> list[JSON]:
+        written = [_shown(mail, mine=True) for mail in self._written_by(customer)]
+        got = [_shown(mail, mine=False) for mail in self._mail.inbox_of(customer.id)]
+        return sorted(written + got, key=lambda shown: (shown["at"], not shown["mine"]))
+
+    def write(self, customer: Customer, text: str, subject: str) -> None:
+        """Without a subject: an answer to the newest mail, if there is one."""
+        got = self._mail.inbox_of(customer.id)
+        answered = got[-1] if got and not subject else None
+        if answered is not None:
+            subject = _answering(str(answered["Subject"] or ""))
+        self._mail.customer_writes(
+            customer.id,
+            customer.name,
+            subject or "A question",
+            text,
+            in_reply_to=str(answered["Message-ID"]) if answered is not None else None,
+        )
+
+    def unreachable(self, customer: Customer) -> bool:
+        return customer.id in self._full
+
+    def refuse(self, customer: Customer) -> None:
+        self._full.add(customer.id)
+        self._tell_the_server()
+
+    def accept(self, customer: Customer) -> None:
+        self._full.discard(customer.id)
+        self._tell_the_server()
+
+    def _tell_the_server(self) -> None:
+        self._mail.faults.clear()
+        for address in sorted(self._full):
+            self._mail.faults.add(
+                Fault(
+                    Kind.STATUS,
+                    "RCPT",
+                    address,
+                    times=None,
+                    status=MAILBOX_UNAVAILABLE,
+                    body="5.2.2 Mailbox full",
+                )
+            )
+
+    def _written_by(self, customer: Customer) -> list[EmailMessage]:
+        mails = self._mail.inbox_of(self._mail.address)
+        return [mail for mail in mails if customer.id in str(mail["From"] or "")]
+
+
+def _shown(mail: EmailMessage, *, mine: bool) -> JSON:
+    body = mail.get_body(("plain",))
+    text = body.get_content() if body is not None else ""
+    return {
+        "id": str(mail["Message-ID"]),
+        "mine": mine,
+        "text": text.strip(),
+        "subject": str(mail["Subject"] or ""),
+        "from": str(mail["From"] or ""),
+        "at": parsedate_to_datetime(mail["Date"]).timestamp() if mail["Date"] else 0.0,
+    }
+
+
+def _answering(subject: str) -> str:
+    return subject if subject.lower().startswith("re:") else f"Re: {subject}"

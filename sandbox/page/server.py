@@ -1,0 +1,112 @@
+"""Serves the page: its files, the state of everything, a stream of it, and what both sides do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, json, jsonify, request, send_from_directory
+from werkzeug.exceptions import Forbidden, HTTPException
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from sandbox.chatwoot.refusals import Refusal
+from sandbox.page.actions import actions
+from sandbox.page.changes import Changes
+from sandbox.page.scene import Scene
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LARGEST_BODY = 256 * 1024
+AT_MOST_EVERY = 0.05
+"""Seconds between two states that are pushed: what changes together is shown together."""
+SILENCE = 5.0
+"""Seconds after which the state is pushed although nothing has changed."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+class PageServer:
+    """The page, on 127.0.0.1. Raises OSError if the port is taken."""
+
+    def __init__(self, scene: Scene, changes: Changes, port: int) -> None:
+        self._changes = changes
+        self._server = _listen(_app(scene, changes), port)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def start(self) -> None:
+        threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="page", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        self._changes.close()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """The page's own requests are no news."""
+
+
+def _listen(app: Flask, port: int) -> BaseWSGIServer:
+    return make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
+
+
+def _app(scene: Scene, changes: Changes) -> Flask:
+    app = Flask(__name__, static_folder="static", static_url_path="/static")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.before_request(_only_our_own_page)
+    app.after_request(_guarded)
+    app.register_error_handler(HTTPException, lambda error: _no(error.code, error.description))
+    app.register_error_handler(LookupError, lambda _: _no(404, "There is no such thing here."))
+    app.register_error_handler(
+        Refusal, lambda error: _no(error.status, f"Chatwoot says no: {error.body}")
+    )
+    app.add_url_rule("/", "page", lambda: send_from_directory(str(app.static_folder), "page.html"))
+    app.add_url_rule("/api/state", "state", lambda: jsonify(scene.shown()))
+    app.add_url_rule(
+        "/api/events",
+        "events",
+        lambda: Response(_states(scene, changes), content_type="text/event-stream"),
+    )
+    app.register_blueprint(actions(scene, changes.note))
+    return app
+
+
+def _only_our_own_page() -> None:
+    """Another site open in the same browser can send requests here, too.
+
+    Under a name of its own that leads to loopback (DNS rebinding) it shows itself in Host,
+    otherwise in Origin, which browsers send with every POST to another site.
+    """
+    if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
+        raise Forbidden("The sandbox answers only on this machine's own names.")
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise Forbidden("The sandbox answers only to its own page.")
+
+
+def _guarded(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response
+
+
+def _no(status: int | None, reason: str | None) -> tuple[Response, int]:
+    return jsonify(error=reason or "That did not work."), status or 500
+
+
+def _states(scene: Scene, changes: Changes) -> Iterator[str]:
+    """The state now, and again whenever it has changed, as server-sent events."""
+    seen = 0
+    while not changes.closed:
+        yield f"data: {json.dumps(scene.shown())}\n\n"
+        time.sleep(AT_MOST_EVERY)
+        seen = changes.wait(seen, SILENCE)

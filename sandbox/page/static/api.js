@@ -1,0 +1,42 @@
+// Talks to the sandbox: what the visitor does goes out, the state of everything comes in.
+
+import { $ } from "/static/dom.js";
+
+/** Ask for something to be done. False if it was refused; the visitor is then told why. */
+export async function act(path, body = {}) {
+  let refusal = "The sandbox does not answer.";
+  try {
+    const answer = await fetch(`/api/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const told = await answer.json();
+    if (answer.ok) return told;
+    refusal = told.error;
+  } catch {
+    // Said below.
+  }
+  complain(refusal);
+  return false;
+}
+
+/** Call `show` with the state now, and with every later one. The browser reconnects by itself. */
+export function follow(show) {
+  const stream = new EventSource("/api/events");
+  stream.onmessage = (event) => {
+    $("link").hidden = true;
+    show(JSON.parse(event.data));
+  };
+  stream.onerror = () => {
+    $("link").hidden = false;
+  };
+}
+
+let quiet;
+function complain(text) {
+  $("toast").textContent = text;
+  $("toast").hidden = false;
+  clearTimeout(quiet);
+  quiet = setTimeout(() => ($("toast").hidden = true), 5000);
+}

@@ -1,0 +1,27 @@
+// Puts the page together: both sides follow each other, and the state follows the sandbox.
+
+import { follow } from "/static/api.js";
+import { Desk } from "/static/desk.js";
+import { Devices } from "/static/devices.js";
+import { showUnderneath } from "/static/underneath.js";
+
+const desk = new Desk((channel, customer) => {
+  if (customer && devices.state.channels[channel]?.customers.some((each) => each.id === customer)) {
+    devices.turnTo(channel, customer, false);
+  }
+});
+const devices = new Devices((channel, customer) => desk.turnTo(channel, customer));
+
+let first = true;
+follow((state) => {
+  devices.show(state);
+  desk.show(state);
+  showUnderneath(state);
+  const newest = state.conversations[0];
+  if (first && newest?.channel) {
+    devices.turnTo(newest.channel, newest.customer, true);
+  } else if (desk.open === undefined && newest) {
+    desk.turnTo(devices.channel, devices.customer.id);
+  }
+  first = false;
+});

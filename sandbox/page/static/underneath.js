@@ -1,0 +1,22 @@
+// The strip at the foot: what lives, what waits, and switches that make trouble.
+
+import { act } from "/static/api.js";
+import { $, el, renew } from "/static/dom.js";
+
+$("kill").addEventListener("click", () => act("processes/worker/kill"));
+
+export function showUnderneath({ gateway, troubles }) {
+  renew($("roles"), "roles", Object.entries(gateway.roles), ([role]) => role, ([role, up]) =>
+    el("li", { class: up ? "up" : "down", "data-testid": `role-${role}`, title: up ? "runs" : "does not run; it is being started again" },
+      el("span", { class: "dot", "aria-hidden": "true" }), role, el("span", { class: "unseen", text: up ? " runs" : " is down" })));
+  const lines = gateway.waiting.map((each) => `${each.what}: ${each.seconds} s`);
+  const closed = gateway.gates.map((each) => each.reason).filter((reason) => reason);
+  $("waiting").textContent = lines.length ? `Waiting, nothing lost: ${lines.join(" · ")}` : "Nothing waits.";
+  $("waiting").title = closed.join("\n");
+  $("waiting").classList.toggle("busy", lines.length > 0);
+  renew($("troubles"), "troubles", troubles, (each) => each.name, (each) =>
+    el("label", { class: "switch", title: each.effect },
+      el("input", { type: "checkbox", "data-testid": `trouble-${each.name}`, ...(each.on ? { checked: true } : {}),
+        onchange: (event) => act(`troubles/${each.name}`, { on: event.target.checked }) }),
+      el("span", { class: "track", "aria-hidden": "true" }), el("span", { text: each.label })));
+}

@@ -1,0 +1,76 @@
+"""Switches that make trouble for the gateway, one for each stand-in that can be made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sandbox import faults
+from sandbox.chatwoot import Fault, Kind
+from sandbox.town import Town
+
+SLOW = 4.0
+"""Seconds that Telegram takes when it is slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One switch."""
+
+    label: str
+    effect: str
+    """What happens while it is on, in a sentence."""
+    begin: Callable[[], None]
+    end: Callable[[], None]
+
+
+class Troubles:
+    """The switches, by name, and which of them are on."""
+
+    def __init__(self, town: Town) -> None:
+        self._switches = _switches(town)
+        self._on: set[str] = set()
+
+    def switch_on(self, name: str) -> None:
+        """Raises KeyError if there is no such switch."""
+        if name not in self._on:
+            self._switches[name].begin()
+            self._on.add(name)
+
+    def switch_off(self, name: str) -> None:
+        """Raises KeyError if there is no such switch."""
+        self._switches[name].end()
+        self._on.discard(name)
+
+    def shown(self) -> list[dict[str, object]]:
+        return [
+            {"name": name, "label": each.label, "effect": each.effect, "on": name in self._on}
+            for name, each in self._switches.items()
+        ]
+
+
+def _switches(town: Town) -> Mapping[str, Trouble]:
+    return {
+        "chatwoot-down": Trouble(
+            "Chatwoot down",
+            "Chatwoot hangs up on every call. Customers' messages wait; replies still go out.",
+            lambda: town.chatwoot.faults.add(Fault(Kind.DROP, times=None)),
+            town.chatwoot.clear_faults,
+        ),
+        "telegram-slow": Trouble(
+            "Telegram slow",
+            f"Every message to Telegram takes {SLOW:g} s. The other channels do not notice.",
+            lambda: town.telegram.faults.add(
+                faults.Fault(
+                    faults.Kind.LATENCY, path="/bot*/sendMessage", times=None, seconds=SLOW
+                )
+            ),
+            town.telegram.faults.clear,
+        ),
+        "twilio-busy": Trouble(
+            "Twilio answers 429",
+            "Twilio refuses with «too many requests». Replies by SMS wait and are sent later.",
+            lambda: town.twilio.refuse(429, 20429, "Too Many Requests", times=None),
+            town.twilio.faults.clear,
+        ),
+    }

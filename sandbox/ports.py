@@ -1,0 +1,60 @@
+"""Ports that are kept, so that addresses noted in one run still fit in the next."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from sandbox.state import StateFile
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where everything listens, on 127.0.0.1. In `wanted`, 0 means any free port."""
+
+    page: int = 8000
+    gateway: int = 8080
+    chatwoot: int = 0
+    telegram: int = 0
+    twilio: int = 0
+    imap: int = 0
+    smtp: int = 0
+
+
+def keep_ports(path: Path, wanted: Ports | None = None) -> Ports:
+    """The ports noted in `path`, else those `wanted`; a free one in place of each that is taken."""
+    kept = _noted(path)
+    preferred = asdict(wanted or Ports()) | kept
+    with contextlib.ExitStack() as held:
+        # All are held until the last is chosen, so that none is chosen twice.
+        chosen = Ports(**{name: _hold(held, port) for name, port in preferred.items()})
+    StateFile(path).save(asdict(chosen))
+    return chosen
+
+
+def _noted(path: Path) -> dict[str, int]:
+    try:
+        noted = StateFile(path).load()
+    except json.JSONDecodeError:
+        return {}
+    known = {field.name for field in fields(Ports)}
+    return {
+        name: port
+        for name, port in noted.items()
+        if name in known and isinstance(port, int) and 0 < port < 65536
+    }
+
+
+def _hold(held: contextlib.ExitStack, port: int) -> int:
+    """Bind the port, or any other if it is taken; it is let go when `held` closes."""
+    listener = held.enter_context(socket.socket())
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return int(listener.getsockname()[1])

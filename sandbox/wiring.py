@@ -1,0 +1,141 @@
+"""Connects a gateway to the stand-ins, step by step as one connects it to the real ones."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.config import Settings, load
+from sandbox.chatwoot.inboxes import update_inbox
+from sandbox.town import Town
+
+INBOXES = {"telegram": "Telegram", "sms": "SMS", "email": "E-mail"}
+"""Channel → the name of its API inbox in Chatwoot."""
+
+TEMPLATE = """\
+# Written anew at every start of the sandbox. The secrets stand in gateway.env beside it.
+
+[gateway]
+public_url = "{gateway}"
+secret = "${{GATEWAY_SECRET}}"
+
+[chatwoot.main]
+url = "{chatwoot}"
+account = {account}
+token = "${{CHATWOOT_TOKEN}}"
+
+[channels.telegram]
+adapter = "telegram"
+inbox = {telegram_inbox}
+token = "${{TELEGRAM_TOKEN}}"
+api_url = "{telegram}"
+
+[channels.sms]
+adapter = "twilio"
+inbox = {sms_inbox}
+account_sid = "{account_sid}"
+auth_token = "${{TWILIO_AUTH_TOKEN}}"
+sender = "{number}"
+api_url = "{twilio}"
+
+[channels.email]
+adapter = "email"
+inbox = {email_inbox}
+address = "{address}"
+name = "The Corner Shop"
+password = "${{MAIL_PASSWORD}}"
+imap_host = "{mail_host}"
+imap_port = {imap_port}
+imap_security = "plain"
+smtp_host = "{mail_host}"
+smtp_port = {smtp_port}
+smtp_security = "plain"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the gateway is started with, and which inbox belongs to which channel."""
+
+    config: Path
+    environ: Mapping[str, str]
+    settings: Settings
+    inboxes: Mapping[str, int]
+
+    def channel_of(self, inbox: int) -> str:
+        """The channel of an inbox; empty for one that is not ours."""
+        return next((name for name, number in self.inboxes.items() if number == inbox), "")
+
+
+def wire(town: Town, folder: Path, gateway_url: str) -> Wiring:
+    """Make the inboxes, write channels.toml, and tell Chatwoot and Twilio whom to call.
+
+    Telegram is told by the gateway itself, when it connects. Raises OSError.
+    """
+    inboxes = {channel: _inbox(town, name) for channel, name in INBOXES.items()}
+    environ = _secrets(town, folder / "gateway.env")
+    config = folder / "channels.toml"
+    config.write_text(_toml(town, inboxes, gateway_url), encoding="utf-8")
+    settings = load(config, environ)
+    for name, channel in settings.channels.items():
+        _set_webhook(town, inboxes[name], settings.chatwoot_url(channel))
+    town.twilio.sms_url = settings.webhook_url(settings.channels["sms"])
+    return Wiring(config, environ, settings, inboxes)
+
+
+def _inbox(town: Town, name: str) -> int:
+    store = town.chatwoot.store
+    with store.reading():
+        known = [inbox.id for inbox in store.inboxes if inbox.name == name]
+    return known[0] if known else town.chatwoot.add_inbox(name, None)
+
+
+def _set_webhook(town: Town, inbox: int, url: str) -> None:
+    store = town.chatwoot.store
+    with store.changing():
+        update_inbox(store, store.inboxes.get(inbox), {"channel": {"webhook_url": url}})
+
+
+def _secrets(town: Town, path: Path) -> dict[str, str]:
+    """What the environment has to hold; also as a file, for whoever wants to run a command of the
+    gateway's by hand. The gateway's own secret is kept from run to run."""
+    environ = {
+        "GATEWAY_SECRET": _kept_secret(path) or secrets.token_hex(32),
+        "CHATWOOT_TOKEN": town.chatwoot.access_token,
+        "TELEGRAM_TOKEN": town.telegram.token,
+        "TWILIO_AUTH_TOKEN": town.twilio.auth_token,
+        "MAIL_PASSWORD": town.mail.password,
+    }
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environ.items())
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(lines)
+    return environ
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        return ""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    values = [line.partition("=")[2] for line in lines if line.startswith("GATEWAY_SECRET=")]
+    return values[0] if values else ""
+
+
+def _toml(town: Town, inboxes: Mapping[str, int], gateway_url: str) -> str:
+    return TEMPLATE.format(
+        gateway=gateway_url,
+        chatwoot=town.chatwoot.url,
+        account=town.chatwoot.account_id,
+        telegram=town.telegram.url,
+        twilio=town.twilio.url,
+        account_sid=town.twilio.account_sid,
+        number=town.twilio.number,
+        address=town.mail.address,
+        mail_host=town.mail.host,
+        imap_port=town.mail.imap_port,
+        smtp_port=town.mail.smtp_port,
+        **{f"{channel}_inbox": number for channel, number in inboxes.items()},
+    )
