@@ -16,6 +16,7 @@ from gateway.chatwoot.contacts import Place, resolve
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Kind, Message
 from gateway.config import Channel
+from gateway.errors import Retry
 from gateway.lanes import Hold, Lanes, Pace, Taken
 from gateway.model import Inbound, Rate
 from gateway.relay.consequences import Patience
@@ -95,7 +96,11 @@ class InboundDelivery:
             announce(self.lanes, hold, taken, step)
 
         with self._alone_with(message):
-            return resolve(self.chatwoot, self.inbox.now(), message, before)
+            try:
+                return resolve(self.chatwoot, self.inbox.now(), message, before)
+            except Missing as gone:
+                # Merged or deleted between two calls, or the inbox itself: that can be mended.
+                raise Retry(gone.reason, detail=gone.detail) from gone
 
     @contextmanager
     def _alone_with(self, message: Inbound) -> Iterator[None]:

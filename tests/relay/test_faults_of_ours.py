@@ -1,0 +1,88 @@
+"""Bugs, dead workers and newer releases: nothing sticks, nothing is lost."""
+
+from __future__ import annotations
+
+from gateway.chatwoot.client import Chatwoot
+from gateway.lanes import Pace
+from tests.relay.house import House
+
+
+def test_a_bug_in_an_adapter_is_retried_and_blocks_only_its_lane(house: House) -> None:
+    for peer in ("a", "b"):
+        house.customer_writes("hello", peer=peer, number=peer)
+    house.drain()
+    house.network.errors = [RuntimeError("a bug")]
+    house.agent_replies("one", conversation=1)
+    house.drain()
+    house.agent_replies("two", conversation=2)
+    house.drain()
+    assert [part.text for part in house.network.sent] == ["two"]
+    house.drain_until(lambda: house.count("delivered_out") == 2)
+    assert sorted(part.text for part in house.network.sent) == ["one", "two"]
+
+
+def test_a_body_of_a_newer_release_is_left_alone(house: House) -> None:
+    house.customer_writes("hello", number=1)
+    house.store.hset("gw:msg:i:cards:1", "v", "2")
+    house.drain()
+    assert house.store.hget("gw:msg:i:cards:1", "state") == "waiting"
+    assert list(house.dead.list()) == []
+    house.store.hset("gw:msg:i:cards:1", "v", "1")
+    house.drain_until(lambda: house.incoming() == ["hello"])
+
+
+def test_a_message_that_kills_workers_is_buried_and_its_lane_goes_on(house: House) -> None:
+    house.customer_writes("hello", number=0)
+    house.drain()
+    house.customer_writes("poison", number=1)
+    house.customer_writes("after it", number=2)
+    for _ in range(3):
+        house.make_due()
+        claim = house.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token=f"dies{_}")
+        assert house.lanes.take(claim.holds[0], pace=Pace()) is not None
+    house.drain_until(lambda: "after it" in house.incoming())
+    assert house.incoming() == ["hello", "after it"]
+    [letter] = house.dead.list()
+    assert letter.id == "i:cards:1"
+    [note] = house.notes()
+    assert "could not be shown" in note
+
+
+def test_a_dead_worker_leaves_no_double(house: House) -> None:
+    house.customer_writes("hello", number=0)
+    house.drain()
+    house.customer_writes("second", number=1)
+    claim = house.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token="dies")
+    assert house.lanes.take(claim.holds[0], pace=Pace()) is not None
+    # It dies between the effect and its record.
+    account = house.settings.accounts["main"]
+    client = Chatwoot(account.url, 1, account.token)
+    client.create_message(1, "second", source_id="gw:cards:1")
+    client.close()
+    house.drain_until(lambda: house.count("delivered_in") == 2)
+    assert house.incoming() == ["hello", "second"]
+
+
+def test_chatwoot_down_holds_up_no_reply(house: House) -> None:
+    house.customer_writes("hello")
+    house.drain()
+    house.chatwoot.fault("drop", times=None)
+    house.customer_writes("waiting")
+    house.agent_replies("goes out")
+    house.drain()
+    assert [part.text for part in house.network.sent] == ["goes out"]
+    house.chatwoot.clear_faults()
+    house.drain_until(lambda: house.incoming() == ["hello", "waiting"])
+
+
+def test_a_gate_closes_after_several_failures_and_opens_again(house: House) -> None:
+    house.chatwoot.fault("drop", times=None)
+    for number in range(8):
+        house.customer_writes(f"m{number}", peer=f"p{number}")
+    house.drain()
+    [gate] = [g for g in house.lanes.backlog().gates if g.destination == "chatwoot/main"]
+    assert gate.state != "open"
+    house.chatwoot.clear_faults()
+    house.drain_until(lambda: len(house.incoming()) == 8, seconds=20)
+    [gate] = [g for g in house.lanes.backlog().gates if g.destination == "chatwoot/main"]
+    assert gate.state == "open"

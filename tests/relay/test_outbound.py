@@ -1,0 +1,179 @@
+"""Agents' replies out: split, sent once where that can be known, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from gateway.errors import PeerGone, Permanent, Retry, Throttled, Unknown
+from gateway.model import Part, Receipt, Sent, Status
+from tests.relay.house import House
+
+
+@pytest.fixture(autouse=True)
+def somebody_wrote(house: House) -> None:
+    house.customer_writes("hello")
+    house.drain()
+
+
+def texts(house: House) -> list[str]:
+    return [part.text for part in house.network.sent]
+
+
+def test_a_reply_arrives(house: House) -> None:
+    house.agent_replies("hi **Ada**")
+    house.drain()
+    [part] = house.network.sent
+    assert (part.peer, part.text, part.sender) == ("p1", "hi Ada", "Bob Agent")
+    assert part.callback_url.endswith("/channels/cards/webhook?part=o%3Acards%3A2%231")
+
+
+def test_replies_leave_in_the_order_in_which_agents_wrote(house: House) -> None:
+    numbers = [house.chatwoot.agent_reply(1, f"reply {n}") for n in range(6)]
+    for number in reversed(numbers):
+        house.told(number)
+    house.drain()
+    assert texts(house) == [f"reply {n}" for n in range(6)]
+
+
+def test_private_notes_echoes_and_repetitions_are_not_sent(house: House) -> None:
+    house.told(house.chatwoot.agent_reply(1, "between us", private=True))
+    house.told(house.chatwoot.messages(1)[0]["id"])
+    number = house.agent_replies("for you")
+    assert house.told(number) == "repeated"
+    house.drain()
+    assert house.told(number) == "repeated"
+    house.drain()
+    assert texts(house) == ["for you"]
+
+
+def test_a_long_reply_is_split(house: House) -> None:
+    number = house.agent_replies("one two three four five six seven eight")
+    house.drain()
+    assert len(texts(house)) > 1
+    assert " ".join(texts(house)) == "one two three four five six seven eight"
+    assert [part.number for part in house.network.sent] == list(range(1, len(texts(house)) + 1))
+    assert house.shown(number)["status"] == "sent"
+
+
+def test_a_part_that_is_done_is_not_sent_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.agent_replies("one two three four five six seven eight")
+    calls: list[int] = []
+    send: Callable[[Part], Sent] = house.network.send
+
+    def second_call_fails(part: Part) -> Sent:
+        calls.append(part.number)
+        if len(calls) == 2:
+            raise Retry("busy")
+        return send(part)
+
+    monkeypatch.setattr(house.network, "send", second_call_fails)
+    house.drain_until(lambda: house.count("delivered_out"))
+    assert calls == [1, 2, 2, *range(3, max(calls) + 1)]
+
+
+def test_a_refused_reply_is_red_with_the_reason(house: House) -> None:
+    house.network.errors = [PeerGone("The customer has blocked the bot")]
+    number = house.agent_replies("hi")
+    house.drain()
+    shown = house.shown(number)
+    assert shown["status"] == "failed"
+    assert shown["content_attributes"]["external_error"] == "The customer has blocked the bot"
+    [letter] = house.dead.list()
+    assert letter.reason == "The customer has blocked the bot"
+
+
+def test_a_refused_reply_lets_the_next_one_pass(house: House) -> None:
+    house.network.errors = [Permanent("No such picture")]
+    house.agent_replies("one")
+    house.agent_replies("two")
+    house.drain()
+    assert texts(house) == ["two"]
+
+
+def test_a_dead_letter_replayed_is_sent_and_no_longer_red(house: House) -> None:
+    house.network.errors = [Permanent("Not today")]
+    number = house.agent_replies("hi")
+    house.drain()
+    [letter] = house.dead.list()
+    assert house.dead.replay(letter.id)
+    house.drain()
+    assert texts(house) == ["hi"]
+    assert house.shown(number)["status"] == "sent"
+    assert list(house.dead.list()) == []
+
+
+def test_throttled_waits_as_long_as_it_is_told(house: House) -> None:
+    house.network.errors = [Throttled("slow down", after=30.0, scope="lane")]
+    house.agent_replies("hi")
+    house.drain()
+    at = house.store.zscore("gw:due:channel/cards", "out/cards/1")
+    seconds, _ = cast(tuple[int, int], house.store.time())
+    assert isinstance(at, float)
+    assert 25 < at / 1000 - seconds <= 31
+    assert texts(house) == []
+
+
+def test_unknown_is_sent_again_by_default_and_counted(house: House) -> None:
+    house.network.after = [Unknown("no answer")]
+    house.agent_replies("hi")
+    house.drain_until(lambda: house.count("delivered_out"))
+    assert texts(house) == ["hi", "hi"]
+    assert house.count("uncertain") == 1
+
+
+def test_receipts_become_the_status_that_agents_see(house: House) -> None:
+    number = house.agent_replies("hi")
+    house.drain()
+    [part] = house.network.sent
+    house.intake.take(house.channel, [Receipt(Status.DELIVERED, part=part.id)])
+    house.drain()
+    assert house.shown(number)["status"] == "delivered"
+
+
+def test_a_receipt_that_comes_before_its_id_is_known_waits_for_it(house: House) -> None:
+    number = house.agent_replies("hi")
+    house.intake.take(
+        house.channel, [Receipt(Status.DELIVERED, external_id=f"card-o:cards:{number}#1")]
+    )
+    house.drain()
+    assert house.shown(number)["status"] == "delivered"
+
+
+def test_a_reply_deleted_before_it_left_is_never_sent(house: House) -> None:
+    number = house.agent_replies("oops")
+    house.chatwoot.agent_delete(number)
+    assert house.told(number, event="message_updated") == "withdrawn:removed"
+    house.drain()
+    assert texts(house) == []
+
+
+def test_a_deletion_that_overtakes_its_reply_wins(house: House) -> None:
+    number = house.chatwoot.agent_reply(1, "oops")
+    house.chatwoot.agent_delete(number)
+    assert house.told(number, event="message_updated") == "withdrawn:tombstone"
+    assert house.told(number).startswith(("withdrawn", "ignored"))
+    house.drain()
+    assert texts(house) == []
+
+
+def test_a_sent_reply_that_cannot_be_taken_back_leaves_a_note(house: House) -> None:
+    number = house.agent_replies("oops")
+    house.drain()
+    house.chatwoot.agent_delete(number)
+    assert house.told(number, event="message_updated") == "withdrawn:delete"
+    house.drain()
+    [note] = house.notes()
+    assert "still sees the message" in note
+
+
+def test_a_reply_too_old_is_failed_not_sent(house: House) -> None:
+    number = house.agent_replies("stale")
+    house.store.hincrby(f"gw:msg:o:cards:{number}", "appended", -2 * 3600 * 1000)
+    house.drain()
+    assert texts(house) == []
+    assert house.shown(number)["status"] == "failed"
