@@ -6,8 +6,8 @@ import { fromEntities } from "/static/styled.js";
 
 export const CHANNELS = {
   telegram: { label: "Telegram", hint: "Message", refuse: "Block the bot", opener: ["Hi! Do you deliver on Sundays?", "Where is my order 1042?"] },
-  sms: { label: "SMS", hint: "Text message", refuse: "Switch the phone off", opener: ["Is my repair ready?", "What are your opening hours?"] },
-  email: { label: "E-mail", hint: "Write a mail", refuse: "Fill up the mailbox", opener: ["Hello, my invoice shows the wrong address. Could you send a new one?"] },
+  sms: { label: "SMS", hint: "Text message", refuse: "Phone off", opener: ["Is my repair ready?", "What are your opening hours?"] },
+  email: { label: "E-mail", hint: "Write a mail", refuse: "Mailbox full", opener: ["Hello, my invoice shows the wrong address. Could you send a new one?"] },
 };
 
 export class Devices {
