@@ -22,6 +22,9 @@ TEMPLATE = """\
 [gateway]
 public_url = "{gateway}"
 secret = "${{GATEWAY_SECRET}}"
+# Far below the defaults: here nobody wants to wait a minute to see what becomes of a crash.
+lease = 5
+uncertain_after = 3
 
 [chatwoot.main]
 url = "{chatwoot}"

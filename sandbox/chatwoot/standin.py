@@ -148,6 +148,15 @@ class ChatwootStandIn(AgentDesk):
     def clear_faults(self) -> None:
         self.faults.clear()
 
+    def go_away(self) -> None:
+        """Nobody listens any more, as after a crash of the whole installation. Its webhooks, which
+        other processes send, still leave."""
+        self._server.stop()
+
+    def come_back(self) -> None:
+        """Listen again, at the same address. Raises OSError if the port was taken meanwhile."""
+        self._server.start()
+
     def delay_files(self, seconds: float) -> None:
         """From now on the bytes of new attachments are there only so long after the message."""
         with self.store.changing():

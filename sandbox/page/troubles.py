@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sandbox import faults
-from sandbox.chatwoot import Fault, Kind
+from sandbox.faults import Fault, Kind
 from sandbox.town import Town
 
 SLOW = 4.0
@@ -33,14 +32,17 @@ class Troubles:
 
     def switch_on(self, name: str) -> None:
         """Raises KeyError if there is no such switch."""
+        switch = self._switches[name]
         if name not in self._on:
-            self._switches[name].begin()
+            switch.begin()
             self._on.add(name)
 
     def switch_off(self, name: str) -> None:
         """Raises KeyError if there is no such switch."""
-        self._switches[name].end()
-        self._on.discard(name)
+        switch = self._switches[name]
+        if name in self._on:
+            switch.end()
+            self._on.discard(name)
 
     def shown(self) -> list[dict[str, object]]:
         return [
@@ -53,17 +55,15 @@ def _switches(town: Town) -> Mapping[str, Trouble]:
     return {
         "chatwoot-down": Trouble(
             "Chatwoot down",
-            "Chatwoot hangs up on every call. Customers' messages wait; replies still go out.",
-            lambda: town.chatwoot.faults.add(Fault(Kind.DROP, times=None)),
-            town.chatwoot.clear_faults,
+            "Nobody answers at Chatwoot's address. Customers' messages wait; replies still go out.",
+            town.chatwoot.go_away,
+            town.chatwoot.come_back,
         ),
         "telegram-slow": Trouble(
             "Telegram slow",
             f"Every message to Telegram takes {SLOW:g} s. The other channels do not notice.",
             lambda: town.telegram.faults.add(
-                faults.Fault(
-                    faults.Kind.LATENCY, path="/bot*/sendMessage", times=None, seconds=SLOW
-                )
+                Fault(Kind.LATENCY, path="/bot*/sendMessage", times=None, seconds=SLOW)
             ),
             town.telegram.faults.clear,
         ),

@@ -10,9 +10,10 @@ export function showUnderneath({ gateway, troubles }) {
     el("li", { class: up ? "up" : "down", "data-testid": `role-${role}`, title: up ? "runs" : "does not run; it is being started again" },
       el("span", { class: "dot", "aria-hidden": "true" }), role, el("span", { class: "unseen", text: up ? " runs" : " is down" })));
   const lines = gateway.waiting.map((each) => `${each.what}: ${each.seconds} s`);
-  const closed = gateway.gates.map((each) => each.reason).filter((reason) => reason);
-  $("waiting").textContent = lines.length ? `Waiting, nothing lost: ${lines.join(" · ")}` : "Nothing waits.";
-  $("waiting").title = closed.join("\n");
+  const closed = gateway.gates.map((each) => `${each.name}: ${each.reason}`);
+  const text = lines.length ? `Waiting, nothing is lost: ${lines.join(" · ")}` : "Nothing waits.";
+  $("waiting").textContent = text;
+  $("waiting").title = [text, ...closed].join("\n");
   $("waiting").classList.toggle("busy", lines.length > 0);
   renew($("troubles"), "troubles", troubles, (each) => each.name, (each) =>
     el("label", { class: "switch", title: each.effect },
