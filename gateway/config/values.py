@@ -102,7 +102,19 @@ class ChatwootAccount(BaseModel):
     url: WebAddress = Field(description="where your Chatwoot is: https://app.chatwoot.com")
     account: int = Field(gt=0, description="the account's number, in Chatwoot's own address")
     token: Token = Field(
-        description="an agent's or agent bot's access token, from Profile settings"
+        description="an administrator's access token, from Profile settings; a bot's is not enough"
+    )
+    requests_per_minute: int = Field(
+        default=2500,
+        ge=0,
+        description="how often the gateway may call this Chatwoot; 0 for no limit. Chatwoot itself "
+        "refuses more than RACK_ATTACK_LIMIT, 3000 unless changed",
+    )
+    messages_per_minute: int = Field(
+        default=150,
+        ge=0,
+        description="how many messages the gateway may post in one conversation; 0 for no limit. "
+        "Chatwoot refuses more than CONVERSATION_MESSAGE_PER_MINUTE_LIMIT, 200 unless changed",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gateway.adapter import Adapter
 from gateway.chatwoot.client import Chatwoot
 from gateway.config import Channel, Settings
-from gateway.lanes import Hold, Kind, Lanes
+from gateway.lanes import Hold, Kind, Lanes, Pace
 from gateway.model import Rate
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
@@ -16,9 +16,7 @@ from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
 from gateway.relay.statuses import NoteDelivery, StatusDelivery
 from gateway.runtime import Runtime
 
-CHATWOOT_RATE = Rate(2500, 60, burst=200)
-"""Chatwoot refuses more than 3,000 requests a minute from one address
-(`config/initializers/rack_attack.rb`); agents' browsers behind the same address need some."""
+CHATWOOT_BURST, CONVERSATION_BURST = 200, 30
 
 
 class Deliveries:
@@ -53,18 +51,26 @@ class Deliveries:
     def _ways_of(self, channel: Channel, settings: Settings) -> Mapping[Kind, Delivery]:
         chatwoot = self._chatwoots[channel.account.name]
         adapter = self.adapters[channel.name]
+        # Both limits leave some room below Chatwoot's own (`config/initializers/rack_attack.rb`,
+        # `app/models/message.rb`): agents work in the same account, and in the same conversations.
+        overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
+        each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
         inbound = InboundDelivery(
             lanes=self._lanes,
             channel=channel,
             chatwoot=chatwoot,
             inbox=KnownInbox(chatwoot, channel.config.inbox),
-            rate=CHATWOOT_RATE,
+            pace=Pace(overall, each),
             uncertain_after=settings.gateway.uncertain_after,
         )
         return {
             "in": inbound,
             "out": OutboundDelivery(self._lanes, channel, adapter),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
-            "status": StatusDelivery(chatwoot, CHATWOOT_RATE),
-            "note": NoteDelivery(chatwoot, CHATWOOT_RATE),
+            "status": StatusDelivery(chatwoot, Pace(overall)),
+            "note": NoteDelivery(chatwoot, Pace(overall)),
         }
+
+
+def _per_minute(limit: int, burst: int) -> Rate | None:
+    return Rate(limit, 60, burst) if limit else None

@@ -44,7 +44,7 @@ class Delivery(Protocol):
 
     @property
     def pace(self) -> Pace:
-        """The rates of its calls."""
+        """The rates that its calls must keep."""
 
     @property
     def patience(self) -> Patience: ...

@@ -18,13 +18,11 @@ from gateway.chatwoot.values import Kind, Message
 from gateway.config import Channel
 from gateway.errors import Retry
 from gateway.lanes import Hold, Lanes, Pace, Taken
-from gateway.model import Inbound, Rate
+from gateway.model import Inbound
 from gateway.relay.consequences import Patience
 from gateway.relay.delivery import Done, NotNow, announce
 from gateway.relay.known_inbox import KnownInbox
 
-CONVERSATION_RATE = Rate(150, 60, burst=30)
-"""Chatwoot refuses more than 200 messages a minute in one conversation; agents write as well."""
 LATE = 300.0
 PERSON_SECONDS = 30.0
 
@@ -37,14 +35,9 @@ class InboundDelivery:
     channel: Channel
     chatwoot: Chatwoot
     inbox: KnownInbox
-    rate: Rate
-    """Of Chatwoot's address as a whole."""
+    pace: Pace
     uncertain_after: float
     """Seconds that Chatwoot may need to finish or drop a request that we gave up on."""
-
-    @property
-    def pace(self) -> Pace:
-        return Pace(self.rate, CONVERSATION_RATE)
 
     @property
     def patience(self) -> Patience:

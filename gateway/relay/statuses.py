@@ -10,7 +10,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Kind
 from gateway.lanes import Hold, Pace, Taken
-from gateway.model import Rate, Status
+from gateway.model import Status
 from gateway.relay.consequences import Patience
 from gateway.relay.delivery import Done
 
@@ -20,11 +20,7 @@ class StatusDelivery:
     """Sets the status that Chatwoot shows for a reply. The newest wins; repeating does no harm."""
 
     chatwoot: Chatwoot
-    rate: Rate
-
-    @property
-    def pace(self) -> Pace:
-        return Pace(self.rate)
+    pace: Pace
 
     @property
     def patience(self) -> Patience:
@@ -46,11 +42,7 @@ class NoteDelivery:
     """Leaves a private note in a conversation."""
 
     chatwoot: Chatwoot
-    rate: Rate
-
-    @property
-    def pace(self) -> Pace:
-        return Pace(self.rate)
+    pace: Pace
 
     @property
     def patience(self) -> Patience:

@@ -1,0 +1,1 @@
+"""How fast the gateway is, always as a ratio to something else measured in the same run."""
