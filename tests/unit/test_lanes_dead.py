@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import redis
-from lanes_kit import (
+
+from gateway.lanes import DeadLetters, Lane, Lanes, Note
+from gateway.model import Receipt, Status
+from tests.unit.lanes_kit import (
     UNLIMITED,
     claim,
     claim_one,
@@ -16,9 +19,6 @@ from lanes_kit import (
     server_time,
     taken,
 )
-
-from gateway.lanes import DeadLetters, Lane, Lanes, Note
-from gateway.model import Receipt, Status
 
 NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "a message could not be shown")
 
@@ -144,6 +144,10 @@ def test_a_note_is_left_once_for_the_agents(store: redis.Redis) -> None:
     message = taken(lanes, note)
     assert (message.id, message.kind, message.body) == ("n1", "note", NOTE.body)
     assert lanes.ack(note, "n1", pace=UNLIMITED) is None
+    lanes.append([letter(3)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lanes.bury(hold, "m3", "no", pace=UNLIMITED, note=NOTE)
     assert claim(lanes) == []
 
 

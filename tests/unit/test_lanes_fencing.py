@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import redis
-from lanes_kit import (
+
+from gateway.lanes import Hold, Lane, Lanes, LeaseVoid, Note
+from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
     claim,
@@ -23,8 +25,6 @@ from lanes_kit import (
     stolen,
     taken,
 )
-
-from gateway.lanes import Hold, Lane, Lanes, LeaseVoid, Note
 
 NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "was not delivered")
 STEPS: dict[str, Callable[[Lanes, Hold], Any]] = {
@@ -219,12 +219,17 @@ def test_ack_removes_exactly_the_message_it_names(store: redis.Redis) -> None:
     assert ledger(store, "r5")["state"] == "done"
 
 
-def test_a_message_of_another_lane_cannot_be_acknowledged_twice(store: redis.Redis) -> None:
+def test_a_message_that_has_left_cannot_end_again(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    lanes.append([reply(5), reply(8)])
+    lanes.append([reply(5), reply(6), reply(8)])
     hold = claim_one(lanes)
     taken(lanes, hold)
     for _ in range(3):
         lanes.ack(hold, "r5", pace=UNLIMITED)
+    for _ in range(3):
+        lanes.bury(hold, "r6", "no", pace=UNLIMITED)
+    lanes.ack(hold, "r6", pace=UNLIMITED)
     assert counted(store, "delivered_out") == 1
+    assert counted(store, "buried_out") == 1
+    assert store.xlen("gw:dead") == 1
     assert store.zrange("gw:lane:out/shop/7", 0, -1) == ["r8"]

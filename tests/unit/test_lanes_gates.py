@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 import redis
-from lanes_kit import (
+
+from gateway.lanes import GatePolicy, GateState, Hold, Lanes
+from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
     becomes_due,
@@ -21,8 +23,6 @@ from lanes_kit import (
     server_time,
     taken,
 )
-
-from gateway.lanes import GatePolicy, GateState, Hold, Lanes
 
 PEERS = ("ann", "bob", "cid", "dan", "eve", "fay")
 DOWN = GatePolicy(failures=2, first_wait=10, longest_wait=35)
@@ -201,6 +201,16 @@ def test_bad_credentials_close_it_at_once(store: redis.Redis) -> None:
     assert gate(lanes).state == "closed"
     assert gate(lanes).reason == "bad token"
     assert claim(lanes) == []
+
+
+def test_a_probe_that_fails_in_another_way_keeps_it_closed(store: redis.Redis) -> None:
+    lanes = waiting(store, 2)
+    first = claim(lanes, most=1)[0]
+    lanes.defer(first, taken(lanes, first).id, 0, error="bad token", trouble="credentials")
+    step_is_over(store)
+    fail(lanes, claim_one(lanes))
+    assert gate(lanes).state == "closed"
+    assert 15 < pause(store) <= 20
 
 
 def test_a_probe_that_is_answered_with_an_error_opens_the_gate(store: redis.Redis) -> None:

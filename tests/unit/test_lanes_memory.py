@@ -9,7 +9,10 @@ from typing import cast
 
 import pytest
 import redis
-from lanes_kit import (
+
+from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
+from gateway.model import Rate, Receipt, Status
+from tests.unit.lanes_kit import (
     PASSING,
     UNLIMITED,
     claim,
@@ -22,9 +25,6 @@ from lanes_kit import (
     server_time,
     taken,
 )
-
-from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
-from gateway.model import Rate, Receipt, Status
 
 NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "note")
 LANES = files("gateway.lanes")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import redis
-from lanes_kit import (
+
+from gateway.lanes import CursorMove, LeaseVoid
+from tests.unit.lanes_kit import (
     QUEUE,
     UNLIMITED,
     becomes_due,
@@ -20,8 +22,6 @@ from lanes_kit import (
     stolen,
     taken,
 )
-
-from gateway.lanes import CursorMove, LeaseVoid
 
 MOST_EXACT = 2**52 - 1
 """The largest number whose place, twice as large, a sorted set keeps exactly."""

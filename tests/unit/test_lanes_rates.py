@@ -6,7 +6,10 @@ from typing import cast
 
 import pytest
 import redis
-from lanes_kit import (
+
+from gateway.lanes import Hold, Lanes, Pace
+from gateway.model import Rate
+from tests.unit.lanes_kit import (
     UNLIMITED,
     becomes_due,
     claim,
@@ -19,9 +22,6 @@ from lanes_kit import (
     stolen,
     taken,
 )
-
-from gateway.lanes import Hold, Lanes, Pace
-from gateway.model import Rate
 
 SPREAD = Pace(destination=Rate(1, seconds=10))
 BURSTS = Pace(destination=Rate(1, seconds=10, burst=3))

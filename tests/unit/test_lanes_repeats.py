@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 import redis
-from lanes_kit import (
+
+from gateway.connections import connect
+from gateway.lanes import DeadLetters, Hold, Lane, Lanes, LeaseVoid, Note, Pace, Taken
+from gateway.model import Rate, Receipt, Status
+from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
     claim,
@@ -27,10 +31,6 @@ from lanes_kit import (
     snapshot,
     taken,
 )
-
-from gateway.connections import connect
-from gateway.lanes import DeadLetters, Hold, Lane, Lanes, LeaseVoid, Note, Pace, Taken
-from gateway.model import Rate, Receipt, Status
 
 Step = Callable[[Lanes, Hold], Any]
 NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "was not delivered")

@@ -6,7 +6,10 @@ from itertools import permutations
 
 import pytest
 import redis
-from lanes_kit import (
+
+from gateway.lanes import Lanes, Taken
+from gateway.model import Receipt, Status
+from tests.unit.lanes_kit import (
     UNLIMITED,
     claim,
     claim_one,
@@ -16,9 +19,6 @@ from lanes_kit import (
     reply,
     taken,
 )
-
-from gateway.lanes import Lanes, Taken
-from gateway.model import Receipt, Status
 
 STATUS_LANE = "gw:lane:status/shop/7"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import redis
-from lanes_kit import (
+
+from gateway.lanes import DeadLetters, Entry, Hold, Lane, Lanes
+from tests.unit.lanes_kit import (
     UNLIMITED,
     claim,
     claim_one,
@@ -17,8 +19,6 @@ from lanes_kit import (
     stolen,
     taken,
 )
-
-from gateway.lanes import DeadLetters, Entry, Hold, Lane, Lanes
 
 
 def under_way(store: redis.Redis) -> tuple[Lanes, Hold]:
