@@ -56,8 +56,8 @@ class Email(Adapter):
 
     config: Config
     capabilities = Capabilities(idempotent=True, age_limit=86400.0)
-    deadline = 30.0
-    """Seconds for sending one mail, and for each step of reading."""
+    deadline = 20.0
+    """Seconds for each step of sending and of reading."""
     idle = 25.0
     """Seconds to wait for new mail in one poll."""
 

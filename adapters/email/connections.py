@@ -31,9 +31,14 @@ def verified() -> ssl.SSLContext:
 @contextmanager
 def within(seconds: float, sock: Callable[[], socket.socket | None]) -> Iterator[None]:
     """Shut the socket when `seconds` have passed: a server that drips a byte now and then never
-    runs into a socket's own time-out. What waits on it then sees the connection lost."""
+    runs into a socket's own time-out.
+
+    Raises TimeoutError if that happened, whatever was made of what had come until then.
+    """
+    expired = threading.Event()
 
     def shut() -> None:
+        expired.set()
         if (open_socket := sock()) is not None:
             try:
                 # Not SSLSocket.shutdown: it would throw away the TLS state that a reader uses.
@@ -48,3 +53,5 @@ def within(seconds: float, sock: Callable[[], socket.socket | None]) -> Iterator
         yield
     finally:
         timer.cancel()
+        if expired.is_set():
+            raise TimeoutError(f"not done within {seconds} s")

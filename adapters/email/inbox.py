@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import imaplib
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import BufferedReader
+from selectors import EVENT_READ, DefaultSelector
 
 from imap_tools.errors import ImapToolsError, MailboxLoginError
-from imap_tools.mailbox import BaseMailBox, MailBox, MailBoxStartTls, MailBoxUnencrypted
 from imap_tools.message import MailMessage
 from pydantic import SecretStr
 
-from adapters.email.connections import Security, verified, within
+from adapters.email.connections import Security, within
+from adapters.email.imap import Mailbox, open_mailbox
 from adapters.email.reading import Reader
 from gateway.errors import BadCredentials, ServerTrouble, Unreachable
 from gateway.model import Batch, Inbound
@@ -71,7 +74,7 @@ class Inbox:
         self._reader = reader
         self._deadline = deadline
         self._idle = idle
-        self._mailbox: BaseMailBox | None = None
+        self._mailbox: Mailbox | None = None
         self._state: dict[str, int] = {}
         self._idles = False
         self._closed = threading.Event()
@@ -122,7 +125,7 @@ class Inbox:
         since = max(cursor.at - 86400, time.time() - LONGEST_RESCAN)
         return Cursor(self._validity, 0, cursor.at, int(since))
 
-    def _search(self, mailbox: BaseMailBox, cursor: Cursor) -> list[int]:
+    def _search(self, mailbox: Mailbox, cursor: Cursor) -> list[int]:
         criteria = f"UID {cursor.uid + 1}:*"
         if cursor.since:
             criteria += f" SINCE {_imap_date(cursor.since)}"
@@ -131,15 +134,18 @@ class Inbox:
             # «n:*» names the last mail even if its UID is below n (RFC 3501, 6.4.8).
             return sorted(uid for uid in found if uid > cursor.uid)
 
-    def _wait(self, mailbox: BaseMailBox) -> None:
+    def _wait(self, mailbox: Mailbox) -> None:
         if not self._idles:
             self._closed.wait(min(self._idle, WITHOUT_IDLE))
             mailbox.client.noop()
             return
-        with within(self._idle + self._deadline, lambda: mailbox.client.sock):
-            mailbox.idle.wait(self._idle)
+        # Only whether something came is asked. What it was is read when IDLE ends, in whole lines:
+        # idle.poll() would take half a line for a broken connection.
+        with within(self._idle + self._deadline, lambda: mailbox.client.sock), mailbox.idle:
+            if not _came_along(mailbox.client):
+                _something_comes(mailbox.client.sock, self._idle)
 
-    def _batch(self, mailbox: BaseMailBox, cursor: Cursor, uids: list[int]) -> Batch:
+    def _batch(self, mailbox: Mailbox, cursor: Cursor, uids: list[int]) -> Batch:
         if not uids:
             return Batch((), str(cursor))
         chosen = uids[:LARGEST_BATCH]
@@ -147,7 +153,7 @@ class Inbox:
         read = replace(cursor, uid=chosen[-1], at=int(time.time()))
         return Batch(items, str(read if len(chosen) < len(uids) else replace(read, since=0)))
 
-    def _fetch(self, mailbox: BaseMailBox, uids: list[int]) -> Iterator[Inbound]:
+    def _fetch(self, mailbox: Mailbox, uids: list[int]) -> Iterator[Inbound]:
         for uid in uids:
             with within(self._deadline, lambda: mailbox.client.sock):
                 mails: list[MailMessage] = list(mailbox.fetch(uid_list=[str(uid)], mark_seen=False))
@@ -156,7 +162,7 @@ class Inbox:
                     yield inbound
 
     @contextmanager
-    def _connected(self) -> Iterator[BaseMailBox]:
+    def _connected(self) -> Iterator[Mailbox]:
         try:
             if self._mailbox is None:
                 self._mailbox = self._open()
@@ -175,8 +181,8 @@ class Inbox:
             detail = f"{type(error).__name__}: {error}"
             raise ServerTrouble(f"{self._host} answers nonsense", detail=detail) from error
 
-    def _open(self) -> BaseMailBox:
-        mailbox = self._client()
+    def _open(self) -> Mailbox:
+        mailbox = open_mailbox(self._host, self._port, self._security, deadline=self._deadline)
         try:
             with within(self._deadline, lambda: mailbox.client.sock):
                 mailbox.login(self._username, self._password.get_secret_value(), None)
@@ -189,12 +195,25 @@ class Inbox:
             raise
         return mailbox
 
-    def _client(self) -> BaseMailBox:
-        if self._security == "ssl":
-            return MailBox(self._host, self._port, self._deadline, ssl_context=verified())
-        if self._security == "starttls":
-            return MailBoxStartTls(self._host, self._port, self._deadline, ssl_context=verified())
-        return MailBoxUnencrypted(self._host, self._port, self._deadline)
+
+def _something_comes(sock: socket.socket, seconds: float) -> None:
+    """Wait until there is something to read, or `seconds` have passed."""
+    with DefaultSelector() as selector:
+        selector.register(sock, EVENT_READ)
+        selector.select(seconds)
+
+
+def _came_along(client: imaplib.IMAP4) -> bool:
+    """Whether more came with the last answer: word of a mail that arrived just before IDLE. It lies
+    in the reader's buffer, and the socket will not tell of it again."""
+    patience = client.sock.gettimeout()
+    client.sock.settimeout(0)
+    try:
+        return isinstance(client.file, BufferedReader) and bool(client.file.peek(1))
+    except OSError:  # under TLS: nothing whole yet
+        return False
+    finally:
+        client.sock.settimeout(patience)
 
 
 def _login_refused(error: MailboxLoginError, host: str) -> BadCredentials | ServerTrouble:

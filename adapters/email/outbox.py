@@ -45,23 +45,31 @@ class Outbox:
     username: str
     password: SecretStr
     deadline: float
-    """Seconds for one mail, from connecting to the server's word that it has taken it."""
+    """Seconds for each of the steps: connecting, addressing, handing the mail over."""
 
     def send(self, sender: str, peer: str, mail: bytes) -> None:
         """Raises `Unknown` if the server was lost after it may have taken the mail."""
         with self._connected() as smtp:
-            _expect(smtp.mail(sender), (250,))
-            _expect(smtp.rcpt(peer), (250, 251))
+            with within(self.deadline, lambda: smtp.sock):
+                _expect(smtp.mail(sender), (250,))
+                _expect(smtp.rcpt(peer), (250, 251))
             check_fence()
-            try:
+            self._hand_over(smtp, mail)
+            _farewell(smtp)
+
+    def _hand_over(self, smtp: smtplib.SMTP, mail: bytes) -> None:
+        try:
+            with within(self.deadline, lambda: smtp.sock):
                 _expect(smtp.data(mail), (250,))
-            except (smtplib.SMTPServerDisconnected, OSError) as error:
-                raise Unknown("The mail server was lost while it took the mail") from error
+        except smtplib.SMTPResponseException:
+            raise  # an answer, if not the one that was hoped for
+        except OSError as error:
+            raise Unknown("The mail server was lost while it took the mail") from error
 
     def check(self) -> None:
         """Log in, and no more."""
-        with self._connected():
-            return
+        with self._connected() as smtp:
+            _farewell(smtp)
 
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
@@ -69,8 +77,7 @@ class Outbox:
         try:
             with within(self.deadline, lambda: smtp.sock):
                 self._greet(smtp)
-                yield smtp
-                _farewell(smtp)
+            yield smtp
         except smtplib.SMTPException as error:
             raise _what_it_means(error, self.host) from error
         except OSError as error:

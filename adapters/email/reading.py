@@ -139,7 +139,7 @@ def _decoded(value: str) -> str:
         piece if isinstance(piece, str) else decode(piece, charset or "utf-8")
         for piece, charset in pieces
     )
-    return " ".join(_clean(text).split())
+    return " ".join(_clean(text or value).split())
 
 
 def _date(mail: Message) -> float | None:
