@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway import bodies, naming
 from gateway.bell import Bell
@@ -16,7 +16,7 @@ from gateway.chatwoot.events import (
     StatusChanged,
 )
 from gateway.config import Channel
-from gateway.lanes import CursorMove, Entry, Lanes
+from gateway.lanes import CursorMove, DeadLetters, Entry, Lanes
 from gateway.model import Inbound, Receipt
 
 
@@ -39,6 +39,7 @@ class Intake:
 
     def __init__(self, lanes: Lanes, bell: Bell) -> None:
         self._lanes = lanes
+        self._dead = DeadLetters(lanes.client, namespace=lanes.namespace)
         self._bell = bell
 
     def take(
@@ -59,6 +60,11 @@ class Intake:
         new = tuple(e.id for e, how in zip(entries, outcomes, strict=True) if how == "new")
         return Stored(new, outcomes.count("duplicate"), len(receipts), outcomes)
 
+    def recover(self, channel: Channel, event: AgentMessage, *, age: float) -> bool:
+        """Store a reply whose webhook never came, `age` seconds old. False if it is known."""
+        [outcome] = self._append([replace(reply_entry(channel, event), age=age)])
+        return outcome == "new"
+
     def take_event(self, channel: Channel, event: Event) -> str:
         """Store what Chatwoot told. Returns what was done with it, for the log and the count."""
         if not isinstance(event, Ignored) and _inbox(event) != channel.config.inbox:
@@ -69,20 +75,28 @@ class Intake:
                 return {"new": "accepted", "duplicate": "repeated"}.get(outcomes[0], outcomes[0])
             case MessageDeleted():
                 return self._withdraw(channel, event)
+            case MessageUpdated(message=reply, external_error=None):
+                return self._retry(channel, reply)
             case StatusChanged(status="resolved"):
                 lane = naming.inbound_lane(channel.name, event.peer)
                 self._lanes.forget(lane, str(event.conversation))
                 return "noted:resolved"
-            case Ignored(kind=kind):
-                return f"ignored:{kind}"
             case _:
-                return f"ignored:{type(event).__name__}"
+                return _ignored(event)
 
     def _append(self, entries: Sequence[Entry], move: CursorMove | None = None) -> tuple[str, ...]:
         appended = self._lanes.append(entries, move=move)
         if appended.ring and appended.new:
             self._bell.ring()
         return appended.outcomes
+
+    def _retry(self, channel: Channel, reply: AgentMessage) -> str:
+        """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
+        One that we gave up on, and that shows no error any more, is wanted again."""
+        if not self._dead.replay(naming.reply_id(channel.name, reply.id)):
+            return "ignored:MessageUpdated"
+        self._bell.ring()
+        return "accepted:retry"
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         name = naming.reply_id(channel.name, event.id)
@@ -96,6 +110,10 @@ class Intake:
             status_destination=naming.chatwoot_destination(channel.account.name),
         )
         return f"withdrawn:{self._lanes.withdraw(name, delete)}"
+
+
+def _ignored(event: Event) -> str:
+    return f"ignored:{event.kind if isinstance(event, Ignored) else type(event).__name__}"
 
 
 def _inbox(event: AgentMessage | MessageDeleted | MessageUpdated | StatusChanged) -> int:
