@@ -17,7 +17,7 @@ from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 
 # The promises in tests/adapters/contract.py are assertions too: show what they compared.
-pytest.register_assert_rewrite("contract")
+pytest.register_assert_rewrite("tests.adapters.contract")
 
 ALSO_KNOWN_AS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
 

@@ -16,7 +16,14 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from scripted import (
+
+from gateway import errors
+from gateway.adapter import Adapter
+from gateway.http import fence
+from gateway.logs import CHATTY
+from gateway.model import Inbound, Part, Person, Receipt, Span, Status, Style, WebRequest
+from tests.adapters.subjects import Subject, with_header
+from tests.scripted import (
     Behaviour,
     Recorded,
     ScriptedServer,
@@ -27,13 +34,6 @@ from scripted import (
     refused_url,
     silence,
 )
-from subjects import Subject, with_header
-
-from gateway import errors
-from gateway.adapter import Adapter
-from gateway.http import fence
-from gateway.logs import CHATTY
-from gateway.model import Inbound, Part, Person, Receipt, Span, Status, Style, WebRequest
 
 NONSENSE = (
     b"",

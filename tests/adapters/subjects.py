@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
-from acme import Acme
-from scripted import ScriptedServer, answer
-
 from adapters.telegram import Telegram
 from adapters.twilio import Twilio
 from gateway.adapter import Adapter, Site
 from gateway.model import WebRequest
 from gateway.runtime import Runtime
+from tests.adapters.acme import Acme
+from tests.scripted import ScriptedServer, answer
 
 CASES = Path(__file__).parent / "cases"
 WEBHOOK = "https://gw.example/channels/front/webhook"

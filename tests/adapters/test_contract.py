@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import contract
 import pytest
-from scripted import Behaviour, ScriptedServer
-from subjects import SUBJECTS, Subject
 
 from gateway.runtime import Runtime
+from tests.adapters import contract
+from tests.adapters.subjects import SUBJECTS, Subject
+from tests.scripted import Behaviour, ScriptedServer
 
 ROOT = Path(__file__).parents[2]
 

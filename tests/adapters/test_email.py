@@ -9,10 +9,8 @@ from contextlib import suppress
 from time import monotonic
 
 import pytest
-from email_kit import PASSWORD, channel, mail
 from imap_tools import AND, MailBoxUnencrypted
 from pydantic import ValidationError
-from smtp_script import SmtpScript, closed_port
 
 from adapters.email import Email
 from adapters.email.threads import token_of
@@ -28,6 +26,8 @@ from gateway.errors import (
 from gateway.http import fence
 from gateway.model import Batch, Inbound, Part
 from sandbox.mail import MailStandIn
+from tests.adapters.email_kit import PASSWORD, channel, mail
+from tests.adapters.smtp_script import SmtpScript, closed_port
 
 ANNA = "anna@customer.example"
 

@@ -6,10 +6,10 @@ import random
 from email import message_from_bytes
 
 import pytest
-from email_kit import ADDRESS, mail, read
 
 from adapters.email.reading import NOBODY, Reader
 from adapters.email.threads import KEPT_REFERENCES, OwnIds, shortened, token_of
+from tests.adapters.email_kit import ADDRESS, mail, read
 
 
 def test_a_plain_mail() -> None:

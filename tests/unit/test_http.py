@@ -7,16 +7,6 @@ from collections.abc import Iterator
 from time import monotonic
 
 import pytest
-from scripted import (
-    Behaviour,
-    ScriptedServer,
-    answer,
-    drip_body,
-    drip_headers,
-    hang_up,
-    refused_url,
-    silence,
-)
 
 from gateway.errors import (
     BadCredentials,
@@ -30,6 +20,16 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.http import LARGEST_ANSWER, Answer, Session, check_fence, fence
+from tests.scripted import (
+    Behaviour,
+    ScriptedServer,
+    answer,
+    drip_body,
+    drip_headers,
+    hang_up,
+    refused_url,
+    silence,
+)
 
 
 @pytest.fixture

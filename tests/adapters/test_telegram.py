@@ -1,0 +1,197 @@
+"""What only Telegram has: registering, long polling, taking back; and its stand-in at work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from adapters.telegram import Telegram
+from gateway import errors
+from gateway.adapter import SecretStr, Site
+from gateway.model import Inbound, Part, Style
+from gateway.runtime import Runtime
+from gateway.text import render
+from sandbox.telegram import TelegramStandIn
+from tests.adapters.subjects import WEBHOOK, TelegramSubject
+from tests.scripted import ScriptedServer, answer, refused_url, silence
+
+OK: dict[str, Any] = {"ok": True, "result": True}
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    runtime = Runtime()
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def subject(runtime: Runtime) -> Iterator[TelegramSubject]:
+    subject = TelegramSubject(runtime)
+    yield subject
+    subject.close()
+
+
+@pytest.fixture
+def server(subject: TelegramSubject) -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        subject.prepare(server)
+        yield server
+
+
+def calls(server: ScriptedServer) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in server.requests]
+
+
+@pytest.mark.parametrize("name", ["done", "gone already", "too late"])
+def test_a_message_is_taken_back(
+    subject: TelegramSubject, server: ScriptedServer, name: str
+) -> None:
+    case = subject.cases("delete")[name]
+    server.otherwise = answer(case["status"], case["json"])
+    adapter = subject.adapter(server.url)
+    if "error" in case:
+        with pytest.raises(errors.Permanent):
+            adapter.delete("42", "42:7")
+    else:
+        adapter.delete("42", "42:7")
+    assert server.requests[-1].form == {"chat_id": "42", "message_id": "7"}
+
+
+def test_the_webhook_is_set_with_its_secret(
+    subject: TelegramSubject, server: ScriptedServer
+) -> None:
+    server.otherwise = answer(200, OK)
+    assert subject.adapter(server.url).connect() == "@front_bot: webhook set"
+    form = server.requests[-1].form
+    assert form["url"] == WEBHOOK
+    assert form["secret_token"] == "webhookSecret123"
+    assert form["allowed_updates"] == '["message", "edited_message"]'
+    assert form["max_connections"] == "1"
+    assert form.get("drop_pending_updates", "false") == "false"
+
+
+def test_the_bot_is_introduced_once(subject: TelegramSubject, server: ScriptedServer) -> None:
+    adapter = subject.adapter(server.url)
+    for _ in range(3):
+        adapter.send(Part("p", "42", "x"))
+    assert calls(server) == ["getMe", "sendMessage", "sendMessage", "sendMessage"]
+    assert len({request.connection for request in server.requests}) == 1
+
+
+def test_a_failed_start_is_tried_again(subject: TelegramSubject, server: ScriptedServer) -> None:
+    adapter = subject.adapter(server.url)
+    introduced = server.always.pop("/getMe")
+    server.otherwise = answer(502, b"bad gateway")
+    with pytest.raises(errors.Unreachable):
+        adapter.send(Part("p", "42", "x"))
+    assert calls(server) == ["getMe"], "nothing may be sent by a bot that is not known"
+    server.always["/getMe"] = introduced
+    server.otherwise = answer(200, subject.accepts())
+    assert adapter.send(Part("p", "42", "x")).external_id == "42:7"
+
+
+def test_polling_asks_from_the_cursor(subject: TelegramSubject, server: ScriptedServer) -> None:
+    update = subject.cases("parse")["text"]["request"]
+    server.script = [answer(200, {"ok": True, "result": [{**update, "update_id": 9}]})]
+    server.otherwise = answer(200, {"ok": True, "result": []})
+    adapter = subject.adapter(server.url)
+    first = adapter.poll(None)
+    assert [item.id for item in first.items if isinstance(item, Inbound)] == ["42:7"]
+    assert first.cursor == "10"
+    second = adapter.poll(first.cursor)
+    assert (second.items, second.cursor) == ((), "10")
+    asked = [request.form for request in server.requests if request.path.endswith("getUpdates")]
+    assert [form.get("offset") for form in asked] == [None, "10"]
+    assert asked[0]["timeout"] == "20"
+
+
+@pytest.mark.parametrize("status", [401, 409, 429, 500, 502])
+def test_a_poll_that_fails_says_why(
+    subject: TelegramSubject, server: ScriptedServer, status: int
+) -> None:
+    server.otherwise = answer(status, {"ok": False, "description": "no"})
+    with pytest.raises((errors.Retry, errors.BadCredentials)):
+        subject.adapter(server.url).poll("1")
+
+
+def test_a_poll_of_nobody_is_unreachable(subject: TelegramSubject) -> None:
+    with pytest.raises(errors.Unreachable):
+        subject.adapter(refused_url()).poll("1")
+
+
+def test_a_silent_start_is_no_unknown(subject: TelegramSubject, server: ScriptedServer) -> None:
+    server.always["/getMe"] = silence
+    with pytest.raises(errors.Unreachable):
+        subject.adapter(server.url, deadline=0.4).send(Part("p", "42", "x"))
+
+
+# ---- with the stand-in
+
+
+@pytest.fixture
+def telegram() -> Iterator[TelegramStandIn]:
+    with TelegramStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def bot(telegram: TelegramStandIn, runtime: Runtime) -> Iterator[Telegram]:
+    settings: dict[str, Any] = {"adapter": "telegram", "inbox": 1, "mode": "polling"}
+    config = Telegram.Config(**settings, token=SecretStr(telegram.token), api_url=telegram.url)
+    adapter = Telegram(config, Site("bot", WEBHOOK, "webhookSecret123", runtime))
+    yield adapter
+    adapter.close()
+
+
+def test_both_ways_with_the_stand_in(telegram: TelegramStandIn, bot: Telegram) -> None:
+    assert "long polling" in bot.connect()
+    telegram.greet(42, first_name="Ada", username="ada", language_code="en")
+    asked = telegram.customer_says(42, "Hello")
+    batch = bot.poll(None)
+    (hello,) = batch.items
+    assert isinstance(hello, Inbound)
+    assert (hello.text, hello.peer, hello.person.username) == ("Hello", "42", "ada")
+    rich = render("**a** < b & `c` [l](https://e.com)", frozenset(Style))
+    sent = bot.send(Part("9:1", "42", rich.text, rich.spans, reply_to=hello.id))
+    said = telegram.messages(42)[-1]
+    assert said["text"] == "a < b & c l"
+    assert [entity["type"] for entity in said["entities"]] == ["bold", "code", "text_link"]
+    assert said["reply_to_message"]["message_id"] == asked
+    assert sent.external_id == f"42:{said['message_id']}"
+    telegram.customer_says(42, "Hallo", edit_of=asked)
+    edited = bot.poll(batch.cursor).items[0]
+    assert isinstance(edited, Inbound)
+    assert edited.text == "✏️ Hallo"
+    assert edited.reply_to == hello.id
+    bot.delete("42", sent.external_id)
+    assert said["message_id"] not in [each["message_id"] for each in telegram.messages(42)]
+
+
+def test_a_blocked_bot(telegram: TelegramStandIn, bot: Telegram) -> None:
+    telegram.customer_says(42, "Hello")
+    telegram.block(42)
+    with pytest.raises(errors.PeerGone):
+        bot.send(Part("9:1", "42", "x"))
+
+
+def test_telegram_slows_down(telegram: TelegramStandIn, bot: Telegram) -> None:
+    telegram.customer_says(42, "Hello")
+    telegram.throttle(3)
+    with pytest.raises(errors.Throttled) as caught:
+        bot.send(Part("9:1", "42", "x"))
+    assert (caught.value.after, caught.value.scope) == (3, "lane")
+
+
+def test_polling_waits_for_a_message(telegram: TelegramStandIn, bot: Telegram) -> None:
+    telegram.customer_says(42, "one")
+    cursor = bot.poll(None).cursor
+    threading.Timer(0.3, lambda: telegram.customer_says(42, "two")).start()
+    began = time.monotonic()
+    batch = bot.poll(cursor)
+    assert [item.text for item in batch.items if isinstance(item, Inbound)] == ["two"]
+    assert time.monotonic() - began < 10
