@@ -24,6 +24,7 @@ from gateway.errors import DeliveryError
 from gateway.heartbeat import Heartbeat
 from gateway.intake import Intake
 from gateway.lanes import CursorMove, Lanes, LeaseVoid
+from gateway.reconcile import Rounds
 from gateway.relay.consequences import backoff
 from gateway.runtime import Runtime
 
@@ -55,6 +56,8 @@ def main(settings: Settings) -> None:
         attendants.append(attendant)
         # A daemon thread: a poll that is under way when the clock stops has confirmed nothing.
         threading.Thread(target=attendant.run, name=f"channel {channel.name}", daemon=True).start()
+    rounds = Rounds(settings, lanes, intake)
+    threading.Thread(target=rounds.run, args=(stop,), name="reconcile", daemon=True).start()
     Heartbeat(store, "clock").start()
     _tick(lanes, ringer, stop)
     for attendant in attendants:
@@ -67,7 +70,7 @@ def _tick(lanes: Lanes, ringer: Bell, stop: threading.Event) -> None:
             if lanes.pending():
                 ringer.ring()
         except redis.RedisError as error:
-            logs.event(log, "redis away", level=logging.WARNING, kind=type(error).__name__)
+            logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)
 
 
 class Attendant:
@@ -133,7 +136,7 @@ class Attendant:
         expected = isinstance(error, (DeliveryError, redis.RedisError, LeaseVoid))
         logs.event(
             log,
-            "channel trouble",
+            "channel_trouble",
             level=logging.WARNING if expected else logging.ERROR,
             error=None if expected else error,
             channel=self._channel.name,

@@ -16,7 +16,7 @@ from gateway.chatwoot.events import (
     StatusChanged,
 )
 from gateway.config import Channel
-from gateway.lanes import CursorMove, DeadLetters, Entry, Lanes
+from gateway.lanes import CursorMove, Entry, Lanes
 from gateway.model import Inbound, Receipt
 
 
@@ -39,7 +39,6 @@ class Intake:
 
     def __init__(self, lanes: Lanes, bell: Bell) -> None:
         self._lanes = lanes
-        self._dead = DeadLetters(lanes.client, namespace=lanes.namespace)
         self._bell = bell
 
     def take(
@@ -67,22 +66,25 @@ class Intake:
 
     def take_event(self, channel: Channel, event: Event) -> str:
         """Store what Chatwoot told. Returns what was done with it, for the log and the count."""
-        if not isinstance(event, Ignored) and _inbox(event) != channel.config.inbox:
-            return "ignored:another inbox"
         match event:
+            case Ignored():
+                outcome = _ignored(event)
+            case _ if _inbox(event) != channel.config.inbox:
+                outcome = "ignored:another inbox"
             case AgentMessage():
-                outcomes = self._append([reply_entry(channel, event)])
-                return {"new": "accepted", "duplicate": "repeated"}.get(outcomes[0], outcomes[0])
+                [outcome] = self._append([reply_entry(channel, event)])
+                outcome = {"new": "accepted", "duplicate": "repeated"}.get(outcome, outcome)
             case MessageDeleted():
-                return self._withdraw(channel, event)
+                outcome = self._withdraw(channel, event)
             case MessageUpdated(message=reply, external_error=None):
-                return self._retry(channel, reply)
+                outcome = self._retry(channel, reply)
             case StatusChanged(status="resolved"):
                 lane = naming.inbound_lane(channel.name, event.peer)
                 self._lanes.forget(lane, str(event.conversation))
-                return "noted:resolved"
+                outcome = "noted:resolved"
             case _:
-                return _ignored(event)
+                outcome = _ignored(event)
+        return outcome
 
     def _append(self, entries: Sequence[Entry], move: CursorMove | None = None) -> tuple[str, ...]:
         appended = self._lanes.append(entries, move=move)
@@ -93,7 +95,7 @@ class Intake:
     def _retry(self, channel: Channel, reply: AgentMessage) -> str:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
         One that we gave up on, and that shows no error any more, is wanted again."""
-        if not self._dead.replay(naming.reply_id(channel.name, reply.id)):
+        if not self._lanes.retry(naming.reply_id(channel.name, reply.id)):
             return "ignored:MessageUpdated"
         self._bell.ring()
         return "accepted:retry"

@@ -179,4 +179,4 @@ def _keep_ringing(workshop: Workshop) -> None:
             if mine and workshop.lanes.pending():
                 workshop.bell.ring()
         except redis.RedisError as error:
-            logs.event(log, "redis away", level=logging.WARNING, kind=type(error).__name__)
+            logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)

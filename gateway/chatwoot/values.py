@@ -122,17 +122,21 @@ class Conversation:
     """The customer's address. Chatwoot tells it with the newest message: empty if there is none."""
     updated_at: float = 0.0
     """Unix seconds."""
+    newest_message: int = 0
+    """Its id; 0 if there is none."""
 
     @classmethod
     def read(cls, fields: Fields) -> Conversation:
+        messages = fields.optional_objects("messages")
         return cls(
             id=fields.integer("id"),
             inbox_id=fields.integer("inbox_id"),
             status=fields.text("status"),
             contact=Contact.read(fields.object("meta").object("sender")),
             attributes=dict(fields.optional_object("additional_attributes").texts()),
-            source_id=_source_id_told_by(fields.optional_objects("messages")),
+            source_id=_source_id_told_by(messages),
             updated_at=fields.optional_number("updated_at"),
+            newest_message=max([message.optional_integer("id") or 0 for message in messages] + [0]),
         )
 
 

@@ -1,8 +1,8 @@
 -- Store messages durably, each once, and make their lanes due.
 -- KEYS[1] namespace
 -- ARGV[1] nonce: names this request; repeated with it, the answer is the same
--- ARGV[2] JSON list of {id, lane, destination, kind, channel, body, settle (ms), order (or null),
---         and for replies status_lane, status_destination}
+-- ARGV[2] JSON list of {id, lane, destination, kind, channel, body, settle and age (ms), order (or
+--         null), and for replies status_lane, status_destination}
 -- ARGV[3] key of RQ's queue list: somebody must ring only if it is empty
 -- ARGV[4] JSON {} or {channel, token, cursor}: a poller's cursor, moved in the same step and only
 --         while the poller holds its lease
@@ -27,7 +27,7 @@ local function store(item)
   if order == cjson.null then order = behind(item.lane) end
   redis.call('HSET', msg, 'v', '1', 'kind', item.kind, 'body', item.body, 'lane', item.lane,
              'destination', item.destination, 'channel', item.channel, 'state', 'waiting',
-             'appended', now, 'ready', now + item.settle, 'request', nonce, 'order', order)
+             'appended', now - item.age, 'ready', now + item.settle, 'request', nonce, 'order', order)
   if item.status_lane then
     redis.call('HSET', msg, 'status_lane', item.status_lane,
                'status_destination', item.status_destination)

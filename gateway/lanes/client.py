@@ -256,6 +256,10 @@ class Lanes:
         )
         return answer
 
+    def retry(self, message: str, *, nonce: str = "") -> bool:
+        """An agent pressed Retry below a reply. False if it is not one that we gave up on."""
+        return bool(self._run("retry", message, nonce or uuid4().hex) == "ok")
+
     def receipt(self, channel: str, receipt: Receipt) -> str:
         """What a network says became of a part: «noted», or «parked» until its id is known."""
         answer: str = self._run(
@@ -278,8 +282,16 @@ class Lanes:
 
     def cursor(self, channel: str) -> str | None:
         """Where the channel's poller has got to; None if it has never polled."""
-        cursor = self.client.get(f"{self.namespace}:cursor:{channel}")
-        return None if cursor is None else str(cursor)
+        return self.memo(f"cursor:{channel}")
+
+    def memo(self, name: str) -> str | None:
+        """What was remembered under a name; None if nothing was."""
+        text = self.client.get(f"{self.namespace}:{name}")
+        return None if text is None else str(text)
+
+    def remember(self, name: str, text: str) -> None:
+        """Keep a small text under a name."""
+        self.client.set(f"{self.namespace}:{name}", text)
 
     def let_go(self, name: str, token: str) -> None:
         """Give a named lease back."""
@@ -319,6 +331,7 @@ def _item(entry: Entry) -> dict[str, Any]:
         "channel": entry.lane.channel,
         "body": entry.body,
         "settle": round(entry.settle * 1000),
+        "age": round(entry.age * 1000),
         "order": entry.order,
     }
     if entry.status_destination:

@@ -272,3 +272,26 @@ local function settle(id, lane, kind, order, channel)
     redis.call('EXPIRE', route, LEDGER)
   end
 end
+
+-- Take a dead letter back into its lane, as new: behind what waits (a reply keeps its own place).
+-- Returns 'ok', also when it was done by this same request, or 'unknown'.
+local function revive(id, nonce)
+  local msg = key_msg(id)
+  local known = redis.call('HMGET', msg, 'state', 'dead', 'lane', 'destination', 'kind', 'order',
+                           'channel', 'replayed')
+  if known[8] == nonce then return 'ok' end
+  if known[1] ~= 'dead' then return 'unknown' end
+  local order = tonumber(known[6])
+  if known[5] ~= 'out' then
+    order = behind(known[3])
+  end
+  redis.call('XDEL', ns .. ':dead', known[2])
+  redis.call('HDEL', msg, 'dead', 'attempts', 'crashes', 'refusals', 'refused_at', 'error',
+             'first_error', 'slot')
+  redis.call('HSET', msg, 'state', 'waiting', 'appended', now, 'ready', now, 'order', order,
+             'replayed', nonce)
+  redis.call('ZADD', key_lane(known[3]), order, id)
+  make_due(known[3], known[4], now)
+  count('replayed', known[7])
+  return 'ok'
+end

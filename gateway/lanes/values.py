@@ -43,6 +43,8 @@ class Entry:
     """Seconds that it must wait after its append."""
     order: int | None = None
     """Its place in the lane; None: behind all that waits."""
+    age: float = 0.0
+    """Seconds that it is older than its append, if it was found late."""
     status_destination: str = ""
     """For replies: where what becomes of them is told, in the status lane of the conversation."""
 

@@ -24,7 +24,7 @@ class Deliveries:
 
     def __init__(self, settings: Settings, lanes: Lanes, runtime: Runtime) -> None:
         self._lanes = lanes
-        self._chatwoots = {
+        self.chatwoots = {
             name: Chatwoot(account.url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
@@ -45,11 +45,11 @@ class Deliveries:
     def close(self) -> None:
         for adapter in self.adapters.values():
             adapter.close()
-        for chatwoot in self._chatwoots.values():
+        for chatwoot in self.chatwoots.values():
             chatwoot.close()
 
     def _ways_of(self, channel: Channel, settings: Settings) -> Mapping[Kind, Delivery]:
-        chatwoot = self._chatwoots[channel.account.name]
+        chatwoot = self.chatwoots[channel.account.name]
         adapter = self.adapters[channel.name]
         # Both limits leave some room below Chatwoot's own (`config/initializers/rack_attack.rb`,
         # `app/models/message.rb`): agents work in the same account, and in the same conversations.

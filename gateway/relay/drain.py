@@ -27,7 +27,7 @@ Work = Callable[[Hold, Callable[[], bool], Callable[[], bool]], None]
 class Limits:
     """How much one drain does. Times in seconds."""
 
-    threads: int = 64
+    threads: int = 96
     lease: float = 60.0
     linger: float = 1.0
     longest: float = 50.0
@@ -70,7 +70,7 @@ class Drain:
                     self._start(hold)
         except redis.RedisError as error:
             # Leases that cannot be renewed end by themselves; the next ring starts afresh.
-            logs.event(log, "drain broken off", level=logging.WARNING, kind=type(error).__name__)
+            logs.event(log, "drain_broken_off", level=logging.WARNING, kind=type(error).__name__)
         self._finish()
         return claimed
 
@@ -131,7 +131,7 @@ class Drain:
             hold = self._running.pop(future)
             self._ours_until.pop(str(hold.lane), None)
             if (error := future.exception()) is not None:
-                logs.event(log, "lane abandoned", level=logging.ERROR, error=error, lane=hold.lane)
+                logs.event(log, "lane_abandoned", level=logging.ERROR, error=error, lane=hold.lane)
         if time.monotonic() - self._renewed > self._limits.lease / 4:
             self._renew()
 

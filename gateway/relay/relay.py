@@ -63,9 +63,9 @@ class Relay:
         try:
             self._deliver_all(hold, stop)
         except (LeaseVoid, LeaseLost):
-            logs.event(log, "lease lost", lane=hold.lane)
+            logs.event(log, "lease_lost", lane=hold.lane)
         except NotConfigured:
-            logs.event(log, "channel not configured", level=logging.WARNING, lane=hold.lane)
+            logs.event(log, "channel_not_configured", level=logging.WARNING, lane=hold.lane)
             self.lanes.release(hold, seconds=NOT_CONFIGURED_WAIT)
         finally:
             fence.reset(token)
@@ -109,7 +109,7 @@ class Relay:
             # The lane must not stick, nor must a message be lost: it counts as refused.
             logs.event(
                 log,
-                "delivery crashed",
+                "delivery_crashed",
                 level=logging.ERROR,
                 error=error,
                 message=taken.id,

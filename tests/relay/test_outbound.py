@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import pytest
 
@@ -112,7 +111,7 @@ def test_throttled_waits_as_long_as_it_is_told(house: House) -> None:
     house.agent_replies("hi")
     house.drain()
     at = house.store.zscore("gw:due:channel/cards", "out/cards/1")
-    seconds, _ = cast(tuple[int, int], house.store.time())
+    seconds, _ = house.store.time()
     assert isinstance(at, float)
     assert 25 < at / 1000 - seconds <= 31
     assert texts(house) == []
@@ -177,3 +176,25 @@ def test_a_reply_too_old_is_failed_not_sent(house: House) -> None:
     house.drain()
     assert texts(house) == []
     assert house.shown(number)["status"] == "failed"
+
+
+def test_retry_sends_a_reply_that_was_given_up_on_once_per_press(house: House) -> None:
+    house.network.errors = [Permanent("Not today"), Permanent("Nor now")]
+    number = house.agent_replies("hi")
+    house.drain()
+    for presses in (1, 2):
+        house.chatwoot.agent_retry(number)
+        assert house.told(number, event="message_updated") == "accepted:retry"
+        assert house.told(number, event="message_updated").startswith("ignored")
+        house.drain()
+        shown = house.shown(number)["status"]
+        assert shown == ("failed" if presses == 1 else "sent")
+    assert texts(house) == ["hi"]
+
+
+def test_an_update_before_chatwoot_was_told_of_the_failure_is_no_press(house: House) -> None:
+    house.chatwoot.fault("status", method="PATCH", times=None)
+    house.network.errors = [Permanent("Not today")]
+    number = house.agent_replies("hi")
+    house.drain()
+    assert house.told(number, event="message_updated").startswith("ignored")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -69,6 +70,7 @@ def test_any_body_at_chatwoots_address(client: FlaskClient, body: bytes) -> None
 @SMALL
 @given(name=st.text(max_size=20), token=st.text(max_size=50), query=st.text(max_size=50))
 def test_any_address(client: FlaskClient, name: str, token: str, query: str) -> None:
+    name, token = quote(name, safe="/"), quote(token, safe="/")
     for path in (f"/channels/{name}/webhook", f"/chatwoot/{name}/{token}"):
         answer = client.post(path, query_string=query, follow_redirects=True)
         assert answer.status_code < 500

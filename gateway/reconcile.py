@@ -1,0 +1,148 @@
+"""Finding replies whose webhook never reached us. Chatwoot sends each webhook once, and once only.
+
+Every minute the conversations of an inbox that changed lately are asked for, and outgoing messages
+that we have never seen are stored as if their webhook had come. The ledger refuses what it knows.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from uuid import uuid4
+
+import redis
+
+from gateway import logs
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.events import AgentMessage
+from gateway.chatwoot.missed import as_event
+from gateway.chatwoot.values import Conversation, Message
+from gateway.config import Channel, Settings
+from gateway.errors import DeliveryError
+from gateway.intake import Intake
+from gateway.lanes import Lanes
+
+EVERY = 60.0
+"""Seconds between two looks."""
+LAG = 300.0
+"""Ids are given before they are committed: a younger one may be seen first, an older one minutes
+later. So nothing that is younger than this is taken for the last of its kind."""
+FIRST_LOOK = 24 * 3600.0
+"""How far back the very first look goes, only to learn which ids are there already."""
+LONGEST_LOOK = 7 * 24 * 3600.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a channel has been reconciled. Times in Unix seconds."""
+
+    message: int
+    """No message up to this id is looked at again."""
+    since: float
+    """Nor any that was written before the gateway met this inbox."""
+    looked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Looks after one channel."""
+
+    channel: Channel
+    chatwoot: Chatwoot
+    lanes: Lanes
+    intake: Intake
+
+    def look(self) -> int:
+        """Store what was missed. Returns how many replies that were.
+
+        Raises a `DeliveryError` if Chatwoot cannot be asked, redis.RedisError if nothing can be
+        stored; then the next look goes back as far.
+        """
+        now = time.time()
+        mark = self._mark()
+        if mark is None:
+            self._first_contact(now)
+            return 0
+        seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
+        found = list(self._replies(mark, round(seconds)))
+        recovered = sum(self._store(event, now) for event, _ in found)
+        settled = [event.id for event, written in found if written < now - LAG]
+        newest = max([mark.message, *settled])
+        self._note(replace(mark, message=newest, looked=now))
+        if recovered:
+            logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
+        return recovered
+
+    def _replies(self, mark: Mark, seconds: int) -> Iterator[tuple[AgentMessage, float]]:
+        for conversation in self.chatwoot.recently_updated(self.channel.config.inbox, seconds):
+            for message in self.chatwoot.messages_after(conversation.id, mark.message):
+                if (event := _reply(conversation, message)) and event.created_at >= mark.since:
+                    yield event, event.created_at
+
+    def _store(self, event: AgentMessage, now: float) -> bool:
+        # Its age counts from when it was written: too old a reply is failed rather than sent.
+        return self.intake.recover(self.channel, event, age=max(0.0, now - event.created_at))
+
+    def _first_contact(self, now: float) -> None:
+        known = self.chatwoot.recently_updated(self.channel.config.inbox, round(FIRST_LOOK))
+        newest = max((conversation.newest_message for conversation in known), default=0)
+        # Chatwoot tells whole seconds only.
+        self._note(Mark(message=newest, since=math.floor(now), looked=now))
+        logs.event(
+            log,
+            "first_contact",
+            level=logging.WARNING,
+            channel=self.channel.name,
+            after_message=newest,
+            text="replies written before now are not looked at",
+        )
+
+    def _mark(self) -> Mark | None:
+        text = self.lanes.memo(f"reconciled:{self.channel.name}")
+        return Mark(**json.loads(text)) if text else None
+
+    def _note(self, mark: Mark) -> None:
+        self.lanes.remember(f"reconciled:{self.channel.name}", json.dumps(asdict(mark)))
+
+
+class Rounds:
+    """Every channel in turn, once a minute; of several clocks only one goes."""
+
+    def __init__(self, settings: Settings, lanes: Lanes, intake: Intake) -> None:
+        chatwoots = {
+            name: Chatwoot(account.url, account.account, account.token)
+            for name, account in settings.accounts.items()
+        }
+        self._lanes = lanes
+        self._token = uuid4().hex
+        self._reconcilers = [
+            Reconciler(channel, chatwoots[channel.account.name], lanes, intake)
+            for channel in settings.channels.values()
+        ]
+
+    def run(self, stop: threading.Event) -> None:
+        """Look at once, then every minute, until `stop`."""
+        while not stop.is_set():
+            for reconciler in self._reconcilers:
+                self._look(reconciler)
+            stop.wait(EVERY)
+
+    def _look(self, reconciler: Reconciler) -> None:
+        name = reconciler.channel.name
+        try:
+            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=EVERY * 3):
+                reconciler.look()
+        except (DeliveryError, redis.RedisError) as error:
+            logs.event(log, "not_reconciled", level=logging.WARNING, channel=name, why=str(error))
+
+
+def _reply(conversation: Conversation, message: Message) -> AgentMessage | None:
+    event = as_event(conversation, message)
+    return event if isinstance(event, AgentMessage) else None
