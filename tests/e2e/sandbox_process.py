@@ -30,17 +30,26 @@ def until(look: Callable[[], T | None], seconds: float = 20.0) -> T:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below one, however deep, that have not ended."""
+    """The processes below one, however deep."""
+    rows, found, parents = _processes(), list[int](), {pid}
+    while parents:
+        parents = {child for child, parent in rows.items() if parent in parents}
+        found += sorted(parents)
+    return found
+
+
+def running(pids: list[int]) -> set[int]:
+    """Those that have not ended."""
+    return set(pids) & set(_processes())
+
+
+def _processes() -> dict[int, int]:
+    """Each one's parent; without those that have ended and that nobody has fetched."""
     done = subprocess.run(
         ["ps", "-e", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
     )
     rows = [line.split() for line in done.stdout.splitlines()]
-    found, parents = [], {pid}
-    while parents:
-        children = {int(row[0]) for row in rows if int(row[1]) in parents and row[2][0] != "Z"}
-        found += sorted(children)
-        parents = children
-    return found
+    return {int(pid): int(parent) for pid, parent, state in rows if state[0] != "Z"}
 
 
 class SandboxProcess:

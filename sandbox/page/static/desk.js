@@ -51,7 +51,8 @@ export class Desk {
     this.state = state;
     $("agent").textContent = state.agent;
     $("no-conversations").hidden = state.conversations.length > 0;
-    renew($("conversations"), `open ${this.open}`, state.conversations, (each) => each.id, (each) => this.item(each));
+    const items = state.conversations.map((each) => ({ ...each, current: each.id === this.open }));
+    renew($("conversations"), "all", items, (each) => each.id, (each) => this.item(each));
     const open = this.conversation;
     $("conversation").hidden = !open;
     $("placeholder").hidden = Boolean(open);
@@ -84,7 +85,7 @@ export class Desk {
     const line = last ? (last.deleted ? "Deleted" : last.text.split("\n")[0]) : "";
     return el("li", {},
       el("button", { type: "button", class: `item ${each.status}`, "data-testid": "conversation", "data-channel": each.channel,
-        "aria-current": each.id === this.open ? "true" : undefined,
+        "aria-current": each.current ? "true" : undefined,
         onclick: () => {
           this.openUp(each.id);
           this.chosen(each.channel, each.customer);

@@ -29,7 +29,7 @@ export function icon(name) {
 /**
  * Make the children of `list` those of `items`, touching only what has changed: what is new slides
  * in, what the visitor reads or points at stays where it is. `subject` says whose list it is; a
- * list that changes hands is shown at once, without any sliding.
+ * list that changes hands is shown at once, without any sliding. A talk stays at its end.
  */
 export function renew(list, subject, items, key, make) {
   const same = list.dataset.subject === subject;
@@ -51,7 +51,7 @@ export function renew(list, subject, items, key, make) {
     same && children.length === list.children.length && children.every((c, i) => c === list.children[i]);
   if (unchanged) return;
   list.replaceChildren(...children);
-  if (!same || atEnd) list.scrollTop = list.scrollHeight;
+  if (list.classList.contains("talk") && (!same || atEnd)) list.scrollTop = list.scrollHeight;
 }
 
 export const clock = (seconds) =>
