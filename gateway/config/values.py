@@ -74,7 +74,7 @@ class GatewaySettings(BaseModel):
     )
     lease: float = Field(
         default=60.0,
-        ge=5,
+        ge=1,
         le=600,
         description="seconds after which another worker takes over from one that went silent",
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from chatwoot_parties import SOURCE, Bridge, bridge
+
+from tests.sandbox.chatwoot_parties import SOURCE, Bridge, bridge
 
 
 @pytest.fixture

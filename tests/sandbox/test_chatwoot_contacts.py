@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from chatwoot_parties import SOURCE, Bridge, bridge
+
+from tests.sandbox.chatwoot_parties import SOURCE, Bridge, bridge
 
 
 @pytest.fixture

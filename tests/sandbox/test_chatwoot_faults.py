@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from chatwoot_parties import Bridge, bridge
 
 from sandbox.chatwoot import ChatwootStandIn, Upload
+from tests.sandbox.chatwoot_parties import Bridge, bridge
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from chatwoot_parties import Bridge, bridge
 
 from sandbox.chatwoot import Upload
+from tests.sandbox.chatwoot_parties import Bridge, bridge
 
 VOICE = Upload("voice note.ogg", "audio/ogg", b"OggS")
 

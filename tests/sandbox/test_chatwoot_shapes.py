@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from chatwoot_parties import SOURCE, Bridge, bridge
 
 from sandbox.chatwoot import Upload
+from tests.sandbox.chatwoot_parties import SOURCE, Bridge, bridge
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 PHOTO = Upload("p.jpg", "image/jpeg", b"\xff\xd8 photo")

@@ -8,9 +8,9 @@ import socket
 import time
 
 import pytest
-from chatwoot_parties import Bridge, Delivery, bridge
 
 from sandbox.chatwoot.webhooks import encode, signature
+from tests.sandbox.chatwoot_parties import Bridge, Delivery, bridge
 
 
 def test_an_incoming_message_to_a_resolved_conversation_brings_its_set_of_events() -> None:

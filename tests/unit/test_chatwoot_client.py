@@ -9,15 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from chatwoot_script import (
-    TOKEN,
-    Script,
-    contact,
-    conversation,
-    conversations,
-    message,
-    scripted,
-)
 from pydantic import SecretStr
 
 from gateway.chatwoot.api import until_next_minute
@@ -34,6 +25,15 @@ from gateway.errors import (
 )
 from gateway.http import Answer, fence
 from gateway.model import Status
+from tests.unit.chatwoot_script import (
+    TOKEN,
+    Script,
+    contact,
+    conversation,
+    conversations,
+    message,
+    scripted,
+)
 
 DENIED = {"error": "You are not authorized to do this action"}
 

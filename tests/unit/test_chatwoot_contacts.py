@@ -6,14 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chatwoot_script import (
-    TOKEN,
-    Script,
-    contact,
-    conversation,
-    conversations,
-    scripted,
-)
 from pydantic import SecretStr
 
 from gateway.chatwoot.client import Chatwoot
@@ -22,6 +14,14 @@ from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Inbox
 from gateway.errors import ServerTrouble, Unknown
 from gateway.model import Inbound, Person
+from tests.unit.chatwoot_script import (
+    TOKEN,
+    Script,
+    contact,
+    conversation,
+    conversations,
+    scripted,
+)
 
 INBOX = Inbox(7)
 LOCKED = Inbox(7, lock_to_single_conversation=True)

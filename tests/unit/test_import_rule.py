@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from import_rule import ROOT, violations
+
+from tests.unit.import_rule import ROOT, violations
 
 
 def test_the_project_keeps_the_rule() -> None:

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
-    initialize,
     invariant,
     precondition,
     rule,
@@ -32,8 +31,9 @@ from tests.unit.lanes_kit import (
 )
 
 WORKERS = st.sampled_from(("left", "right"))
-TIMES = st.sampled_from((1, 1, 2, 3))
-"""How often a request is sent: more than once, when its answer was lost."""
+NUMBERS = st.integers(1, 24)
+REPEATS = st.lists(NUMBERS, max_size=2)
+"""A request is repeated when its answer was lost: after each time, another message slips in."""
 
 
 def entry(number: int) -> Entry:
@@ -50,6 +50,12 @@ class Worker:
         self.hold: Hold | None = None
         self.message: Taken | None = None
 
+    @property
+    def stage(self) -> str:
+        if self.hold is None:
+            return "idle"
+        return "claimed" if self.message is None else "sending"
+
     def forget(self) -> None:
         self.hold = self.message = None
 
@@ -59,8 +65,8 @@ class LanesMachine(RuleBasedStateMachine):
 
     store: redis.Redis
 
-    @initialize()
-    def begin(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.store.flushall()
         self.lanes = lanes_over(self.store)
         self.workers = {"left": Worker(), "right": Worker()}
@@ -74,23 +80,40 @@ class LanesMachine(RuleBasedStateMachine):
         self.requests += 1
         return f"n{self.requests}"
 
-    def repeat(self, worker: Worker, times: int, step: Callable[[], Any]) -> Any:
+    def pick(self, name: str, stage: str) -> Worker:
+        """The worker of this name if it is in this stage, else the other one."""
+        workers = [self.workers[name], *self.workers.values()]
+        return next(worker for worker in workers if worker.stage == stage)
+
+    def store_once(self, *numbers: int) -> list[str]:
+        """Append, and say what the outcomes must be."""
+        expected = []
+        for item in map(entry, numbers):
+            expected.append("duplicate" if item.id in self.known else "new")
+            self.known.setdefault(item.id, item)
+        return expected
+
+    def repeat(self, worker: Worker, slips: list[int], step: Callable[[], Any]) -> Any:
         """The same request several times; void ends what the worker believes."""
-        answers: list[Any] = []
-        for _ in range(times):
-            try:
-                answer = step()
-                answers.append(answer.id if isinstance(answer, Taken) else answer)
-            except LeaseVoid:
-                answers.append("void")
-        assert len(set(answers)) == 1, answers
         assert worker.hold is not None
         ours = self.owner.get(str(worker.hold.lane)) == worker.hold.token
+        answers = [self.answer(step)]
+        for number in slips:
+            self.store_once(number)
+            self.lanes.append([entry(number)])
+            answers.append(self.answer(step))
+        names = {answer.id if isinstance(answer, Taken) else answer for answer in answers}
+        assert len(names) == 1, names
         assert ours == (answers[0] != "void")
-        if ours:
-            return answer
-        worker.forget()
-        return "void"
+        if not ours:
+            worker.forget()
+        return answers[0]
+
+    def answer(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except LeaseVoid:
+            return "void"
 
     def believe(self, worker: Worker, message: Taken | None) -> None:
         worker.message = message
@@ -109,21 +132,17 @@ class LanesMachine(RuleBasedStateMachine):
         if order is not None:
             self.left.setdefault(str(self.known[message.id].lane), []).append(order)
 
-    @rule(numbers=st.lists(st.integers(1, 24), min_size=1, max_size=4), times=TIMES)
+    @rule(numbers=st.lists(NUMBERS, min_size=1, max_size=4), times=st.integers(1, 2))
     def append(self, numbers: list[int], times: int) -> None:
-        entries, nonce = [entry(number) for number in numbers], self.nonce()
-        expected = []
-        for item in entries:
-            expected.append("duplicate" if item.id in self.known else "new")
-            self.known.setdefault(item.id, item)
+        nonce, expected = self.nonce(), self.store_once(*numbers)
         for _ in range(times):
-            assert list(self.lanes.append(entries, nonce=nonce).outcomes) == expected
+            outcomes = self.lanes.append(map(entry, numbers), nonce=nonce).outcomes
+            assert list(outcomes) == expected
 
-    @rule(name=WORKERS, times=TIMES)
+    @precondition(lambda self: any(w.stage == "idle" for w in self.workers.values()))
+    @rule(name=WORKERS, times=st.integers(1, 2))
     def claim(self, name: str, times: int) -> None:
-        worker, token = self.workers[name], self.nonce()
-        if worker.hold is not None:
-            return
+        worker, token = self.pick(name, "idle"), self.nonce()
         found = {
             self.lanes.claim(1, lease=LEASE, most_each=9, at_work={}, token=token).holds
             for _ in range(times)
@@ -134,51 +153,66 @@ class LanesMachine(RuleBasedStateMachine):
             self.owner[str(hold.lane)] = token
             worker.hold = hold
 
-    @rule(name=WORKERS, times=TIMES)
-    def take(self, name: str, times: int) -> None:
-        worker, nonce = self.workers[name], self.nonce()
-        if (hold := worker.hold) is None or worker.message is not None:
-            return
+    @precondition(lambda self: any(w.stage == "claimed" for w in self.workers.values()))
+    @rule(name=WORKERS, slips=REPEATS)
+    def take(self, name: str, slips: list[int]) -> None:
+        worker, nonce = self.pick(name, "claimed"), self.nonce()
+        hold = worker.hold
+        assert hold
         answer = self.repeat(
-            worker, times, lambda: self.lanes.take(hold, pace=UNLIMITED, nonce=nonce)
+            worker, slips, lambda: self.lanes.take(hold, pace=UNLIMITED, nonce=nonce)
         )
         if answer != "void":
             self.believe(worker, answer)
 
-    @rule(name=WORKERS, times=TIMES, more=st.booleans(), how=st.sampled_from(("done", "dead")))
-    def finish(self, name: str, times: int, more: bool, how: str) -> None:
-        worker, nonce = self.workers[name], self.nonce()
-        if (hold := worker.hold) is None or (message := worker.message) is None:
-            return
+    @precondition(lambda self: any(w.stage == "sending" for w in self.workers.values()))
+    @rule(
+        name=WORKERS,
+        slips=REPEATS,
+        after=st.sampled_from(("more", "more", "stop")),
+        how=st.sampled_from(("done", "dead")),
+    )
+    def finish(self, name: str, slips: list[int], after: After, how: str) -> None:
+        worker, nonce = self.pick(name, "sending"), self.nonce()
+        hold, message = worker.hold, worker.message
+        assert hold
+        assert message
 
         def step() -> Taken | None:
-            after: After = "more" if more else "stop"
             if how == "done":
                 return self.lanes.ack(hold, message.id, pace=UNLIMITED, after=after, nonce=nonce)
             return self.lanes.bury(hold, message.id, "no", pace=UNLIMITED, after=after, nonce=nonce)
 
-        answer = self.repeat(worker, times, step)
+        answer = self.repeat(worker, slips, step)
         if answer != "void":
             self.end(message, how)
             self.believe(worker, answer)
 
-    @rule(name=WORKERS, times=TIMES, release=st.booleans())
-    def postpone(self, name: str, times: int, release: bool) -> None:
-        worker, nonce = self.workers[name], self.nonce()
-        if (hold := worker.hold) is None or (message := worker.message) is None:
-            return
-        if release:
-            for _ in range(times):
-                self.lanes.release(hold, message.id)
-            if self.owner.get(str(hold.lane)) == hold.token:
-                self.given_back(worker)
-            worker.forget()
-            return
+    @precondition(lambda self: any(w.stage == "sending" for w in self.workers.values()))
+    @rule(name=WORKERS, slips=REPEATS)
+    def defer(self, name: str, slips: list[int]) -> None:
+        worker, nonce = self.pick(name, "sending"), self.nonce()
+        hold, message = worker.hold, worker.message
+        assert hold
+        assert message
         answer = self.repeat(
-            worker, times, lambda: self.lanes.defer(hold, message.id, 0, error="e", nonce=nonce)
+            worker, slips, lambda: self.lanes.defer(hold, message.id, 0, error="e", nonce=nonce)
         )
         if answer != "void":
             self.given_back(worker)
+
+    @precondition(lambda self: any(w.stage == "sending" for w in self.workers.values()))
+    @rule(name=WORKERS, times=st.integers(1, 2))
+    def release(self, name: str, times: int) -> None:
+        worker = self.pick(name, "sending")
+        hold, message = worker.hold, worker.message
+        assert hold
+        assert message
+        for _ in range(times):
+            self.lanes.release(hold, message.id)
+        if self.owner.get(str(hold.lane)) == hold.token:
+            self.given_back(worker)
+        worker.forget()
 
     @precondition(lambda self: self.owner)
     @rule(name=WORKERS)
@@ -192,8 +226,6 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_message_waits_or_has_ended(self) -> None:
-        if not hasattr(self, "known"):
-            return
         for name, item in self.known.items():
             waits = self.store.zscore(f"gw:lane:{item.lane}", name) is not None
             state = ledger(self.store, name)["state"]
@@ -203,14 +235,12 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_lane_with_messages_has_a_time(self) -> None:
-        for item in getattr(self, "known", {}).values():
+        for item in self.known.values():
             if self.store.exists(f"gw:lane:{item.lane}"):
                 assert self.store.zscore(f"gw:due:{item.destination}", str(item.lane)) is not None
 
     def teardown(self) -> None:
         """When both workers are dead, another delivers all the rest, in order."""
-        if not hasattr(self, "known"):
-            return
         for worker in self.workers.values():
             if worker.hold and self.owner.get(str(worker.hold.lane)) == worker.hold.token:
                 lease_dies(self.store, worker.hold)
