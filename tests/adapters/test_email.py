@@ -260,6 +260,7 @@ def test_an_agent_may_begin(provider: MailStandIn, mailbox: Email) -> None:
         ("", "Re:"),
         ("Paket für Sie " + "ü" * 90, "Re: Paket für Sie " + "ü" * 90),
         ("a\r\nBcc: x@y.example", "Re: a Bcc: x@y.example"),
+        ("a\0\x1bb", "Re: a b"),
     ],
 )
 def test_the_subject_is_answered_once(

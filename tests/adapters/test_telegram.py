@@ -95,6 +95,16 @@ def test_a_failed_start_is_tried_again(subject: TelegramSubject, server: Scripte
     assert adapter.send(Part("p", "42", "x")).external_id == "42:7"
 
 
+def test_nobody_there_after_a_good_start(subject: TelegramSubject, runtime: Runtime) -> None:
+    with ScriptedServer() as server:
+        subject.prepare(server)
+        server.otherwise = answer(200, subject.accepts(), {"Connection": "close"})
+        adapter = subject.adapter(server.url)
+        adapter.send(Part("p", "42", "x"))
+    with pytest.raises(errors.Unreachable):
+        adapter.send(Part("p", "42", "x"))
+
+
 def test_polling_asks_from_the_cursor(subject: TelegramSubject, server: ScriptedServer) -> None:
     update = subject.cases("parse")["text"]["request"]
     server.script = [answer(200, {"ok": True, "result": [{**update, "update_id": 9}]})]
