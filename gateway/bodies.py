@@ -48,7 +48,14 @@ class NoteText:
     text: str
 
 
-def write(value: Inbound | Reply | NoteText) -> str:
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A reply that is to be taken back."""
+
+    peer: str
+
+
+def write(value: Inbound | Reply | NoteText | Deletion) -> str:
     return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -67,6 +74,11 @@ def read_reply(body: str, version: str) -> Reply:
 def read_note(body: str, version: str) -> NoteText:
     """Raises `UnknownVersion`."""
     return NoteText(**_load(body, version))
+
+
+def read_deletion(body: str, version: str) -> Deletion:
+    """Raises `UnknownVersion`."""
+    return Deletion(**_load(body, version))
 
 
 def _load(body: str, version: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gateway.chatwoot.events import (
 from gateway.config import Channel
 from gateway.lanes import CursorMove, Entry, Lanes
 from gateway.model import Inbound, Receipt
+from gateway.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Intake:
     def __init__(self, lanes: Lanes, bell: Bell) -> None:
         self._lanes = lanes
         self._bell = bell
+        self._room = Room(lanes.client)
 
     def take(
         self,
@@ -87,6 +89,7 @@ class Intake:
         return outcome
 
     def _append(self, entries: Sequence[Entry], move: CursorMove | None = None) -> tuple[str, ...]:
+        self._room.require()
         appended = self._lanes.append(entries, move=move)
         if appended.ring and appended.new:
             self._bell.ring()
@@ -107,7 +110,7 @@ class Intake:
             lane=naming.reply_lane(channel.name, event.conversation),
             destination=naming.channel_destination(channel.name),
             kind="delete",
-            body="",
+            body=bodies.write(bodies.Deletion(event.peer)),
             order=event.id * naming.OPERATIONS + 1,
             status_destination=naming.chatwoot_destination(channel.account.name),
         )

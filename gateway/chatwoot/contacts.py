@@ -6,8 +6,9 @@ Conversations are chosen as Chatwoot's own channels choose them (for instance
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -21,6 +22,8 @@ Step: TypeAlias = Literal["contact", "contact_inbox", "conversation"]
 Before: TypeAlias = Callable[[Step], None]
 """Called before each write, with what is about to be made."""
 
+CONTEXT: Final = "gateway_context"
+"""The additional attribute of a conversation that holds the context it began with."""
 LONGEST_FIELD: Final = 255
 MOST_PAGES: Final = 40
 """Of one customer's conversations, newest first: a thread older than a thousand others is new."""
@@ -165,7 +168,11 @@ class _Search:
 
     def _attributes(self) -> dict[str, str]:
         subject = self.inbound.context.get("subject", "")
-        attributes = {"thread": self.inbound.thread, "mail_subject": subject}
+        attributes = {
+            "thread": self.inbound.thread,
+            "mail_subject": subject,
+            CONTEXT: _context(self.inbound),
+        }
         return {key: value for key, value in attributes.items() if value}
 
     @property
@@ -181,6 +188,21 @@ class _Search:
 
     def _has_email(self, contact: Contact) -> bool:
         return bool(self._email) and contact.email.casefold() == self._email.casefold()
+
+
+def context_in(attributes: Mapping[str, str]) -> dict[str, str]:
+    """The context that a conversation began with, from its additional attributes."""
+    try:
+        known = json.loads(attributes.get(CONTEXT, "{}"))
+    except ValueError:
+        return {}
+    return {str(key): str(value) for key, value in known.items()} if type(known) is dict else {}
+
+
+def _context(inbound: Inbound) -> str:
+    """What the channel wants back with every reply, kept in Chatwoot in case we lose our memory."""
+    text = json.dumps(dict(inbound.context), ensure_ascii=False) if inbound.context else ""
+    return text if text == attribute(text) else ""
 
 
 def _trouble(taken: Taken) -> ServerTrouble:

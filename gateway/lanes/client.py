@@ -70,7 +70,7 @@ class Lanes:
 
         Raises LeaseVoid if the poller has lost its lease: then nothing is stored.
         """
-        items = json.dumps([_item(entry) for entry in entries])
+        items = _storable([_item(entry) for entry in entries])
         cursor = {} if move is None else _cursor(move)
         outcomes, ring = self._run(
             "append", nonce or uuid4().hex, items, self.queue_key, json.dumps(cursor)
@@ -320,6 +320,12 @@ class Lanes:
 def _split(name: str) -> tuple[str, str]:
     channel, direction = name.split("|")
     return channel, direction
+
+
+def _storable(items: list[dict[str, Any]]) -> str:
+    """As JSON. Half a surrogate pair is no character, and would stop the whole batch for ever."""
+    text = json.dumps(items, ensure_ascii=False)
+    return text.encode("utf-8", errors="replace").decode()
 
 
 def _item(entry: Entry) -> dict[str, Any]:

@@ -25,6 +25,9 @@ REFUSALS = 8
 """Server errors on one message, while the destination serves others, before it is to blame."""
 
 
+MAY_HAVE_ARRIVED = "May have arrived, and the network cannot be asked. Retry sends it again"
+
+
 @dataclass(frozen=True, slots=True)
 class Defer:
     seconds: float
@@ -53,7 +56,7 @@ def consequence(error: DeliveryError, taken: Taken, patience: Patience) -> Defer
     if isinstance(error, Permanent):
         return Bury(error.reason)
     if isinstance(error, Unknown) and patience.hold_unknown:
-        return Bury("May have arrived, and the network cannot be asked. Retry sends it again")
+        return Bury(MAY_HAVE_ARRIVED)
     if isinstance(error, ServerTrouble) and _refused_for_good(taken):
         return Bury(f"Refused {REFUSALS} times while other messages passed: {error.reason}")
     later = _later(error, taken)

@@ -10,11 +10,12 @@ from urllib.parse import quote
 from gateway import bodies, naming, text
 from gateway.adapter import Adapter
 from gateway.bodies import NoteText, Reply
+from gateway.chatwoot import contacts
 from gateway.config import Channel
 from gateway.errors import Permanent
 from gateway.lanes import Entry, Hold, Lanes, Pace, Taken
 from gateway.model import Part, Sent
-from gateway.relay.consequences import Patience, too_old
+from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.delivery import Done, announce
 
 
@@ -48,18 +49,20 @@ class OutboundDelivery:
             pace = self.pace if n else None
             if not announce(self.lanes, hold, taken, f"part:{part.number}", pace=pace):
                 break
-            sent = self._send(part, uncertain=taken.uncertain and n == 0)
+            first_again = taken.uncertain and n == 0
+            sent = self._again(part, taken) if first_again else self.adapter.send(part)
             ids = [name for name in sent.external_ids if name]
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
         return Done(external=sent.external_id if sent else "")
 
-    def _send(self, part: Part, *, uncertain: bool) -> Sent:
-        if not uncertain or self.adapter.capabilities.idempotent:
+    def _again(self, part: Part, taken: Taken) -> Sent:
+        """Send a part that may have arrived already: ask first, where the network can be asked."""
+        if self.adapter.capabilities.idempotent:
             return self.adapter.send(part)
-        if self.adapter.finds and (found := self.adapter.find(part)):
-            return found
-        if not self.adapter.finds and self.patience.hold_unknown:
-            raise Permanent("May have arrived, and the network cannot be asked. Retry sends again")
+        if self.adapter.finds:
+            return self.adapter.find(part) or self.adapter.send(part)
+        if self.patience.hold_unknown and not taken.replayed:
+            raise Permanent(MAY_HAVE_ARRIVED)
         return self.adapter.send(part)
 
     def _parts(self, taken: Taken, reply: Reply) -> Sequence[Part]:
@@ -112,7 +115,7 @@ class DeleteDelivery:
         if not self.adapter.deletes:
             self._say(hold, taken, f"{self.channel.config.adapter} cannot take a message back")
             return Done()
-        peer = taken.subject.get("peer", "")
+        peer = bodies.read_deletion(taken.body, taken.version).peer
         try:
             for name in ids:
                 self.adapter.delete(peer, name)
@@ -137,5 +140,4 @@ def _thread(route: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[st
     """The thread of a conversation and its newest context; from Chatwoot if we have lost it."""
     if "thread" in route or "context" in route:
         return route.get("thread", ""), json.loads(route.get("context", "{}"))
-    context = attributes.get("gateway_context", "")
-    return attributes.get("thread", ""), json.loads(context) if context else {}
+    return attributes.get("thread", ""), contacts.context_in(attributes)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from gateway.errors import PeerGone, Permanent, Retry, Throttled, Unknown
+from gateway.lanes import Pace
 from gateway.model import Part, Receipt, Sent, Status
-from tests.relay.house import House
+from tests.relay.house import House, Postcards
 
 
 @pytest.fixture(autouse=True)
@@ -198,3 +199,45 @@ def test_an_update_before_chatwoot_was_told_of_the_failure_is_no_press(house: Ho
     number = house.agent_replies("hi")
     house.drain()
     assert house.told(number, event="message_updated").startswith("ignored")
+
+
+def test_a_sent_reply_is_taken_back_where_the_network_can(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str]] = []
+
+    class TakesBack(Postcards):
+        def delete(self, peer: str, external_id: str) -> None:
+            calls.append((peer, external_id))
+
+    monkeypatch.setattr(house.network, "__class__", TakesBack)
+    number = house.agent_replies("oops")
+    house.drain()
+    house.chatwoot.agent_delete(number)
+    house.told(number, event="message_updated")
+    house.drain()
+    assert calls == [("p1", f"card-o:cards:{number}#1")]
+    assert house.notes() == []
+
+
+def test_on_hold_an_uncertain_reply_asks_the_agent_and_retry_sends_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = house.channel.config.model_copy(update={"on_unknown": "hold"})
+    monkeypatch.setattr(type(house.channel), "config", hold)
+    number = house.agent_replies("hi")
+    claim = house.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token="dies")
+    assert house.lanes.take(claim.holds[0], pace=Pace()) is not None
+    house.drain_until(lambda: house.shown(number)["status"] == "failed")
+    assert texts(house) == []
+    assert "May have arrived" in house.shown(number)["content_attributes"]["external_error"]
+    house.chatwoot.agent_retry(number)
+    house.told(number, event="message_updated")
+    house.drain()
+    assert texts(house) == ["hi"]
+
+
+def test_half_a_character_stops_nothing(house: House) -> None:
+    house.customer_writes("half \ud83d", number=5)
+    house.drain()
+    assert house.incoming() == ["hello", "half ?"]

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.contacts import Place, Step, name_of, resolve
+from gateway.chatwoot.contacts import Place, Step, context_in, name_of, resolve
 from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Inbox
 from gateway.errors import ServerTrouble, Unknown
@@ -129,6 +129,8 @@ def test_a_new_thread_notes_itself_and_its_subject(script: Script, chatwoot: Cha
     message = inbound(thread="<t3@x>", context={"subject": "Hi", "references": "<a>"})
     assert resolve(chatwoot, INBOX, message) == Place(42, 10)
     attributes = script.calls[2].body["additional_attributes"]
+    assert context_in(attributes) == {"subject": "Hi", "references": "<a>"}
+    del attributes["gateway_context"]
     assert attributes == {"thread": "<t3@x>", "mail_subject": "Hi"}
 
 

@@ -1,0 +1,38 @@
+"""A Redis that fills up: new messages are refused in time, and what is there drains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+import redis
+
+from gateway.room import Room
+from tests.relay.house import House
+
+
+@pytest.fixture
+def nearly_full(house: House) -> Iterator[None]:
+    house.customer_writes("before")
+    used = cast(dict[str, int], house.store.info("memory"))["used_memory"]
+    house.store.config_set("maxmemory", int(used * 1.05))
+    try:
+        yield
+    finally:
+        house.store.config_set("maxmemory", 0)
+
+
+@pytest.mark.usefixtures("nearly_full")
+def test_over_the_mark_nothing_is_accepted_and_all_of_it_drains(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.room.ASK_EVERY", 0.0)
+    with pytest.raises(redis.OutOfMemoryError):
+        house.customer_writes("too much")
+    house.drain()
+    assert house.incoming() == ["before"]
+
+
+def test_without_a_limit_there_is_room(house: House) -> None:
+    Room(house.store).require()
