@@ -19,6 +19,8 @@ from gateway.lanes import Taken
 from gateway.lanes.client import Certainty, Trouble
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
+LONGEST_ASKED = 3600.0
+"""Seconds. A network that asks for more is asked again after that: it may have been a mistake."""
 DEATHS = 3
 """Attempts that may end with the death of the process before the message is to blame."""
 REFUSALS = 8
@@ -79,7 +81,7 @@ def backoff(attempts: int) -> float:
 def _later(error: DeliveryError, taken: Taken) -> Defer:
     wait = backoff(taken.attempts)
     if isinstance(error, Retry) and error.after is not None:
-        wait = error.after
+        wait = min(error.after, LONGEST_ASKED)
     elif isinstance(error, BadCredentials):
         wait = FIRST_WAIT  # the gate decides when to try again
     certainty: Certainty = "uncertain" if isinstance(error, Unknown) else ""

@@ -1,0 +1,99 @@
+"""What follows from an error, case by case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.errors import (
+    BadCredentials,
+    DeliveryError,
+    PeerGone,
+    Permanent,
+    Retry,
+    ServerTrouble,
+    Throttled,
+    Unknown,
+    Unreachable,
+)
+from gateway.lanes import Taken
+from gateway.relay.consequences import Bury, Defer, Patience, backoff, consequence
+
+FRESH = Taken(
+    id="o:cards:1",
+    kind="out",
+    body="",
+    version="1",
+    age=1.0,
+    attempts=1,
+    crashes=0,
+    refusals=0,
+    uncertain=False,
+    since_mark=0.0,
+    target="",
+    served_since_refusal=False,
+)
+FOR_EVER = Patience()
+
+
+@pytest.mark.parametrize("error", [Permanent("no"), PeerGone("blocked")])
+def test_what_never_works_is_buried(error: DeliveryError) -> None:
+    assert consequence(error, FRESH, FOR_EVER) == Bury(error.reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "certainty", "trouble"),
+    [
+        (Unknown("?"), "uncertain", "down"),
+        (Unreachable("away"), "", "down"),
+        (BadCredentials("token"), "", "credentials"),
+        (ServerTrouble("500"), "", "refused"),
+        (Throttled("429", scope="destination"), "", "throttled"),
+        (Throttled("429", scope="lane"), "", ""),
+        (Retry("later"), "", ""),
+    ],
+)
+def test_what_an_error_says_of_its_destination(
+    error: DeliveryError, certainty: str, trouble: str
+) -> None:
+    follows = consequence(error, FRESH, FOR_EVER)
+    assert isinstance(follows, Defer)
+    assert (follows.certainty, follows.trouble) == (certainty, trouble)
+
+
+def test_a_network_that_names_a_time_is_believed_up_to_an_hour() -> None:
+    asked = consequence(Throttled("429", after=42.0), FRESH, FOR_EVER)
+    assert isinstance(asked, Defer)
+    assert asked.seconds == 42.0
+    absurd = consequence(Throttled("429", after=1e9), FRESH, FOR_EVER)
+    assert isinstance(absurd, Defer)
+    assert absurd.seconds == 3600.0
+
+
+def test_a_stale_reply_is_failed_and_a_customers_message_never() -> None:
+    old = replace(FRESH, age=3601.0)
+    buried = consequence(Unreachable("away"), old, Patience(age_limit=3600.0))
+    assert buried == Bury("Not delivered within 1 h: away")
+    assert isinstance(consequence(Unreachable("away"), old, FOR_EVER), Defer)
+
+
+def test_eight_refusals_bury_only_while_others_pass() -> None:
+    refused = replace(FRESH, refusals=7)
+    assert isinstance(consequence(ServerTrouble("500"), refused, FOR_EVER), Defer)
+    others_pass = replace(refused, served_since_refusal=True)
+    assert isinstance(consequence(ServerTrouble("500"), others_pass, FOR_EVER), Bury)
+
+
+def test_on_hold_what_may_have_arrived_is_left_to_the_agent() -> None:
+    held = consequence(Unknown("?"), FRESH, Patience(hold_unknown=True))
+    assert isinstance(held, Bury)
+    assert "Retry" in held.reason
+
+
+def test_the_back_off_grows_spreads_and_has_an_end() -> None:
+    for attempts, longest in ((1, 2.0), (5, 32.0), (30, 300.0), (10_000, 300.0)):
+        waits = [backoff(attempts) for _ in range(200)]
+        assert 0.5 <= min(waits)
+        assert max(waits) <= longest
+        assert max(waits) - min(waits) > longest / 4
