@@ -1,18 +1,10 @@
-"""HTTP to the outside: total deadlines, and answers turned into errors with meaning.
-
-The time-outs of `requests` count from one read to the next, so a server that drips a byte a second
-holds a thread for ever. Here a watch closes the connection when the whole call has taken too long.
-"""
+"""HTTP to the outside: every call has an end, and every answer a meaning."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import json
 import math
 import os
-import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -21,10 +13,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import default_headers, get_environ_proxies
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -33,6 +22,7 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
+from gateway.deadlines import Watch, Watchdog, WatchedTransport, watching
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
@@ -55,9 +45,6 @@ def check_fence() -> None:
     """To be called immediately before a write that does not go through a `Session`."""
     if (check := fence.get()) is not None:
         check()
-
-
-_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +114,11 @@ class Session:
     ) -> None:
         self._deadline = deadline
         self._explain = explain
-        self._watchdog = _Watchdog()
+        self._watchdog = Watchdog()
         self._proxies: dict[str, dict[str, str]] = {}
         # Without a requests.Session: at every call it would look for ~/.netrc and the proxy
         # variables, merge settings and keep cookies, which takes a quarter of a call's time.
-        self._transport = _WatchedTransport(pool_connections=8, pool_maxsize=connections)
+        self._transport = WatchedTransport(pool_connections=8, pool_maxsize=connections)
         self._headers = dict(default_headers())
         self._verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
 
@@ -160,8 +147,8 @@ class Session:
         if method not in SAFE_METHODS:
             check_fence()
         seconds = options.pop("deadline", self._deadline)
-        watch = _Watch(time.monotonic() + seconds)
-        token = _watch.set(watch)
+        watch = Watch(time.monotonic() + seconds)
+        token = watching.set(watch)
         self._watchdog.add(watch)
         try:
             with self._transport.send(
@@ -180,7 +167,7 @@ class Session:
             raise _what_failed(method, url, error, watch) from error
         finally:
             watch.done()
-            _watch.reset(token)
+            watching.reset(token)
 
     def close(self) -> None:
         self._watchdog.stop()
@@ -230,7 +217,7 @@ def _read(answer: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _what_failed(method: str, url: str, error: Exception, watch: _Watch) -> DeliveryError:
+def _what_failed(method: str, url: str, error: Exception, watch: Watch) -> DeliveryError:
     host = urlsplit(url).hostname or "?"
     detail = f"{method} {host}: {type(error).__name__}"
     if _never_written(error):
@@ -249,119 +236,3 @@ def _never_written(error: Exception) -> bool:
     return isinstance(cause, MaxRetryError) and isinstance(
         cause.reason, (NewConnectionError, ConnectTimeoutError, ProxyError)
     )
-
-
-class _Watch:
-    """One call's deadline and, once there is one, its socket."""
-
-    def __init__(self, until: float) -> None:
-        self.until = until
-        self.expired = False
-        self.over = False
-        self._socket: socket.socket | None = None
-
-    def hold(self, sock: socket.socket) -> None:
-        self._socket = sock
-        if self.expired:
-            self.expire()
-
-    def done(self) -> None:
-        self.over = True
-        self._socket = None
-
-    def expire(self) -> None:
-        self.expired = True
-        if (sock := self._socket) is not None:
-            try:
-                # Not SSLSocket.shutdown: it would throw away the TLS state that a reader uses.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:
-                return  # already closed: nothing left to interrupt
-
-
-class _Watchdog:
-    """A thread that expires watches when their time has come; it starts with the first."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, _Watch]] = []
-        self._count = itertools.count()
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._stopped = False
-
-    def add(self, watch: _Watch) -> None:
-        with self._changed:
-            soonest = not self._heap or watch.until < self._heap[0][0]
-            heapq.heappush(self._heap, (watch.until, next(self._count), watch))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
-                self._thread.start()
-            elif soonest:
-                self._changed.notify()
-
-    def stop(self) -> None:
-        with self._changed:
-            self._stopped = True
-            self._changed.notify()
-
-    def _run(self) -> None:
-        with self._changed:
-            while not self._stopped:
-                self._drop_finished()
-                if not self._heap:
-                    self._changed.wait()
-                elif (left := self._heap[0][0] - time.monotonic()) > 0:
-                    self._changed.wait(left)
-                else:
-                    heapq.heappop(self._heap)[2].expire()
-
-    def _drop_finished(self) -> None:
-        while self._heap and self._heap[0][2].over:
-            heapq.heappop(self._heap)
-
-
-class _WatchedHTTPConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        if (watch := _watch.get()) is not None:
-            watch.hold(sock)
-        return sock
-
-    def request(self, *args: Any, **options: Any) -> None:
-        _hold_open_socket(self)
-        super().request(*args, **options)
-
-
-class _WatchedHTTPSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        if (watch := _watch.get()) is not None:
-            watch.hold(sock)
-        return sock
-
-    def request(self, *args: Any, **options: Any) -> None:
-        _hold_open_socket(self)
-        super().request(*args, **options)
-
-
-def _hold_open_socket(connection: HTTPConnection) -> None:
-    """A kept-alive connection has its socket already; a TLS one has changed it by now."""
-    if (watch := _watch.get()) is not None and isinstance(connection.sock, socket.socket):
-        watch.hold(connection.sock)
-
-
-class _WatchedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTPConnection
-
-
-class _WatchedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPSConnection
-
-
-class _WatchedTransport(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _WatchedHTTPPool,
-            "https": _WatchedHTTPSPool,
-        }

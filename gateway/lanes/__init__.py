@@ -5,7 +5,7 @@ token and the message it acts on, and answers the same when it is repeated: redi
 command whose answer was lost.
 """
 
-from gateway.lanes.client import GatePolicy, Lanes, LeaseVoid
+from gateway.lanes.client import GatePolicy, Lanes
 from gateway.lanes.dead import DeadLetters
 from gateway.lanes.values import (
     Appended,
@@ -18,6 +18,7 @@ from gateway.lanes.values import (
     Hold,
     Kind,
     Lane,
+    LeaseVoid,
     Note,
     Pace,
     Taken,

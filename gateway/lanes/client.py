@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import uuid4
 
 import redis
 
+from gateway.lanes import wire
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.values import (
     Appended,
@@ -20,6 +21,7 @@ from gateway.lanes.values import (
     GateState,
     Hold,
     Lane,
+    LeaseVoid,
     Note,
     Pace,
     Taken,
@@ -29,12 +31,9 @@ from gateway.model import Receipt
 Certainty = Literal["", "uncertain"]
 Trouble = Literal["", "refused", "down", "credentials", "throttled"]
 After = Literal["more", "stop"]
+Marked = Literal["go", "wait", "withdrawn"]
 
 TOMBSTONE_SECONDS = 600
-
-
-class LeaseVoid(Exception):
-    """The lane is not ours any more. Whatever we still meant to do for it, we must not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ class Lanes:
 
         Raises LeaseVoid if the poller has lost its lease: then nothing is stored.
         """
-        items = _storable([_item(entry) for entry in entries])
-        cursor = {} if move is None else _cursor(move)
+        items = wire.storable([wire.item(entry) for entry in entries])
+        cursor = {} if move is None else wire.cursor(move)
         outcomes, ring = self._run(
             "append", nonce or uuid4().hex, items, self.queue_key, json.dumps(cursor)
         )
@@ -91,7 +90,7 @@ class Lanes:
 
     def take(self, hold: Hold, *, pace: Pace, nonce: str = "") -> Taken | None:
         """The lane's head, marked; None if nothing may leave now (the lane is given back)."""
-        return _taken(
+        return wire.taken(
             self._run(
                 "take",
                 str(hold.lane),
@@ -104,7 +103,7 @@ class Lanes:
 
     def mark(
         self, hold: Hold, message: str, target: str, *, pace: Pace | None = None, nonce: str = ""
-    ) -> Literal["go", "wait", "withdrawn"]:
+    ) -> Marked:
         """Say where a message is going now, before the call.
 
         «wait»: the rate does not allow it yet, and the lane was given back. Raises LeaseVoid.
@@ -122,7 +121,7 @@ class Lanes:
         )
         if answer == "void":
             raise LeaseVoid
-        return answer  # type: ignore[no-any-return]
+        return cast(Marked, answer)
 
     def progress(
         self, hold: Hold, message: str, part: int, total: int, external_ids: Sequence[str]
@@ -158,7 +157,7 @@ class Lanes:
             outcome["told"] = told
         if doubled:
             outcome["doubled"] = doubled
-        return _taken(
+        return wire.taken(
             self._run(
                 "ack",
                 str(hold.lane),
@@ -214,7 +213,7 @@ class Lanes:
         nonce: str = "",
     ) -> Taken | None:
         """Give up on a message. Returns the next one, or None if the lane was given back."""
-        return _taken(
+        return wire.taken(
             self._run(
                 "bury",
                 str(hold.lane),
@@ -225,7 +224,7 @@ class Lanes:
                 reason,
                 after,
                 *pace.argv(),
-                json.dumps(None if note is None else _note(note)),
+                json.dumps(None if note is None else wire.note(note)),
             )
         )
 
@@ -252,7 +251,11 @@ class Lanes:
         «tombstone»: it has not come yet, and will not be sent when it does; «duplicate».
         """
         answer: str = self._run(
-            "withdraw", message, nonce or uuid4().hex, json.dumps(_item(delete)), TOMBSTONE_SECONDS
+            "withdraw",
+            message,
+            nonce or uuid4().hex,
+            json.dumps(wire.item(delete)),
+            TOMBSTONE_SECONDS,
         )
         return answer
 
@@ -320,82 +323,3 @@ class Lanes:
 def _split(name: str) -> tuple[str, str]:
     channel, direction = name.split("|")
     return channel, direction
-
-
-def _storable(items: list[dict[str, Any]]) -> str:
-    """As JSON. Half a surrogate pair is no character, and would stop the whole batch for ever."""
-    text = json.dumps(items, ensure_ascii=False)
-    return text.encode("utf-8", errors="replace").decode()
-
-
-def _item(entry: Entry) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        "id": entry.id,
-        "lane": str(entry.lane),
-        "destination": entry.destination,
-        "kind": entry.kind,
-        "channel": entry.lane.channel,
-        "body": entry.body,
-        "settle": round(entry.settle * 1000),
-        "age": round(entry.age * 1000),
-        "order": entry.order,
-    }
-    if entry.status_destination:
-        item["status_lane"] = str(Lane("status", entry.lane.channel, entry.lane.key))
-        item["status_destination"] = entry.status_destination
-    return item
-
-
-def _cursor(move: CursorMove) -> dict[str, str]:
-    return {"channel": move.channel, "token": move.token, "cursor": move.cursor}
-
-
-def _note(note: Note) -> dict[str, str]:
-    return {
-        "id": note.id,
-        "lane": str(note.lane),
-        "destination": note.destination,
-        "channel": note.lane.channel,
-        "body": note.body,
-    }
-
-
-def _taken(answer: list[Any]) -> Taken | None:
-    if answer[0] == "void":
-        raise LeaseVoid
-    if answer[0] == "rest":
-        return None
-    _, message, flat, subject_flat, route_flat, now, gate_ok = answer
-    known, subject = _pairs(flat), _pairs(subject_flat)
-    refused_at = int(known.get("refused_at", 0))
-    return Taken(
-        id=message,
-        kind=known["kind"],  # type: ignore[arg-type]
-        body=known.get("body", ""),
-        version=known.get("v", ""),
-        age=(now - int(known["appended"])) / 1000,
-        attempts=int(known.get("attempts", 0)),
-        crashes=int(known.get("crashes", 0)),
-        refusals=int(known.get("refusals", 0)),
-        uncertain="uncertain" in known,
-        since_mark=(now - int(known.get("marked", now))) / 1000,
-        target=known.get("target", ""),
-        served_since_refusal=bool(refused_at) and int(gate_ok) > refused_at,
-        parts=_parts(known),
-        subject=subject,
-        subject_parts=_parts(subject),
-        route=_pairs(route_flat),
-        replayed="replayed" in known,
-    )
-
-
-def _pairs(flat: list[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _parts(known: Mapping[str, str]) -> dict[int, tuple[str, ...]]:
-    return {
-        int(name.removeprefix("part:")): tuple(json.loads(value))
-        for name, value in known.items()
-        if name.startswith("part:")
-    }

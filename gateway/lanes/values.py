@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from gateway.model import Rate
 
+Direction = Literal["in", "out", "status"]
 Kind = Literal["in", "out", "delete", "status", "note"]
+
+
+class LeaseVoid(Exception):
+    """The lane is not ours any more. Whatever we still meant to do for it, we must not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """An ordered stream of work."""
 
-    direction: Literal["in", "out", "status"]
+    direction: Direction
     channel: str
     key: str
     """in: the peer (and thread); out and status: the Chatwoot conversation."""
@@ -26,7 +31,7 @@ class Lane:
     @classmethod
     def read(cls, text: str) -> Lane:
         direction, channel, key = text.split("/", 2)
-        return cls(direction, channel, key)  # type: ignore[arg-type]
+        return cls(cast(Direction, direction), channel, key)
 
 
 @dataclass(frozen=True, slots=True)

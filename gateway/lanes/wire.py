@@ -1,0 +1,88 @@
+"""How values travel to the scripts and back: as JSON, and as flat lists of fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from gateway.lanes.values import CursorMove, Entry, Kind, Lane, LeaseVoid, Note, Taken
+
+
+def storable(items: list[dict[str, Any]]) -> str:
+    """As JSON. Half a surrogate pair is no character, and would stop the whole batch for ever."""
+    text = json.dumps(items, ensure_ascii=False)
+    return text.encode("utf-8", errors="replace").decode()
+
+
+def item(entry: Entry) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": entry.id,
+        "lane": str(entry.lane),
+        "destination": entry.destination,
+        "kind": entry.kind,
+        "channel": entry.lane.channel,
+        "body": entry.body,
+        "settle": round(entry.settle * 1000),
+        "age": round(entry.age * 1000),
+        "order": entry.order,
+    }
+    if entry.status_destination:
+        item["status_lane"] = str(Lane("status", entry.lane.channel, entry.lane.key))
+        item["status_destination"] = entry.status_destination
+    return item
+
+
+def cursor(move: CursorMove) -> dict[str, str]:
+    return {"channel": move.channel, "token": move.token, "cursor": move.cursor}
+
+
+def note(note: Note) -> dict[str, str]:
+    return {
+        "id": note.id,
+        "lane": str(note.lane),
+        "destination": note.destination,
+        "channel": note.lane.channel,
+        "body": note.body,
+    }
+
+
+def taken(answer: list[Any]) -> Taken | None:
+    if answer[0] == "void":
+        raise LeaseVoid
+    if answer[0] == "rest":
+        return None
+    _, message, flat, subject_flat, route_flat, now, gate_ok = answer
+    known, subject = _pairs(flat), _pairs(subject_flat)
+    refused_at = int(known.get("refused_at", 0))
+    return Taken(
+        id=message,
+        kind=cast(Kind, known["kind"]),
+        body=known.get("body", ""),
+        version=known.get("v", ""),
+        age=(now - int(known["appended"])) / 1000,
+        attempts=int(known.get("attempts", 0)),
+        crashes=int(known.get("crashes", 0)),
+        refusals=int(known.get("refusals", 0)),
+        uncertain="uncertain" in known,
+        since_mark=(now - int(known.get("marked", now))) / 1000,
+        target=known.get("target", ""),
+        served_since_refusal=bool(refused_at) and int(gate_ok) > refused_at,
+        parts=_parts(known),
+        subject=subject,
+        subject_parts=_parts(subject),
+        route=_pairs(route_flat),
+        replayed="replayed" in known,
+    )
+
+
+def _pairs(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _parts(known: Mapping[str, str]) -> dict[int, tuple[str, ...]]:
+    return {
+        int(name.removeprefix("part:")): tuple(json.loads(value))
+        for name, value in known.items()
+        if name.startswith("part:")
+    }
