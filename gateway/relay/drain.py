@@ -55,9 +55,10 @@ class Drain:
         self._stop = stop
         self._beat = beat
         self._running: dict[Future[None], Hold] = {}
-        self._ours_until: dict[str, float] = {}
+        # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
+        self._ours_until: dict[Hold, float] = {}
         self._came_back = threading.Event()
-        self._renewed = time.monotonic()
+        self._renewed = self._last_claim = time.monotonic()
         self._winding_up = False
 
     def run(self) -> int:
@@ -66,6 +67,8 @@ class Drain:
         try:
             for claim in self._claims():
                 claimed += len(claim.holds)
+                if claim.holds:
+                    self._last_claim = time.monotonic()
                 for hold in claim.holds:
                     self._start(hold)
         except redis.RedisError as error:
@@ -96,12 +99,12 @@ class Drain:
             token=uuid4().hex,
         )
         for hold in claim.holds:
-            self._ours_until[str(hold.lane)] = asked + self._safe_lease
+            self._ours_until[hold] = asked + self._safe_lease
         return claim
 
     def _start(self, hold: Hold) -> None:
         def still_ours() -> bool:
-            return time.monotonic() < self._ours_until.get(str(hold.lane), 0.0)
+            return time.monotonic() < self._ours_until.get(hold, 0.0)
 
         future = self._pool.submit(self._work, hold, self._last_message, still_ours)
         self._running[future] = hold
@@ -109,16 +112,16 @@ class Drain:
 
     def _wait_for_more(self, claim: Claim, ends: float) -> bool:
         """False once nothing has come for the time that a drain lingers."""
-        quiet_since = time.monotonic()
         if self._crowded():
             # The next thread that comes back may be used at once, without asking Redis to wake us.
             self._came_back.wait(0.05)
             self._came_back.clear()
             return True
-        wait = self._limits.linger if claim.next_due is None else claim.next_due
-        self._lanes.wait(max(0.01, min(wait, self._limits.linger, ends - time.monotonic())))
-        woken = time.monotonic() - quiet_since < self._limits.linger * 0.9
-        return woken or bool(self._running)
+        linger, now = self._limits.linger, time.monotonic()
+        wait = linger if claim.next_due is None else min(linger, claim.next_due)
+        # However long it lingers, leases must be renewed in between.
+        self._lanes.wait(max(0.01, min(wait, self._limits.lease / 8, ends - now)))
+        return bool(self._running) or time.monotonic() - self._last_claim < linger
 
     def _crowded(self) -> bool:
         at_work = Counter(hold.destination for hold in self._running.values())
@@ -129,7 +132,7 @@ class Drain:
         self._beat()
         for future in [future for future in self._running if future.done()]:
             hold = self._running.pop(future)
-            self._ours_until.pop(str(hold.lane), None)
+            self._ours_until.pop(hold, None)
             if (error := future.exception()) is not None:
                 logs.event(log, "lane_abandoned", level=logging.ERROR, error=error, lane=hold.lane)
         if time.monotonic() - self._renewed > self._limits.lease / 4:
@@ -138,8 +141,9 @@ class Drain:
     def _renew(self) -> None:
         asked = time.monotonic()
         kept = self._lanes.renew(self._running.values(), lease=self._limits.lease)
-        for lane in kept:
-            self._ours_until[lane] = asked + self._safe_lease
+        for hold in self._running.values():
+            if str(hold.lane) in kept:
+                self._ours_until[hold] = asked + self._safe_lease
         self._renewed = asked
 
     def _finish(self) -> None:

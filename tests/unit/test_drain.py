@@ -1,0 +1,181 @@
+"""The drain: how many lanes at once, for how long, and what it does with its leases."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+import redis
+
+from gateway.lanes import Claim, Hold, Lane, Lanes
+from gateway.relay.drain import Drain, Limits, Work
+from tests.unit.lanes_kit import UNLIMITED, lanes_over, letter
+
+T = TypeVar("T")
+QUICK = Limits(threads=4, lease=30.0, linger=0.05, longest=10.0)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def drain(
+    lanes: Lanes,
+    work: Work,
+    pool: ThreadPoolExecutor,
+    limits: Limits = QUICK,
+    *,
+    stop: threading.Event | None = None,
+) -> int:
+    return Drain(lanes, work, pool, limits, stop=stop or threading.Event(), beat=lambda: None).run()
+
+
+def done(lanes: Lanes, hold: Hold) -> None:
+    """Empty the lane as a delivery would."""
+    taken = lanes.take(hold, pace=UNLIMITED)
+    while taken is not None:
+        taken = lanes.ack(hold, taken.id, pace=UNLIMITED)
+
+
+def fill(lanes: Lanes, people: int, destination: str = "chatwoot") -> None:
+    lanes.append(
+        replace(letter(0, peer=name, destination=destination), id=name)
+        for name in (f"{destination}-{number}" for number in range(people))
+    )
+
+
+def test_no_destination_has_more_than_half_of_the_threads(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    lanes, at_once, most, lock = lanes_over(store), 0, 0, threading.Lock()
+    fill(lanes, 12)
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.02)  # what a call to the outside takes
+        done(lanes, hold)
+        with lock:
+            at_once -= 1
+
+    assert drain(lanes, work, pool) == 12
+    assert most == 2
+
+
+def test_a_slow_destination_leaves_room_for_another(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    lanes, quick_done = lanes_over(store), threading.Event()
+    fill(lanes, 6, "slow")
+    fill(lanes, 1, "quick")
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        if hold.destination == "quick":
+            quick_done.set()
+        else:
+            assert quick_done.wait(5)
+        done(lanes, hold)
+
+    assert drain(lanes, work, pool) == 7
+
+
+def test_leases_are_renewed_while_the_work_goes_on(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    lanes, seen = lanes_over(store), list[bool]()
+    fill(lanes, 1)
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        ends = time.monotonic() + 0.9  # three times the lease
+        while time.monotonic() < ends:
+            seen.append(still_ours() and bool(store.exists(f"gw:lease:{hold.lane}")))
+            time.sleep(0.02)
+        done(lanes, hold)
+
+    drain(lanes, work, pool, Limits(threads=4, lease=0.3, linger=5.0, longest=1.0))
+    assert all(seen)
+
+
+def test_a_stop_ends_it_after_the_messages_under_way(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    lanes, stop, told = lanes_over(store), threading.Event(), list[bool]()
+    fill(lanes, 8)
+
+    def work(hold: Hold, stopping: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        stop.set()
+        done(lanes, hold)
+        told.append(stopping())
+
+    assert drain(lanes, work, pool, stop=stop) < 8
+    assert told
+    assert all(told)
+
+
+def test_redis_going_away_ends_it_quietly(store: redis.Redis, pool: ThreadPoolExecutor) -> None:
+    lanes = lanes_over(redis.Redis(port=1, socket_connect_timeout=0.1))
+    assert drain(lanes, lambda *_: None, pool) == 0
+
+
+def test_a_lane_that_crashes_is_left_to_its_lease(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    lanes = lanes_over(store)
+    fill(lanes, 1)
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        raise RuntimeError("a bug")
+
+    assert drain(lanes, work, pool) == 1
+    assert store.keys("gw:lease:*")
+
+
+class KeepsFutures(ThreadPoolExecutor):
+    """Remembers what it was given to do."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future = super().submit(fn, *args, **kwargs)
+        self.futures.append(future)
+        return future
+
+
+def test_a_lane_claimed_again_at_once_is_still_ours(
+    store: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_may_end, second_may_look = threading.Event(), threading.Event()
+    tokens, seen = iter(("t1", "t2")), list[bool]()
+
+    with KeepsFutures() as pool:
+
+        def claim(self: Lanes, most: int, **_: object) -> Claim:
+            """The same lane twice, the second time before the first is tidied away."""
+            token = next(tokens, "")
+            if token == "t2":
+                first_may_end.set()
+                wait(pool.futures, timeout=5)
+            if not token:
+                second_may_look.set()
+                return Claim((), None)
+            return Claim((Hold(Lane("in", "shop", "ann"), "chatwoot", token),), 0.0)
+
+        def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+            assert (first_may_end if hold.token == "t1" else second_may_look).wait(5)
+            if hold.token == "t2":
+                seen.append(still_ours())
+
+        monkeypatch.setattr(Lanes, "claim", claim)
+        drain(lanes_over(store), work, pool)
+    assert seen == [True]

@@ -1,0 +1,29 @@
+"""The worker's own parts: its pulse."""
+
+from __future__ import annotations
+
+import threading
+
+from gateway.worker import Pulse
+
+
+def test_a_drain_that_stops_moving_ends_the_process() -> None:
+    ended, stop = threading.Event(), threading.Event()
+    pulse = Pulse(0.1, ended.set)
+    with pulse.expected():
+        pulse.watch(stop)
+    assert ended.is_set()
+
+
+def test_a_worker_at_rest_is_left_alone() -> None:
+    ended, stop = threading.Event(), threading.Event()
+    pulse = Pulse(0.1, ended.set)
+    with pulse.expected():
+        pulse.beat()
+    watcher = threading.Thread(target=pulse.watch, args=(stop,), daemon=True)
+    watcher.start()
+    watcher.join(0.5)
+    assert watcher.is_alive()
+    stop.set()
+    watcher.join(5)
+    assert not ended.is_set()
