@@ -53,3 +53,29 @@ def run(bodies: list[Callable[[], None]]) -> None:
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_suspect_waits_until_everybody_has_left() -> None:
+    crowd, alone, may_leave = Crowd(), threading.Event(), threading.Event()
+
+    def suspect() -> None:
+        with crowd.alone():
+            alone.set()
+            may_leave.wait(5)
+
+    def latecomer() -> None:
+        with crowd.among_others():
+            came.append(may_leave.is_set())
+
+    came = list[bool]()
+    threads = [threading.Thread(target=body, daemon=True) for body in (suspect, latecomer)]
+    with crowd.among_others():
+        threads[0].start()
+        assert not alone.wait(0.2)
+    assert alone.wait(5)
+    threads[1].start()
+    threads[1].join(0.2)
+    may_leave.set()
+    for thread in threads:
+        thread.join(5)
+    assert came == [True]
