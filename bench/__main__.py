@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench import baselines
 from bench.house import house, peer, valkey
 
-LANES = 100
+LANES, EACH = 400, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def at_0_ms(count: int) -> Row:
     with valkey() as redis_url, peer(0) as url, house(url, redis_url, lanes=LANES) as built:
         ours, theirs = pairs(
             count,
-            lambda n: built.drain(LANES, 20, f"run-{n}"),
+            lambda n: built.drain(LANES, EACH, f"run-{n}"),
             lambda _: baselines.bare_loop(url, 2000),
         )
     return Row("drain at 0 ms / bare loop of requests posts", ours, theirs, 0.5)
@@ -59,7 +59,7 @@ def at_100_ms(count: int) -> tuple[Row, float]:
     ):
         ours, theirs = pairs(
             count,
-            lambda n: built.drain(LANES, 20, f"run-{n}"),
+            lambda n: built.drain(LANES, EACH, f"run-{n}"),
             lambda _: baselines.forked_jobs(url, other_redis, 15),
         )
         return Row("drain at 100 ms / a forked RQ job per message", ours, theirs, 45), (

@@ -38,6 +38,8 @@ class Reply:
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Of the conversation, as Chatwoot keeps them: the thread and context, if our own memory of
     them is lost."""
+    files: int = 0
+    """How many files came with it."""
 
 
 @dataclass(frozen=True, slots=True)

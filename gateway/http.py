@@ -154,7 +154,8 @@ class Session:
             with self._transport.send(
                 self._prepared(method, url, **options),
                 stream=True,
-                timeout=(min(5.0, seconds), seconds),
+                # No time-out for reads: it would cost a system call each, and the watch ends them.
+                timeout=(min(5.0, seconds), None),
                 verify=self._verify,
                 proxies=self._proxies_for(url),
             ) as answer:

@@ -61,9 +61,12 @@ class Intake:
         new = tuple(e.id for e, how in zip(entries, outcomes, strict=True) if how == "new")
         return Stored(new, outcomes.count("duplicate"), len(receipts), outcomes)
 
-    def recover(self, channel: Channel, event: AgentMessage, *, age: float) -> bool:
-        """Store a reply whose webhook never came, `age` seconds old. False if it is known."""
-        [outcome] = self._append([replace(reply_entry(channel, event), age=age)])
+    def recover(self, channel: Channel, event: AgentMessage, *, age: float, shown: str) -> bool:
+        """Store a reply whose webhook never came, `age` seconds old. False if it is known.
+
+        `shown`: its status in Chatwoot, which is «failed» if the webhook found nobody.
+        """
+        [outcome] = self._append([replace(reply_entry(channel, event), age=age, shown=shown)])
         return outcome == "new"
 
     def take_event(self, channel: Channel, event: Event) -> str:
@@ -146,6 +149,7 @@ def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
         sender=event.sender,
         written_at=event.created_at,
         attributes=event.attributes,
+        files=event.attachments,
     )
     return Entry(
         id=naming.reply_id(channel.name, event.id),

@@ -72,23 +72,25 @@ class Reconciler:
             return 0
         seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
         found = list(self._replies(mark, round(seconds)))
-        recovered = sum(self._store(event, now) for event, _ in found)
-        settled = [event.id for event, written in found if written < now - LAG]
+        recovered = sum(self._store(event, status, now) for event, status in found)
+        settled = [event.id for event, _ in found if event.created_at < now - LAG]
         newest = max([mark.message, *settled])
         self._note(replace(mark, message=newest, looked=now))
         if recovered:
             logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
         return recovered
 
-    def _replies(self, mark: Mark, seconds: int) -> Iterator[tuple[AgentMessage, float]]:
+    def _replies(self, mark: Mark, seconds: int) -> Iterator[tuple[AgentMessage, str]]:
+        """Each reply with the status that Chatwoot shows for it."""
         for conversation in self.chatwoot.recently_updated(self.channel.config.inbox, seconds):
             for message in self.chatwoot.messages_after(conversation.id, mark.message):
                 if (event := _reply(conversation, message)) and event.created_at >= mark.since:
-                    yield event, event.created_at
+                    yield event, message.status
 
-    def _store(self, event: AgentMessage, now: float) -> bool:
+    def _store(self, event: AgentMessage, status: str, now: float) -> bool:
         # Its age counts from when it was written: too old a reply is failed rather than sent.
-        return self.intake.recover(self.channel, event, age=max(0.0, now - event.created_at))
+        age = max(0.0, now - event.created_at)
+        return self.intake.recover(self.channel, event, age=age, shown=status)
 
     def _first_contact(self, now: float) -> None:
         known = self.chatwoot.recently_updated(self.channel.config.inbox, round(FIRST_LOOK))

@@ -2,7 +2,7 @@
 -- KEYS[1] namespace
 -- ARGV[1] nonce: names this request; repeated with it, the answer is the same
 -- ARGV[2] JSON list of {id, lane, destination, kind, channel, body, settle and age (ms), order (or
---         null), and for replies status_lane, status_destination}
+--         null), and for replies status_lane, status_destination, shown}
 -- ARGV[3] key of RQ's queue list: somebody must ring only if it is empty
 -- ARGV[4] JSON {} or {channel, token, cursor}: a poller's cursor, moved in the same step and only
 --         while the poller holds its lease
@@ -31,6 +31,7 @@ local function store(item)
   if item.status_lane then
     redis.call('HSET', msg, 'status_lane', item.status_lane,
                'status_destination', item.status_destination)
+    if item.shown ~= 'sent' then redis.call('HSET', msg, 'shown', item.shown) end
   end
   redis.call('ZADD', lane, order, item.id)
   make_due(item.lane, item.destination, now + item.settle)

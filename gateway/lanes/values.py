@@ -50,6 +50,8 @@ class Entry:
     """Its place in the lane; None: behind all that waits."""
     age: float = 0.0
     """Seconds that it is older than its append, if it was found late."""
+    shown: str = ""
+    """For replies: the status that Chatwoot shows, where it is not «sent»."""
     status_destination: str = ""
     """For replies: where what becomes of them is told, in the status lane of the conversation."""
 

@@ -30,6 +30,7 @@ def item(entry: Entry) -> dict[str, Any]:
     if entry.status_destination:
         item["status_lane"] = str(Lane("status", entry.lane.channel, entry.lane.key))
         item["status_destination"] = entry.status_destination
+        item["shown"] = entry.shown or "sent"
     return item
 
 

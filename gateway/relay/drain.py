@@ -17,6 +17,9 @@ import redis
 from gateway import logs
 from gateway.lanes import Claim, Hold, Lanes
 
+GATHER = 0.005
+"""Seconds that a claim waits for more threads to come back."""
+
 log = logging.getLogger(__name__)
 
 Work = Callable[[Hold, Callable[[], bool], Callable[[], bool]], None]
@@ -113,8 +116,9 @@ class Drain:
     def _wait_for_more(self, claim: Claim, ends: float) -> bool:
         """False once nothing has come for the time that a drain lingers."""
         if self._crowded():
-            # The next thread that comes back may be used at once, without asking Redis to wake us.
-            self._came_back.wait(0.05)
+            # Redis need not wake us: a thread comes back. One claim then serves several.
+            if self._came_back.wait(0.05):
+                self._stop.wait(GATHER)
             self._came_back.clear()
             return True
         linger, now = self._limits.linger, time.monotonic()

@@ -18,6 +18,8 @@ from gateway.model import Part, Sent
 from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.delivery import Done, announce
 
+FILES_STAY = "The text was sent, but this channel takes only text. Files that were left behind"
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundDelivery:
@@ -41,7 +43,8 @@ class OutboundDelivery:
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         if too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
-        parts = self._parts(taken, bodies.read_reply(taken.body, taken.version))
+        reply = bodies.read_reply(taken.body, taken.version)
+        parts = self._parts(taken, reply)
         waiting = [part for part in parts if part.number not in taken.parts]
         sent: Sent | None = None
         for n, part in enumerate(waiting):
@@ -53,6 +56,8 @@ class OutboundDelivery:
             sent = self._again(part, taken) if first_again else self.adapter.send(part)
             ids = [name for name in sent.external_ids if name]
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
+        if reply.files:
+            say(self.lanes, self.channel, hold, taken, f"{FILES_STAY}: {reply.files}.")
         return Done(external=sent.external_id if sent else "")
 
     def _again(self, part: Part, taken: Taken) -> Sent:
@@ -124,16 +129,21 @@ class DeleteDelivery:
         return Done()
 
     def _say(self, hold: Hold, taken: Taken, why: str) -> None:
-        conversation = int(hold.lane.key)
         words = f"The customer still sees the message that was deleted here: {why}."
-        note = Entry(
-            id=f"{taken.id}:note",
-            lane=naming.status_lane(self.channel.name, conversation),
-            destination=naming.chatwoot_destination(self.channel.account.name),
-            kind="note",
-            body=bodies.write(NoteText(conversation, words)),
-        )
-        self.lanes.append([note])
+        say(self.lanes, self.channel, hold, taken, words)
+
+
+def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) -> None:
+    """Leave a private note in the conversation, once for each message."""
+    conversation = int(hold.lane.key)
+    note = Entry(
+        id=f"{taken.id}:note",
+        lane=naming.status_lane(channel.name, conversation),
+        destination=naming.chatwoot_destination(channel.account.name),
+        kind="note",
+        body=bodies.write(NoteText(conversation, words)),
+    )
+    lanes.append([note])
 
 
 def _thread(route: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gateway.model import Status
 from gateway.reconcile import Reconciler
 from tests.relay.house import House
 
@@ -95,3 +96,14 @@ def test_quiet_conversations_cost_one_call(
 def _earlier(mark: str, seconds: float) -> str:
     known = json.loads(mark)
     return json.dumps({**known, "since": known["since"] - seconds})
+
+
+def test_a_recovered_reply_is_no_longer_red(house: House, reconciler: Reconciler) -> None:
+    reconciler.look()
+    number = house.chatwoot.agent_reply(1, "one")
+    # The webhook found nobody: Chatwoot has marked the message.
+    house.deliveries.chatwoots["main"].update_status(1, number, Status.FAILED, "no answer")
+    assert reconciler.look() == 1
+    house.drain()
+    assert texts(house) == ["one"]
+    assert house.shown(number)["status"] == "sent"
