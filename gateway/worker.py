@@ -11,8 +11,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
@@ -39,6 +40,8 @@ from gateway.runtime import Runtime
 
 LANE_CONNECTIONS = 3
 RING_EVERY = 2.0
+SHORTEST_STALL = 30.0
+"""Seconds. A Redis that is slow to answer holds the main loop up as well."""
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +113,14 @@ class Pulse:
     def beat(self) -> None:
         self._last = time.monotonic()
 
-    def expected(self) -> _Expected:
-        return _Expected(self)
-
-    def rest(self) -> None:
-        self._last = None
+    @contextmanager
+    def expected(self) -> Iterator[None]:
+        """As long as this lasts there must be beats."""
+        self.beat()
+        try:
+            yield
+        finally:
+            self._last = None
 
     def watch(self, stop: threading.Event) -> None:
         """Look now and then, until `stop`."""
@@ -123,17 +129,6 @@ class Pulse:
                 logs.event(log, "stalled", level=logging.CRITICAL, seconds=self._longest)
                 self._end()
                 return
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    pulse: Pulse
-
-    def __enter__(self) -> None:
-        self.pulse.beat()
-
-    def __exit__(self, *_: object) -> None:
-        self.pulse.rest()
 
 
 def main(settings: Settings) -> None:
@@ -155,7 +150,9 @@ def main(settings: Settings) -> None:
         limits=limits,
         stop=stop,
         bell=Bell(store),
-        pulse=Pulse(limits.lease, lambda: os.kill(os.getpid(), signal.SIGKILL)),
+        pulse=Pulse(
+            max(limits.lease, SHORTEST_STALL), lambda: os.kill(os.getpid(), signal.SIGKILL)
+        ),
     )
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
@@ -168,6 +165,11 @@ def main(settings: Settings) -> None:
         workshop.pool.shutdown(wait=True)
         deliveries.close()
         runtime.close()
+
+
+def _die() -> None:
+    # Not by an exception: the main loop hangs, and would not see one.
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _keep_ringing(workshop: Workshop) -> None:

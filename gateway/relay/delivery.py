@@ -24,7 +24,7 @@ class Done:
 
 
 class NotNow(Exception):
-    """Nothing went wrong, but the message must wait. Raised before any call to the outside."""
+    """Nothing went wrong, but the message must wait. Nothing of it is on its way."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)

@@ -123,8 +123,8 @@ class Drain:
             return True
         linger, now = self._limits.linger, time.monotonic()
         wait = linger if claim.next_due is None else min(linger, claim.next_due)
-        # However long it lingers, leases must be renewed in between.
-        self._lanes.wait(max(0.01, min(wait, self._limits.lease / 8, ends - now)))
+        # However long it lingers: leases must be renewed in between, and a stop must be seen.
+        self._lanes.wait(max(0.01, min(wait, 1.0, self._limits.lease / 8, ends - now)))
         return bool(self._running) or time.monotonic() - self._last_claim < linger
 
     def _crowded(self) -> bool:

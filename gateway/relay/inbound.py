@@ -24,7 +24,8 @@ from gateway.relay.delivery import Done, NotNow, announce
 from gateway.relay.known_inbox import KnownInbox
 
 LATE = 300.0
-PERSON_SECONDS = 30.0
+PERSON_SECONDS = 75.0
+"""More than finding and making a contact and a conversation may take, with every call slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class InboundDelivery:
                 content_attributes=self._answered(message),
             )
         except Missing as gone:
+            if "conversation" not in taken.route:
+                raise Retry(gone.reason, detail=gone.detail) from gone
             # Merged or deleted since: look for the person's conversation again.
             lane = naming.inbound_lane(self.channel.name, message.peer, message.thread)
             self.lanes.forget(lane, str(conversation))
