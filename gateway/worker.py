@@ -150,9 +150,7 @@ def main(settings: Settings) -> None:
         limits=limits,
         stop=stop,
         bell=Bell(store),
-        pulse=Pulse(
-            max(limits.lease, SHORTEST_STALL), lambda: os.kill(os.getpid(), signal.SIGKILL)
-        ),
+        pulse=Pulse(max(limits.lease, SHORTEST_STALL), _die),
     )
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
