@@ -7,7 +7,7 @@ retries, dedupe, splitting, storage and Chatwoot are the core's business.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from gateway.errors import DeliveryError, Forbidden
 from gateway.http import Answer, Session
-from gateway.model import Batch, Capabilities, Inbound, Part, Receipt, Sent, WebRequest
+from gateway.model import Attachment, Batch, Capabilities, Inbound, Part, Receipt, Sent, WebRequest
 from gateway.runtime import Runtime
 
 __all__ = ["Adapter", "ChannelConfig", "PhoneNumber", "SecretStr", "Site", "e164", "same"]
@@ -139,6 +139,13 @@ class Adapter:
 
     def send(self, part: Part) -> Sent:
         """Deliver one part with one call. Raises a `DeliveryError` that says what went wrong."""
+        raise NotImplementedError
+
+    def open(self, attachment: Attachment) -> Iterator[bytes]:
+        """The bytes of a customer's file, in pieces. Optional: for networks that carry files.
+
+        Raises a `DeliveryError`: `Permanent` if the file is gone or may not be fetched.
+        """
         raise NotImplementedError
 
     def find(self, part: Part) -> Sent | None:
