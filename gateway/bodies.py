@@ -38,6 +38,8 @@ class Reply:
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Of the conversation, as Chatwoot keeps them: the thread and context, if our own memory of
     them is lost."""
+    choices: tuple[str, ...] = ()
+    """What it lets the customer choose from."""
     files: int = 0
     """How many files came with it."""
 
@@ -70,7 +72,8 @@ def read_inbound(body: str, version: str) -> Inbound:
 
 def read_reply(body: str, version: str) -> Reply:
     """Raises `UnknownVersion`."""
-    return Reply(**_load(body, version))
+    known = _load(body, version)
+    return Reply(**{**known, "choices": tuple(known.get("choices", ()))})
 
 
 def read_note(body: str, version: str) -> NoteText:

@@ -82,7 +82,9 @@ class Intake:
             case MessageDeleted():
                 outcome = self._withdraw(channel, event)
             case MessageUpdated(message=reply, external_error=None):
-                outcome = self._retry(channel, reply)
+                outcome = self._suspect(channel, reply)
+            case MessageUpdated(message=reply):
+                outcome = self._reddened(channel, reply)
             case StatusChanged(status="resolved"):
                 lane = naming.inbound_lane(channel.name, event.peer)
                 self._lanes.forget(lane, str(event.conversation))
@@ -98,13 +100,26 @@ class Intake:
             self._bell.ring()
         return appended.outcomes
 
-    def _retry(self, channel: Channel, reply: AgentMessage) -> str:
+    def _suspect(self, channel: Channel, reply: AgentMessage) -> str:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
-        One that we gave up on, and that shows no error any more, is wanted again."""
-        if not self._lanes.retry(naming.reply_id(channel.name, reply.id)):
+        Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
+        look = look_entry(channel, reply)
+        self._room.require()
+        if not self._lanes.suspect(naming.reply_id(channel.name, reply.id), look):
             return "ignored:MessageUpdated"
         self._bell.ring()
-        return "accepted:retry"
+        return "accepted:look"
+
+    def _reddened(self, channel: Channel, reply: AgentMessage) -> str:
+        """Chatwoot marks a reply as failed, for good, when a webhook about it is answered late."""
+        match self._lanes.redden(naming.reply_id(channel.name, reply.id)):
+            case "noted":
+                self._bell.ring()
+                return "noted:reddened"
+            case "unknown":  # the webhook that failed was the one that told of it
+                return self._suspect(channel, reply)
+            case _:
+                return "ignored:MessageUpdated"
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         name = naming.reply_id(channel.name, event.id)
@@ -140,7 +155,22 @@ def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
 
 def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
     """The entry of an agent's reply, from Chatwoot's event about it."""
-    reply = bodies.Reply(
+    return waiting_entry(channel, _reply_body(channel, event))
+
+
+def look_entry(channel: Channel, event: AgentMessage) -> Entry:
+    """The entry of a look at Chatwoot: did an agent press Retry below this reply?"""
+    return Entry(
+        id=naming.look_id(naming.reply_id(channel.name, event.id)),
+        lane=naming.status_lane(channel.name, event.conversation),
+        destination=naming.chatwoot_destination(channel.account.name),
+        kind="retry",
+        body=bodies.write(_reply_body(channel, event)),
+    )
+
+
+def _reply_body(channel: Channel, event: AgentMessage) -> bodies.Reply:
+    return bodies.Reply(
         message=event.id,
         conversation=event.conversation,
         peer=event.peer,
@@ -149,15 +179,20 @@ def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
         sender=event.sender,
         written_at=event.created_at,
         attributes=event.attributes,
+        choices=event.choices,
         files=event.attachments,
     )
+
+
+def waiting_entry(channel: Channel, reply: bodies.Reply) -> Entry:
+    """The entry of a reply that waits to be sent."""
     return Entry(
-        id=naming.reply_id(channel.name, event.id),
-        lane=naming.reply_lane(channel.name, event.conversation),
+        id=naming.reply_id(channel.name, reply.message),
+        lane=naming.reply_lane(channel.name, reply.conversation),
         destination=naming.channel_destination(channel.name),
         kind="out",
         body=bodies.write(reply),
         settle=channel.config.settle,
-        order=event.id * naming.OPERATIONS,
+        order=reply.message * naming.OPERATIONS,
         status_destination=naming.chatwoot_destination(channel.account.name),
     )

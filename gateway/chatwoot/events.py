@@ -22,7 +22,7 @@ class AgentMessage:
     contact: Contact
     """Phone, e-mail and identifier, by which such a UUID can be resolved."""
     content: str
-    """Markdown, as the agent wrote it."""
+    """Markdown, as the agent wrote it; cards, forms and the like are spelled out."""
     content_type: str
     created_at: float
     """Unix seconds."""
@@ -34,6 +34,8 @@ class AgentMessage:
     """The Chatwoot message that it answers."""
     in_reply_to_external_id: str = ""
     """The source id of the message that it answers."""
+    choices: tuple[str, ...] = ()
+    """What it lets the customer choose from; `content` has them numbered."""
     attachments: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The conversation's additional attributes that are texts."""

@@ -6,11 +6,12 @@ The shapes are those of Chatwoot's views (`app/views/api/v1`), checked against 4
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import SecretStr
 
+from gateway.chatwoot.contents import Item, items_in
 from gateway.chatwoot.fields import Fields, WrongShape
 
 OURS = "gw:"
@@ -87,6 +88,8 @@ class Contact:
     phone: str = ""
     email: str = ""
     identifier: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The additional attributes that are texts (numbers as texts)."""
     contact_inboxes: tuple[ContactInbox, ...] = ()
 
     @classmethod
@@ -98,6 +101,7 @@ class Contact:
             phone=fields.optional_text("phone_number"),
             email=fields.optional_text("email"),
             identifier=fields.optional_text("identifier"),
+            attributes=dict(fields.optional_object("additional_attributes").texts()),
             contact_inboxes=tuple(
                 ContactInbox(link.object("inbox").integer("id"), link.text("source_id"))
                 for link in links
@@ -155,6 +159,8 @@ class Message:
     kind: Kind
     content: str = ""
     content_type: str = "text"
+    items: tuple[Item, ...] = ()
+    """What it consists of besides its text: choices, cards, fields of a form, articles."""
     status: str = ""
     source_id: str = ""
     in_reply_to: int | None = None
@@ -177,6 +183,7 @@ class Message:
             kind=_kind_of(fields),
             content=fields.optional_text("content"),
             content_type=fields.optional_text("content_type") or "text",
+            items=items_in(attributes.values),
             status=fields.optional_text("status"),
             source_id=fields.optional_text("source_id"),
             in_reply_to=attributes.optional_integer("in_reply_to"),

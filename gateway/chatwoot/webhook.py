@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from gateway.chatwoot import contents
 from gateway.chatwoot.events import (
     AgentMessage,
     Event,
@@ -125,14 +126,19 @@ def _deleted(fields: Fields) -> MessageDeleted | None:
 def _agent_message(fields: Fields) -> AgentMessage:
     conversation = fields.object("conversation")
     attributes = fields.optional_object("content_attributes")
+    content_type = fields.optional_text("content_type") or "text"
+    items = contents.items_in(attributes.values)
     return AgentMessage(
         id=fields.integer("id"),
         conversation=conversation.integer("id"),
         inbox=conversation.integer("inbox_id"),
         peer=conversation.object("contact_inbox").text("source_id"),
         contact=Contact.read(conversation.object("meta").object("sender")),
-        content=plain_breaks(fields.optional_text("content")),
-        content_type=fields.optional_text("content_type") or "text",
+        content=contents.readable(
+            plain_breaks(fields.optional_text("content")), content_type, items
+        ),
+        content_type=content_type,
+        choices=contents.choices(content_type, items),
         created_at=_unix_seconds(fields.text("created_at")),
         sender=fields.optional_object("sender").optional_text("name"),
         is_template=_kind(fields) is Kind.TEMPLATE,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from gateway import bodies, naming
+from gateway.chatwoot import contents
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.contacts import Place, resolve
 from gateway.chatwoot.errors import Missing
@@ -62,7 +63,7 @@ class InboundDelivery:
         try:
             return self.chatwoot.create_message(
                 conversation,
-                _with_time(message),
+                _with_time(message, _with_choice(taken, message)),
                 kind=Kind.INCOMING,
                 source_id=source,
                 content_attributes=self._answered(message),
@@ -170,9 +171,14 @@ def _newest(taken: Taken) -> str:
     return taken.route.get("newest", "0") if "conversation" in taken.route else "0"
 
 
-def _with_time(message: Inbound) -> str:
-    """The text; of a message that comes late, also when it was really written."""
+def _with_choice(taken: Taken, message: Inbound) -> str:
+    """The text; of one that is the number of an offered option, also which that is."""
+    return contents.with_choice(message.text, json.loads(taken.route.get("choices") or "[]"))
+
+
+def _with_time(message: Inbound, text: str) -> str:
+    """`text`; of a message that comes late, also when it was really written."""
     if message.sent_at is None or time.time() - message.sent_at < LATE:
-        return message.text
+        return text
     written = datetime.fromtimestamp(message.sent_at, UTC)
-    return f"{message.text}\n\n_(written {written:%Y-%m-%d %H:%M} UTC)_"
+    return f"{text}\n\n_(written {written:%Y-%m-%d %H:%M} UTC)_"

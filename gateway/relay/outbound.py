@@ -13,7 +13,7 @@ from gateway.bodies import NoteText, Reply
 from gateway.chatwoot import contacts
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Entry, Hold, Lanes, Pace, Taken
+from gateway.lanes import Entry, Hold, Lane, Lanes, Pace, Taken
 from gateway.model import Part, Sent
 from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.delivery import Done, announce
@@ -58,7 +58,19 @@ class OutboundDelivery:
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
         if reply.files:
             say(self.lanes, self.channel, hold, taken, f"{FILES_STAY}: {reply.files}.")
-        return Done(external=sent.external_id if sent else "")
+        return Done(
+            external=sent.external_id if sent else "", memos=self._offered(hold, taken, reply)
+        )
+
+    def _offered(self, hold: Hold, taken: Taken, reply: Reply) -> dict[Lane, dict[str, str]]:
+        """What the customer may answer with a number now; any later reply ends the offer. Kept
+        with the replies to know of it here, and where the customer's answer will be read."""
+        if not reply.choices and not taken.route.get("choices"):
+            return {}
+        thread, _ = _thread(taken.route, reply.attributes)
+        memo = {"choices": json.dumps(reply.choices, ensure_ascii=False) if reply.choices else ""}
+        answers = naming.inbound_lane(self.channel.name, reply.peer, thread)
+        return {hold.lane: memo, answers: memo}
 
     def _again(self, part: Part, taken: Taken) -> Sent:
         """Send a part that may have arrived already: ask first, where the network can be asked."""
