@@ -75,6 +75,12 @@ class ChannelConfig(BaseModel):
         description="seconds after which a reply that could not be sent is failed; by default "
         "what suits the network",
     )
+    delay_notice: float = Field(
+        default=60.0,
+        ge=0,
+        description="seconds that a reply may wait before its agents are told so in a private "
+        "note; 0 for never",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class NoteText:
 
     conversation: int
     text: str
+    in_reply_to: int = 0
+    """The Chatwoot message that it is about; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)

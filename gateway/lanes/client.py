@@ -17,6 +17,7 @@ from gateway.lanes.values import (
     Backlog,
     Claim,
     CursorMove,
+    Delayed,
     Entry,
     GateState,
     Hold,
@@ -278,6 +279,30 @@ class Lanes:
         """The id of the reply that the network knows by `external_id`; empty if none is known."""
         part = self.client.get(f"{self.namespace}:ext:{channel}:{external_id}")
         return str(part).rpartition("#")[0] if part else ""
+
+    def delayed(self, destination: str, *, seconds: float, most: int = 2000) -> tuple[Delayed, ...]:
+        """Replies that have waited longer and that nobody was told of: the first of each lane,
+        looking at no more than `most` lanes."""
+        found = self._run("delayed", destination, round(seconds * 1000), most)
+        return tuple(
+            Delayed(Lane.read(lane), message, reason, at / 1000)
+            for lane, message, reason, at in found
+        )
+
+    def notice(self, delayed: Delayed, note: Note, follows: Note, *, nonce: str = "") -> str:
+        """Tell agents of a delayed reply, once; `follows` is left when it is delivered.
+
+        «told»; «known» if that was done before; «moved» if it does not wait any more.
+        """
+        answer: str = self._run(
+            "notice",
+            str(delayed.lane),
+            delayed.message,
+            nonce or uuid4().hex,
+            json.dumps(wire.note(note)),
+            json.dumps(wire.note(follows)),
+        )
+        return answer
 
     def hold(self, name: str, token: str, *, seconds: float) -> bool:
         """Take or keep a named lease, for what only one process may do at a time."""

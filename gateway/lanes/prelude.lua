@@ -260,6 +260,17 @@ local function note_part(id, part, status, reason)
   report_parts(id)
 end
 
+-- Put a private note into the status lane of a conversation, once. `nonce` names the request.
+local function leave_note(note, nonce)
+  local key, order = key_msg(note.id), behind(note.lane)
+  if redis.call('EXISTS', key) == 1 then return end
+  redis.call('HSET', key, 'v', '1', 'kind', 'note', 'body', note.body, 'lane', note.lane,
+             'destination', note.destination, 'channel', note.channel, 'state', 'waiting',
+             'appended', now, 'ready', now, 'request', nonce, 'order', order)
+  redis.call('ZADD', key_lane(note.lane), order, note.id)
+  make_due(note.lane, note.destination, now)
+end
+
 -- A message leaves its lane for good. A reply that leaves behind a younger one is counted as late.
 local function settle(id, lane, kind, order, channel)
   redis.call('ZREM', key_lane(lane), id)

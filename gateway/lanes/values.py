@@ -153,6 +153,18 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Delayed:
+    """A reply that has waited too long."""
+
+    lane: Lane
+    message: str
+    reason: str
+    """What went wrong last; empty if nothing did, and it waits for its turn."""
+    next_attempt: float
+    """Unix seconds, by Redis's clock; in the past if it may be made at any moment."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that was given up on."""
 

@@ -53,6 +53,10 @@ class NoteDelivery:
         source = naming.source_id(hold.lane.channel, taken.id)
         with suppress(Missing):
             self.chatwoot.create_message(
-                note.conversation, note.text, source_id=source, kind=Kind.NOTE
+                note.conversation,
+                note.text,
+                source_id=source,
+                kind=Kind.NOTE,
+                content_attributes={"in_reply_to": note.in_reply_to} if note.in_reply_to else None,
             )
         return Done()
