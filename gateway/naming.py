@@ -27,6 +27,11 @@ def reply_number(name: str) -> int:
     return int(name.rsplit(":", 1)[1])
 
 
+def look_id(reply: str) -> str:
+    """The id of a look at Chatwoot: did an agent press Retry below this reply?"""
+    return f"r:{reply}"
+
+
 def part_id(reply: str, number: int) -> str:
     """The id of one part of a reply: what a network gets as our own id."""
     return f"{reply}#{number}"

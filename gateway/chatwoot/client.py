@@ -199,6 +199,18 @@ class Chatwoot:
                 return
             after = page[-1].id
 
+    def message(self, conversation_id: int, message_id: int) -> Message:
+        """One message as it is now. Raises `Missing` if it is not in the conversation.
+
+        Chatwoot shows no message alone: this asks for those from its id to before the next one.
+        """
+        path = f"{self._conversation(conversation_id)}/messages"
+        window = {"after": message_id - 1, "before": message_id + 1}
+        for message in self._api.read(path, _messages, window):
+            if message.id == message_id:
+                return message
+        raise Missing("It is not in Chatwoot (any more)", detail=f"GET: no message {message_id}")
+
     def update_status(
         self, conversation_id: int, message_id: int, status: Status, reason: str = ""
     ) -> Message:

@@ -54,12 +54,9 @@ if redis.call('ZSCORE', key_lane(lane), id) then
   local seconds = (now - tonumber(known[5])) / 1000
   redis.call('HINCRBYFLOAT', ns .. ':count', 'seconds_' .. known[1] .. '|' .. known[2], seconds)
   if subject and outcome.told and redis.call('EXISTS', key_msg(subject)) == 1 then
-    redis.call('HSET', key_msg(subject), 'shown', outcome.told)
-    local status = redis.call('HGET', key_msg(subject), 'status')
-    if status and status ~= outcome.told then  -- it moved on while we told
-      redis.call('HDEL', key_msg(subject), 'status')
-      report(subject, status, redis.call('HGET', key_msg(subject), 'reason'))
-    end
+    local red = redis.call('HDEL', key_msg(subject), 'red') == 1
+    redis.call('HSET', key_msg(subject), 'shown', red and BY_ITSELF or outcome.told)
+    tell(subject)  -- if it moved on while we told
   end
 end
 if ARGV[6] == 'stop' then

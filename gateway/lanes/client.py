@@ -260,9 +260,28 @@ class Lanes:
         )
         return answer
 
-    def retry(self, message: str, *, nonce: str = "") -> bool:
-        """An agent pressed Retry below a reply. False if it is not one that we gave up on."""
-        return bool(self._run("retry", message, nonce or uuid4().hex) == "ok")
+    def suspect(self, message: str, look: Entry, *, nonce: str = "") -> bool:
+        """Perhaps an agent pressed Retry below a reply: `look` will ask Chatwoot.
+
+        False if that cannot be: the reply is known, and did not fail.
+        """
+        item = json.dumps(wire.item(look))
+        return bool(self._run("suspect", message, nonce or uuid4().hex, item) == "ok")
+
+    def retry(self, message: str, body: str, *, nonce: str = "") -> bool:
+        """An agent did press Retry: what failed of the reply is sent again.
+
+        `body`: of the reply, from Chatwoot. False if the reply is not shown as failed any more.
+        """
+        return bool(self._run("retry", message, nonce or uuid4().hex, body) == "ok")
+
+    def redden(self, message: str) -> str:
+        """Chatwoot shows a reply as failed.
+
+        «noted»: not by our word, so what became of it is told again; «ours»; «unknown».
+        """
+        answer: str = self._run("redden", message)
+        return answer
 
     def receipt(self, channel: str, receipt: Receipt) -> str:
         """What a network says became of a part: «noted», or «parked» until its id is known."""
@@ -274,6 +293,10 @@ class Lanes:
     def forget(self, lane: Lane, conversation: str) -> bool:
         """The customer's next message must look for its conversation again, if it was this one."""
         return bool(self._run("forget", str(lane), conversation))
+
+    def recall(self, lane: Lane, field: str) -> str:
+        """One thing that is remembered of a lane; empty if it is not."""
+        return str(self.client.hget(f"{self.namespace}:route:{lane}", field) or "")
 
     def reply_of(self, channel: str, external_id: str) -> str:
         """The id of the reply that the network knows by `external_id`; empty if none is known."""

@@ -9,7 +9,7 @@ from typing import Literal, cast
 from gateway.model import Rate
 
 Direction = Literal["in", "out", "status"]
-Kind = Literal["in", "out", "delete", "status", "note"]
+Kind = Literal["in", "out", "delete", "status", "note", "retry"]
 
 
 class LeaseVoid(Exception):

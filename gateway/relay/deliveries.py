@@ -13,6 +13,7 @@ from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
 from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
+from gateway.relay.retries import RetryDelivery
 from gateway.relay.statuses import NoteDelivery, StatusDelivery
 from gateway.runtime import Runtime
 
@@ -69,6 +70,7 @@ class Deliveries:
             "delete": DeleteDelivery(self._lanes, channel, adapter),
             "status": StatusDelivery(chatwoot, Pace(overall)),
             "note": NoteDelivery(chatwoot, Pace(overall)),
+            "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
 
 

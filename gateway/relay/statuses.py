@@ -27,6 +27,8 @@ class StatusDelivery:
         return Patience()
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
+        if "status" not in taken.subject:  # an agent pressed Retry: it begins anew
+            return Done()
         status = Status(taken.subject["status"])
         message = naming.reply_number(taken.id)
         # If the message or its conversation was deleted, nobody is left to be told.
