@@ -57,6 +57,20 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom an agent writes to first, as Chatwoot knows them. Empty means «not filled in»."""
+
+    name: str = ""
+    phone: str = ""
+    """E.164, if the agent wrote it so."""
+    email: str = ""
+    identifier: str = ""
+    """The contact's identifier: free text, unique in the account."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The contact's additional attributes that are texts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A file of a customer that still lies with the network; `Adapter.open` fetches it."""
 
@@ -214,6 +228,9 @@ class Capabilities:
     """For the channel as a whole."""
     peer_rate: Rate | None = None
     """For one conversation."""
+    threads: bool = False
+    """True if a peer has several threads (e-mail): `Inbound.thread` is told, and `Part.thread` of a
+    conversation that an agent begins is 16 hex digits that must come back with the answer."""
     idempotent: bool = False
     """True if a part sent twice with the same id arrives once: it is then safe to repeat."""
     age_limit: float = 3600.0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from gateway.chatwoot.agent_begun import is_made_up, thread_of
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot, attribute
 from gateway.chatwoot.errors import Invalid, Taken
 from gateway.chatwoot.values import Contact, Conversation, Inbox
@@ -21,6 +22,8 @@ from gateway.model import Inbound
 Step: TypeAlias = Literal["contact", "contact_inbox", "conversation"]
 Before: TypeAlias = Callable[[Step], None]
 """Called before each write, with what is about to be made."""
+FirstAddress: TypeAlias = Callable[[Contact], str]
+"""Where the channel writes to first, when an agent begins; empty if the contact has no address."""
 
 CONTEXT: Final = "gateway_context"
 """The additional attribute of a conversation that holds the context it began with."""
@@ -30,7 +33,6 @@ MOST_PAGES: Final = 40
 
 _PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,11 @@ class Place:
 
 
 def resolve(
-    chatwoot: Chatwoot, inbox: Inbox, inbound: Inbound, before: Before = lambda step: None
+    chatwoot: Chatwoot,
+    inbox: Inbox,
+    inbound: Inbound,
+    before: Before = lambda step: None,
+    first_address: FirstAddress = lambda contact: "",
 ) -> Place:
     """Find or make the contact and conversation for a message.
 
@@ -50,7 +56,7 @@ def resolve(
     once for one customer may make two conversations, so the caller lets only one run.
     Raises a `DeliveryError`.
     """
-    return _Search(chatwoot, inbox, inbound, before).place()
+    return _Search(chatwoot, inbox, inbound, before, first_address).place()
 
 
 def name_of(inbound: Inbound) -> str:
@@ -66,6 +72,7 @@ class _Search:
     inbox: Inbox
     inbound: Inbound
     before: Before
+    first_address: FirstAddress
 
     def place(self) -> Place:
         contact = self._known_contact() or self._same_person()
@@ -126,13 +133,19 @@ class _Search:
         return self._create_contact(phone, "" if "email" in bad else self._email)
 
     def _conversation(self, contact: Contact) -> Conversation | None:
-        if self.inbound.thread:
-            thread = attribute(self.inbound.thread)
-            return self._newest(
-                self.inbound.peer, lambda found: found.attributes.get("thread") == thread
-            )
-        found = [self._newest(address, self._goes_on) for address in self._addresses(contact)]
+        found = [
+            self._newest(address, self._fits_of(address)) for address in self._addresses(contact)
+        ]
         return max(filter(None, found), key=lambda conversation: conversation.id, default=None)
+
+    def _fits_of(self, address: str) -> Callable[[Conversation], bool]:
+        """Which of an address's conversations the message may go on in."""
+        if not self.inbound.thread:
+            return self._goes_on
+        if address != self.inbound.peer:
+            return lambda conversation: True  # an agent began it, with this very thread
+        thread = attribute(self.inbound.thread)
+        return lambda conversation: conversation.attributes.get("thread") == thread
 
     def _goes_on(self, conversation: Conversation) -> bool:
         return self.inbox.lock_to_single_conversation or conversation.status != "resolved"
@@ -153,12 +166,19 @@ class _Search:
     def _addresses(self, contact: Contact) -> Iterator[str]:
         """The customer's address, and those that stand for it.
 
-        Where an agent begins a conversation, Chatwoot makes up a UUID as address, which the gateway
-        takes for the contact's phone or e-mail. An answer from there belongs to that conversation.
+        Where an agent begins a conversation, Chatwoot makes up an address, which the gateway takes
+        for one that the contact has. An answer from there belongs to that conversation.
         """
         yield self.inbound.peer
-        if self.inbound.peer.casefold() in {contact.phone, contact.email.casefold()}:
-            yield from filter(_UUID.fullmatch, contact.source_ids(self.inbox.id))
+        if self._may_be_begun_by_agent(contact):
+            for address in filter(is_made_up, contact.source_ids(self.inbox.id)):
+                if self.inbound.thread in {"", thread_of(address)}:
+                    yield address
+
+    def _may_be_begun_by_agent(self, contact: Contact) -> bool:
+        peer = self.inbound.peer
+        known = {contact.phone, contact.email.casefold()}
+        return peer.casefold() in known or peer == self.first_address(contact)
 
     def _create_conversation(self, contact: Contact) -> int:
         self.before("conversation")

@@ -13,6 +13,8 @@ from pydantic import SecretStr
 
 from gateway.chatwoot.contents import Item, items_in
 from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.chatwoot.files import LinkedFile, files_in
+from gateway.model import Addressee
 
 OURS = "gw:"
 """Every source id that the gateway gives a message begins so: by it our own posts are known."""
@@ -108,6 +110,17 @@ class Contact:
             ),
         )
 
+    @property
+    def addressee(self) -> Addressee:
+        """The contact, as an adapter sees whom it writes to first."""
+        return Addressee(
+            name=self.name,
+            phone=self.phone,
+            email=self.email,
+            identifier=self.identifier,
+            attributes=self.attributes,
+        )
+
     def source_ids(self, inbox_id: int) -> tuple[str, ...]:
         """The addresses under which the contact is known in an inbox."""
         return tuple(link.source_id for link in self.contact_inboxes if link.inbox_id == inbox_id)
@@ -170,7 +183,7 @@ class Message:
     external_error: str = ""
     deleted: bool = False
     sender_name: str = ""
-    attachments: int = 0
+    attachments: tuple[LinkedFile, ...] = ()
     created_at: float = 0.0
     """Unix seconds."""
 
@@ -191,7 +204,7 @@ class Message:
             external_error=attributes.optional_text("external_error"),
             deleted=attributes.optional_flag("deleted"),
             sender_name=fields.optional_object("sender").optional_text("name"),
-            attachments=len(fields.optional_objects("attachments")),
+            attachments=files_in(fields),
             created_at=fields.optional_number("created_at"),
         )
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -158,23 +159,31 @@ def webhook(chatwoot: ChatwootStandIn, conversation: int, message: int, event: s
 def house(redis_url: str, store: redis.Redis) -> Iterator[House]:
     with ChatwootStandIn() as chatwoot:
         inbox = chatwoot.add_inbox("Cards", None)
-        settings = settings_for(chatwoot, inbox, redis_url)
-        lanes = Lanes(store, queue_key(), gates=GatePolicy(failures=4))
-        deliveries = Deliveries(settings, lanes, Runtime())
-        with ThreadPoolExecutor(16) as pool:
-            built = House(
-                store=store,
-                chatwoot=chatwoot,
-                settings=settings,
-                lanes=lanes,
-                intake=Intake(lanes, Bell(store)),
-                deliveries=deliveries,
-                relay=Relay(lanes, deliveries, Crowd()),
-                pool=pool,
-            )
-            built.network.errors, built.network.after, built.network.sent = [], [], []
+        with opened(settings_for(chatwoot, inbox, redis_url), chatwoot, store) as built:
             yield built
-        deliveries.close()
+
+
+@contextmanager
+def opened(settings: Settings, chatwoot: ChatwootStandIn, store: redis.Redis) -> Iterator[House]:
+    """A gateway with these settings, whose networks misbehave only as they are told."""
+    lanes = Lanes(store, queue_key(), gates=GatePolicy(failures=4))
+    deliveries = Deliveries(settings, lanes, Runtime())
+    with ThreadPoolExecutor(16) as pool:
+        built = House(
+            store=store,
+            chatwoot=chatwoot,
+            settings=settings,
+            lanes=lanes,
+            intake=Intake(lanes, Bell(store)),
+            deliveries=deliveries,
+            relay=Relay(lanes, deliveries, Crowd()),
+            pool=pool,
+        )
+        for network in deliveries.adapters.values():
+            assert isinstance(network, Postcards)
+            network.errors, network.after, network.sent = [], [], []
+        yield built
+    deliveries.close()
 
 
 def settings_for(chatwoot: ChatwootStandIn, inbox: int, redis_url: str, **more: Any) -> Settings:
