@@ -11,9 +11,19 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from gateway import errors
-from gateway.adapter import Adapter, ChannelConfig, same
+from gateway.adapter import Adapter, ChannelConfig, Finding, phone_of, same
 from gateway.http import Answer
-from gateway.model import Capabilities, Inbound, Part, Person, Receipt, Sent, Status, WebRequest
+from gateway.model import (
+    Addressee,
+    Capabilities,
+    Inbound,
+    Part,
+    Person,
+    Receipt,
+    Sent,
+    Status,
+    WebRequest,
+)
 
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 FAILED = dict.fromkeys(("failed", "undelivered", "canceled"), Status.FAILED)
@@ -75,6 +85,9 @@ class Twilio(Adapter):
     def answer(self, request: WebRequest) -> tuple[str, str]:
         return "<Response/>", "text/xml"
 
+    def address(self, to: Addressee) -> str:
+        return phone_of(to)
+
     def send(self, part: Part) -> Sent:
         own, sender = self.config, "MessagingServiceSid" if self.config.sender[0] == "M" else "From"
         secret = own.api_secret if own.api_key else own.auth_token
@@ -85,6 +98,22 @@ class Twilio(Adapter):
             auth=(own.api_key or own.account_sid, secret.get_secret_value()),
         )
         return Sent(answer.field("sid"))
+
+    def check(self) -> Iterator[Finding]:
+        """The Auth Token is tried even where an API key sends: webhooks are signed with it."""
+        own = self.config
+        base = f"{own.api_url}/2010-04-01/Accounts/{own.account_sid}"
+        token = (own.account_sid, own.auth_token.get_secret_value())
+        status = self.http.get(f"{base}.json", auth=token).field("status")
+        if status == "active":
+            yield Finding.good("account", "Twilio knows the account and its Auth Token")
+        else:
+            cure = "See https://console.twilio.com what the account wants."
+            yield Finding.bad("account", f"Twilio says that the account is {status}", cure)
+        if own.api_key:
+            key = (own.api_key, own.api_secret.get_secret_value())
+            self.http.get(f"{base}/Messages.json", params={"PageSize": 1}, auth=key)
+            yield Finding.good("API key", "Twilio accepts it")
 
     def explain(self, answer: Answer) -> errors.DeliveryError | None:
         match answer.json_or_none():
