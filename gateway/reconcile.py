@@ -106,7 +106,7 @@ class Rounds:
 
     def __init__(self, settings: Settings, lanes: Lanes, intake: Intake) -> None:
         chatwoots = {
-            name: Chatwoot(account.url, account.account, account.token)
+            name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
         self._lanes = lanes

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.chatwoot.files import LinkedFile
 from gateway.chatwoot.values import Contact
 
 
@@ -36,7 +37,7 @@ class AgentMessage:
     """The source id of the message that it answers."""
     choices: tuple[str, ...] = ()
     """What it lets the customer choose from; `content` has them numbered."""
-    attachments: int = 0
+    attachments: tuple[LinkedFile, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The conversation's additional attributes that are texts."""
 
@@ -51,6 +52,10 @@ class MessageUpdated:
     message: AgentMessage
     external_error: str | None
     """Why it failed, as stored in Chatwoot; None if it is not marked so."""
+
+    @property
+    def inbox(self) -> int:
+        return self.message.inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,21 @@ class StatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentTyping:
+    """An agent is writing a reply."""
+
+    conversation: int
+    inbox: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing to relay. `kind` is one of few words, fit for a counter."""
 
     kind: str
 
 
-Event: TypeAlias = AgentMessage | MessageUpdated | MessageDeleted | StatusChanged | Ignored
+Event: TypeAlias = (
+    AgentMessage | MessageUpdated | MessageDeleted | StatusChanged | AgentTyping | Ignored
+)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from gateway.chatwoot import contents
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentTyping,
     Event,
     Ignored,
     MessageDeleted,
@@ -20,6 +21,7 @@ from gateway.chatwoot.events import (
     StatusChanged,
 )
 from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.chatwoot.files import files_in
 from gateway.chatwoot.values import OURS, Contact, Kind
 from gateway.errors import Malformed
 
@@ -27,7 +29,6 @@ KNOWN_AND_IGNORED = frozenset(
     {
         "conversation_created",
         "conversation_updated",
-        "conversation_typing_on",
         "conversation_typing_off",
         "contact_created",
         "contact_updated",
@@ -89,10 +90,24 @@ def _status_changed(fields: Fields) -> Event:
     )
 
 
+def _typing(fields: Fields) -> Event:
+    """Of agents and bots, who have a type here. A contact has none: that is our own word for a
+    customer, which comes back to us."""
+    if fields.optional_flag("is_private") or not fields.optional_object("user").optional_text("type"):
+        return Ignored("conversation_typing_on")
+    conversation = fields.object("conversation")
+    return AgentTyping(
+        conversation=conversation.integer("id"),
+        inbox=conversation.integer("inbox_id"),
+        peer=conversation.object("contact_inbox").text("source_id"),
+    )
+
+
 _READERS: Mapping[str, Callable[[Fields], Event]] = {
     "message_created": _created,
     "message_updated": _updated,
     "conversation_status_changed": _status_changed,
+    "conversation_typing_on": _typing,
 }
 
 
@@ -144,7 +159,7 @@ def _agent_message(fields: Fields) -> AgentMessage:
         is_template=_kind(fields) is Kind.TEMPLATE,
         in_reply_to=attributes.optional_integer("in_reply_to"),
         in_reply_to_external_id=attributes.optional_text("in_reply_to_external_id"),
-        attachments=len(fields.optional_objects("attachments")),
+        attachments=files_in(fields),
         attributes=dict(conversation.optional_object("additional_attributes").texts()),
     )
 

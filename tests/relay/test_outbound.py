@@ -9,7 +9,6 @@ import pytest
 from gateway.errors import PeerGone, Permanent, Retry, Throttled, Unknown
 from gateway.lanes import Pace
 from gateway.model import Part, Receipt, Sent, Status
-from sandbox.chatwoot import Upload
 from tests.relay.house import House, Postcards
 
 
@@ -248,13 +247,3 @@ def test_half_a_character_stops_nothing(house: House) -> None:
     house.customer_writes("half \ud83d", number=5)
     house.drain()
     assert house.incoming() == ["hello", "half ?"]
-
-
-def test_files_that_stay_behind_are_told_to_the_agent(house: House) -> None:
-    picture = Upload("cat.png", "image/png", b"\x89PNG")
-    number = house.chatwoot.agent_reply(1, "look", attachments=[picture])
-    house.told(number)
-    house.drain()
-    assert texts(house) == ["look"]
-    [note] = house.notes()
-    assert note.endswith("left behind: 1.")
