@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway import bodies, naming
+from gateway.adapter import Adapter
 from gateway.bell import Bell
+from gateway.chatwoot.agent_begun import is_made_up
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentTyping,
     Event,
     Ignored,
     MessageDeleted,
@@ -16,6 +19,7 @@ from gateway.chatwoot.events import (
     StatusChanged,
 )
 from gateway.config import Channel
+from gateway.hints import Hints
 from gateway.lanes import CursorMove, Entry, Lanes
 from gateway.model import Inbound, Receipt
 from gateway.room import Room
@@ -42,6 +46,7 @@ class Intake:
         self._lanes = lanes
         self._bell = bell
         self._room = Room(lanes.client)
+        self._hints = Hints(lanes.client)
 
     def take(
         self,
@@ -86,12 +91,24 @@ class Intake:
             case MessageUpdated(message=reply):
                 outcome = self._reddened(channel, reply)
             case StatusChanged(status="resolved"):
-                lane = naming.inbound_lane(channel.name, event.peer)
+                lane = naming.inbound_lane(channel.name, self._peer(channel, event))
                 self._lanes.forget(lane, str(event.conversation))
                 outcome = "noted:resolved"
+            case AgentTyping():
+                outcome = self._typing(channel, event)
             case _:
                 outcome = _ignored(event)
         return outcome
+
+    def _typing(self, channel: Channel, event: AgentTyping) -> str:
+        """A worker shows it, if one gets round to it in time."""
+        peer = self._peer(channel, event)
+        if channel.adapter.typing is Adapter.typing or is_made_up(peer):
+            return "ignored:AgentTyping"
+        if not self._hints.leave(channel.name, event.conversation, peer):
+            return "ignored:AgentTyping"
+        self._bell.ring_if_idle()
+        return "noted:typing"
 
     def _append(self, entries: Sequence[Entry], move: CursorMove | None = None) -> tuple[str, ...]:
         self._room.require()
@@ -121,6 +138,13 @@ class Intake:
             case _:
                 return "ignored:MessageUpdated"
 
+    def _peer(self, channel: Channel, event: StatusChanged | AgentTyping) -> str:
+        """The customer's address, also where Chatwoot made one up because an agent began."""
+        if not is_made_up(event.peer):
+            return event.peer
+        lane = naming.reply_lane(channel.name, event.conversation)
+        return self._lanes.recall(lane, "peer") or event.peer
+
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         name = naming.reply_id(channel.name, event.id)
         delete = Entry(
@@ -139,7 +163,9 @@ def _ignored(event: Event) -> str:
     return f"ignored:{event.kind if isinstance(event, Ignored) else type(event).__name__}"
 
 
-def _inbox(event: AgentMessage | MessageDeleted | MessageUpdated | StatusChanged) -> int:
+def _inbox(
+    event: AgentMessage | MessageDeleted | MessageUpdated | StatusChanged | AgentTyping,
+) -> int:
     return event.message.inbox if isinstance(event, MessageUpdated) else event.inbox
 
 

@@ -19,6 +19,7 @@ from gateway.adapter import Adapter, ChannelConfig
 from gateway.bell import Bell, queue_key
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
+from gateway.hints import Hints
 from gateway.intake import Intake, Stored
 from gateway.lanes import DeadLetters, GatePolicy, Lanes
 from gateway.model import Capabilities, Inbound, Part, Person, Sent, Status
@@ -26,6 +27,7 @@ from gateway.relay.crowd import Crowd
 from gateway.relay.deliveries import Deliveries
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.relay import Relay
+from gateway.relay.typing_signs import TypingSigns
 from gateway.runtime import Runtime
 from sandbox.chatwoot import ChatwootStandIn, payloads
 
@@ -91,7 +93,16 @@ class House:
         def work(hold: Any, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
             self.relay.work(hold, stop=stop, still_ours=still_ours)
 
-        Drain(self.lanes, work, self.pool, limits, stop=self.stop, beat=lambda: None).run()
+        signs = TypingSigns(Hints(self.store), self.deliveries.adapters, self.pool)
+        Drain(
+            self.lanes,
+            work,
+            self.pool,
+            limits,
+            stop=self.stop,
+            beat=lambda: None,
+            wait=signs.wait,
+        ).run()
 
     def drain_until(self, found: Callable[[], T], *, seconds: float = 10.0) -> T:
         """Drain, letting what waits become due, until `found` says something."""
