@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from gateway.errors import DeliveryError, Forbidden, Permanent
 from gateway.http import Answer, Session
@@ -88,6 +88,21 @@ def same(expected: str, given: str) -> bool:
     )
 
 
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str | SecretStr) else value
+
+
+def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not all(secret.get_secret_value().strip() for secret in secrets):
+        raise ValueError("should not be empty; leave it out if Chatwoot does not sign")
+    return secrets
+
+
+SigningSecrets = Annotated[
+    tuple[SecretStr, ...], BeforeValidator(_several), AfterValidator(_none_empty)
+]
+
+
 class ChannelConfig(BaseModel):
     """The settings that every channel has; an adapter's `Config` adds its own.
 
@@ -99,6 +114,11 @@ class ChannelConfig(BaseModel):
     adapter: str = Field(description="the kind of network: telegram, email, twilio …")
     inbox: int = Field(gt=0, description="the id of the API inbox in Chatwoot")
     chatwoot: str = Field(default="", description="which [chatwoot.NAME]; needed if several")
+    signing_secret: SigningSecrets = Field(
+        default=(),
+        description="the secret with which Chatwoot 4.13 and newer signs this inbox's webhooks; a "
+        "list if there are several. If it is set, a webhook without the right signature is refused",
+    )
     settle: float = Field(
         default=0.25,
         ge=0,

@@ -79,7 +79,7 @@ class Intake:
         match event:
             case Ignored():
                 outcome = _ignored(event)
-            case _ if _inbox(event) != channel.config.inbox:
+            case _ if event.inbox != channel.config.inbox:
                 outcome = "ignored:another inbox"
             case AgentMessage():
                 [outcome] = self._append([reply_entry(channel, event)])
@@ -163,12 +163,6 @@ def _ignored(event: Event) -> str:
     return f"ignored:{event.kind if isinstance(event, Ignored) else type(event).__name__}"
 
 
-def _inbox(
-    event: AgentMessage | MessageDeleted | MessageUpdated | StatusChanged | AgentTyping,
-) -> int:
-    return event.message.inbox if isinstance(event, MessageUpdated) else event.inbox
-
-
 def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
     return Entry(
         id=naming.inbound_id(channel.name, message.id),
@@ -207,6 +201,8 @@ def _reply_body(channel: Channel, event: AgentMessage) -> bodies.Reply:
         attributes=event.attributes,
         choices=event.choices,
         files=event.attachments,
+        contact=event.contact.id,
+        to=event.contact.addressee if is_made_up(event.peer) else None,
     )
 
 

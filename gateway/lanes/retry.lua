@@ -2,7 +2,7 @@
 -- that it was never told to be failed cannot have been pressed. Parts that arrived are not repeated.
 -- KEYS[1] namespace
 -- ARGV[1] message id, ARGV[2] nonce of this request; repeated with it, the answer is the same
--- ARGV[3] body of the reply: of one that was sent, and failed afterwards, none is kept
+-- ARGV[3] body of the reply, anew: what was sent keeps none, and whom it is for may have changed
 -- Returns 'ok' | 'unknown'
 
 local msg = key_msg(ARGV[1])
@@ -12,7 +12,7 @@ local out_of_lane = known[1] == 'dead' or known[1] == 'done'
 if not out_of_lane or known[2] ~= 'failed' or known[3] ~= 'failed' or known[4] then
   return 'unknown'
 end
-if known[1] == 'done' then redis.call('HSET', msg, 'v', '1', 'body', ARGV[3]) end
+redis.call('HSET', msg, 'v', '1', 'body', ARGV[3])
 resume(ARGV[1], ARGV[2])
 redis.call('HSET', msg, 'shown', 'sent')
 redis.call('HDEL', msg, 'status')

@@ -45,7 +45,8 @@ class RetryDelivery:
         if not known:
             self._recover(reply, message)
         elif message.status != "failed" and not message.external_error:
-            self.lanes.retry(naming.reply_id(self.channel.name, reply.message), taken.body)
+            name = naming.reply_id(self.channel.name, reply.message)
+            self.lanes.retry(name, bodies.write(_addressed_anew(reply, taken)))
         return Done()
 
     def _now(self, reply: Reply) -> Message | None:
@@ -65,3 +66,12 @@ class RetryDelivery:
         age = max(0.0, time.time() - reply.written_at)
         entry = waiting_entry(self.channel, reply)
         self.lanes.append([replace(entry, age=age, shown=message.status)])
+
+
+def _addressed_anew(reply: Reply, taken: Taken) -> Reply:
+    """The reply as it waited, if it still does: the button takes off what it answers and offers.
+    Whom it is for may have been mended since."""
+    if "body" not in taken.subject:
+        return reply
+    before = bodies.read_reply(taken.subject["body"], taken.subject["v"])
+    return replace(before, peer=reply.peer, contact=reply.contact, to=reply.to)
