@@ -4,8 +4,9 @@ https://www.twilio.com/docs/usage/webhooks/webhooks-security, https://www.twilio
 """
 
 import hmac
+import mimetypes
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -15,6 +16,7 @@ from gateway.adapter import Adapter, ChannelConfig, Finding, phone_of, same
 from gateway.http import Answer
 from gateway.model import (
     Addressee,
+    Attachment,
     Capabilities,
     Inbound,
     Part,
@@ -25,6 +27,9 @@ from gateway.model import (
     WebRequest,
 )
 
+MOST_MEDIA = 10
+DOWNLOAD = 60.0
+"""Seconds that fetching a file may take."""
 DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 FAILED = dict.fromkeys(("failed", "undelivered", "canceled"), Status.FAILED)
 STATUSES = {**{status.value: status for status in Status}, **FAILED}
@@ -79,8 +84,15 @@ class Twilio(Adapter):
             code, part = form.get("ErrorCode", ""), request.query.get("part", "")
             reason = REASONS.get(code, f"The message was not delivered (Twilio: {code or status})")
             yield Receipt(STATUSES[status], sid, part, reason if status in FAILED else "")
-        elif peer and not status and (text := form.get("Body")):
-            yield Inbound(sid, peer, text, Person(phone=peer if peer.startswith("+") else ""))
+        elif peer and not status and ((text := form.get("Body", "")) or _media(form)):
+            person = Person(phone=peer if peer.startswith("+") else "")
+            yield Inbound(sid, peer, text, person, attachments=_media(form))
+
+    def open(self, attachment: Attachment) -> Iterator[bytes]:
+        """Twilio answers with a redirect to its storage, which must not see the password."""
+        if not _is_twilios(attachment.id, self.config.api_url):
+            raise errors.Permanent("The file's address is not one of Twilio's")
+        return self.http.download(attachment.id, redirects=3, deadline=DOWNLOAD, auth=self._auth())
 
     def answer(self, request: WebRequest) -> tuple[str, str]:
         return "<Response/>", "text/xml"
@@ -90,30 +102,29 @@ class Twilio(Adapter):
 
     def send(self, part: Part) -> Sent:
         own, sender = self.config, "MessagingServiceSid" if self.config.sender[0] == "M" else "From"
-        secret = own.api_secret if own.api_key else own.auth_token
         answer = self.http.post(
             f"{own.api_url}/2010-04-01/Accounts/{own.account_sid}/Messages.json",
             data={"To": part.peer, sender: own.sender, "Body": part.text}
             | ({"StatusCallback": part.callback_url} if part.callback_url else {}),
-            auth=(own.api_key or own.account_sid, secret.get_secret_value()),
+            auth=self._auth(),
         )
         return Sent(answer.field("sid"))
 
+    def _auth(self) -> tuple[str, str]:
+        own = self.config
+        secret = own.api_secret if own.api_key else own.auth_token
+        return own.api_key or own.account_sid, secret.get_secret_value()
+
     def check(self) -> Iterator[Finding]:
         """The Auth Token is tried even where an API key sends: webhooks are signed with it."""
-        own = self.config
-        base = f"{own.api_url}/2010-04-01/Accounts/{own.account_sid}"
-        token = (own.account_sid, own.auth_token.get_secret_value())
-        status = self.http.get(f"{base}.json", auth=token).field("status")
+        sid, token = self.config.account_sid, self.config.auth_token.get_secret_value()
+        url = f"{self.config.api_url}/2010-04-01/Accounts/{sid}.json"
+        status = self.http.get(url, auth=(sid, token)).field("status")
         if status == "active":
             yield Finding.good("account", "Twilio knows the account and its Auth Token")
         else:
-            cure = "See https://console.twilio.com what the account wants."
-            yield Finding.bad("account", f"Twilio says that the account is {status}", cure)
-        if own.api_key:
-            key = (own.api_key, own.api_secret.get_secret_value())
-            self.http.get(f"{base}/Messages.json", params={"PageSize": 1}, auth=key)
-            yield Finding.good("API key", "Twilio accepts it")
+            wrong = f"Twilio says that the account is {status}"
+            yield Finding.bad("account", wrong, "See https://console.twilio.com.")
 
     def explain(self, answer: Answer) -> errors.DeliveryError | None:
         match answer.json_or_none():
@@ -124,3 +135,24 @@ class Twilio(Adapter):
             case {"code": int(code), "message": str(text)} if answer.status in {400, 404}:
                 return errors.Permanent(REASONS.get(str(code), f"Twilio: {text}"), detail=str(code))
         return None
+
+
+def _media(form: Mapping[str, str]) -> tuple[Attachment, ...]:
+    """https://www.twilio.com/docs/messaging/guides/webhook-request: MediaUrl0, MediaUrl1 …"""
+    found = []
+    for number in range(MOST_MEDIA):
+        if url := form.get(f"MediaUrl{number}"):
+            kind = form.get(f"MediaContentType{number}", "")
+            name = f"media-{number + 1}{mimetypes.guess_extension(kind) or ''}"
+            found.append(Attachment(url, name, kind))
+    return tuple(found)
+
+
+def _is_twilios(address: str, api_url: str) -> bool:
+    """Whoever can write to our store must not learn the password by naming a host of theirs."""
+    try:
+        url, own = urlsplit(address), urlsplit(api_url)
+        secure = url.scheme == "https" and (url.hostname or "").endswith(".twilio.com")
+    except ValueError:
+        return False
+    return secure or (url.scheme, url.netloc) == (own.scheme, own.netloc)

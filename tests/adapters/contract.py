@@ -283,14 +283,15 @@ def recorded_files_are_opened(subject: Subject, server: ScriptedServer, name: st
         for each in case["answers"]
     ]
     adapter = subject.adapter(server.url)
+    told_of = case["attachment"]
+    attachment = Attachment(**{**told_of, "id": told_of["id"].replace("{url}", server.url)})
     if "error" in case:
         with pytest.raises(errors.DeliveryError) as caught:
-            list(adapter.open(Attachment(**case["attachment"])))
+            list(adapter.open(attachment))
         assert type(caught.value).__name__ == case["error"]
         assert case.get("reason", "") in caught.value.reason
     else:
-        pieces = adapter.open(Attachment(**case["attachment"]))
-        assert b"".join(pieces).decode() == case["content"]
+        assert b"".join(adapter.open(attachment)).decode() == case["content"]
     assert [as_told(request) for request in writes(server)] == case["requests"]
 
 
