@@ -15,6 +15,7 @@ from gateway.relay.agent_files import AgentFiles
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
 from gateway.relay.known_inbox import KnownInbox
+from gateway.relay.known_version import KnownVersion
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
 from gateway.relay.people import People
 from gateway.relay.retries import RetryDelivery
@@ -86,7 +87,7 @@ class Deliveries:
             "in": inbound,
             "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
-            "status": StatusDelivery(chatwoot, Pace(overall)),
+            "status": StatusDelivery(chatwoot, KnownVersion(chatwoot), Pace(overall)),
             "note": NoteDelivery(chatwoot, Pace(overall)),
             "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
