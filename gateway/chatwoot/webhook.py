@@ -93,7 +93,8 @@ def _status_changed(fields: Fields) -> Event:
 def _typing(fields: Fields) -> Event:
     """Of agents and bots, who have a type here. A contact has none: that is our own word for a
     customer, which comes back to us."""
-    if fields.optional_flag("is_private") or not fields.optional_object("user").optional_text("type"):
+    kind = fields.optional_object("user").optional_text("type")
+    if fields.optional_flag("is_private") or not kind:
         return Ignored("conversation_typing_on")
     conversation = fields.object("conversation")
     return AgentTyping(

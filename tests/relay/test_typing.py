@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from gateway.chatwoot.webhook import read
 from gateway.errors import Unreachable
+from gateway.hints import Hints
+from gateway.relay.typing_signs import TypingSigns
 from sandbox.chatwoot import payloads
 from sandbox.chatwoot.records import Event
 from tests.relay.house import House, Postcards
@@ -103,6 +106,17 @@ def test_a_sign_that_fails_harms_nothing(house: House, error: Exception) -> None
     house.drain()
     assert [part.text for part in house.network.sent] == ["hi"]
     assert Lively.seen == ["p1"]
+
+
+def test_signs_that_were_shown_leave_room_for_others(house: House) -> None:
+    signs = TypingSigns(Hints(house.store), house.deliveries.adapters, house.pool)
+    for shown in range(1, 9):
+        house.store.delete("gw:typing:cards/1")  # some time later
+        agent_types(house)
+        deadline = time.monotonic() + 5
+        while len(Lively.seen) < shown:
+            assert time.monotonic() < deadline, "it was not shown"
+            signs.wait(0.01)
 
 
 def test_signs_that_hang_leave_the_threads_to_the_messages(

@@ -80,6 +80,7 @@ def test_a_repeated_notice_answers_the_same_and_leaves_one_note(store: redis.Red
     lanes.append([reply(1)])
     delayed = delayed_one(lanes)
     assert lanes.notice(delayed, WAITS, ARRIVED, nonce="n") == "told"
+    assert found(lanes) == []
     lanes.append([reply(0)])  # the head now
     before = snapshot(store)
     assert lanes.notice(delayed, WAITS, ARRIVED, nonce="n") == "told"
