@@ -81,9 +81,3 @@ def _without_liquid(text: str) -> str:
     """Chatwoot expands `{{…}}` and `{%…%}` in all that is not incoming, notes included
     (`app/models/concerns/liquidable.rb`); a network's own words are not meant so."""
     return text.replace("{{", "{ {").replace("{%", "{ %")
-
-
-def _without_liquid(text: str) -> str:
-    """Chatwoot expands `{{…}}` and `{%…%}` in all that is not incoming, notes included
-    (`app/models/concerns/liquidable.rb`); a network's own words are not meant so."""
-    return text.replace("{{", "{ {").replace("{%", "{ %")
