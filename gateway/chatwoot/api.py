@@ -53,6 +53,16 @@ class Api:
         answer = self._http.exchange("GET", self._url + path, headers=self._headers, params=params)
         return self._parsed(answer, parse)
 
+    def read_list(self, path: str, parse: Callable[[Fields], T]) -> tuple[T, ...]:
+        """GET of an address that answers with a bare list; each item as `parse` reads it."""
+        answer = self._http.exchange("GET", self._url + path, headers=self._headers)
+        return self._understood(
+            answer,
+            lambda content: tuple(
+                parse(item) for item in Fields.of({"list": content}).objects("list")
+            ),
+        )
+
     def ask(self, path: str, body: Mapping[str, Json], parse: Callable[[Fields], T]) -> T:
         """A POST that changes nothing: whatever goes wrong, it can be asked again."""
         try:
@@ -80,10 +90,15 @@ class Api:
     def _parsed(
         self, answer: Answer, parse: Callable[[Fields], T], special: Special | None = None
     ) -> T:
+        return self._understood(answer, lambda content: parse(Fields.of(content)), special)
+
+    def _understood(
+        self, answer: Answer, parse: Callable[[object], T], special: Special | None = None
+    ) -> T:
         if not 200 <= answer.status < 300:
             raise (special and special(answer)) or self._meaning(answer)
         try:
-            return parse(Fields.of(json.loads(answer.body)))
+            return parse(json.loads(answer.body))
         except WrongShape as error:
             raise _nonsense(answer, str(error)) from error
         except (ValueError, RecursionError):
