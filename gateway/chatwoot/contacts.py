@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from gateway.chatwoot.agent_begun import is_made_up, thread_of
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot, attribute
 from gateway.chatwoot.errors import Invalid, Taken
+from gateway.chatwoot.freshness import LONGEST_FIELD, attributes_of, name_of
 from gateway.chatwoot.values import Contact, Conversation, Inbox
 from gateway.errors import ServerTrouble
 from gateway.model import Inbound
@@ -27,7 +28,6 @@ FirstAddress: TypeAlias = Callable[[Contact], str]
 
 CONTEXT: Final = "gateway_context"
 """The additional attribute of a conversation that holds the context it began with."""
-LONGEST_FIELD: Final = 255
 MOST_PAGES: Final = 40
 """Of one customer's conversations, newest first: a thread older than a thousand others is new."""
 
@@ -40,7 +40,10 @@ class Place:
     """Where a message goes."""
 
     contact_id: int
+    """0 if only the conversation is remembered."""
     conversation_id: int
+    contact: Contact | None = field(default=None, compare=False)
+    """As Chatwoot shows it; None if it was just made, of what the message told."""
 
 
 def resolve(
@@ -59,13 +62,6 @@ def resolve(
     return _Search(chatwoot, inbox, inbound, before, first_address).place()
 
 
-def name_of(inbound: Inbound) -> str:
-    """The name that agents see: never empty."""
-    person = inbound.person
-    names = (person.name, person.username, person.phone, person.email, inbound.peer)
-    return next((name.strip() for name in names if name.strip()), "?")[:LONGEST_FIELD]
-
-
 @dataclass(frozen=True, slots=True)
 class _Search:
     chatwoot: Chatwoot
@@ -75,7 +71,7 @@ class _Search:
     first_address: FirstAddress
 
     def place(self) -> Place:
-        contact = self._known_contact() or self._same_person()
+        contact = self._found()
         if contact is None:
             try:
                 new = self._create_contact(self._phone, self._email)
@@ -85,7 +81,13 @@ class _Search:
                 # Nobody has written from this address before: no conversation to look for.
                 return Place(new.id, self._create_conversation(new))
         found = self._conversation(contact)
-        return Place(contact.id, found.id if found else self._create_conversation(contact))
+        conversation = found.id if found else self._create_conversation(contact)
+        return Place(contact.id, conversation, contact)
+
+    def _found(self) -> Contact | None:
+        """One call for whoever is new: who has the phone or e-mail mostly has the address too. If
+        somebody else has the address, Chatwoot will refuse it to a second one."""
+        return self._same_person() if self._email or self._phone else self._known_contact()
 
     def _known_contact(self) -> Contact | None:
         return self.chatwoot.find_contact(self.inbox.id, self.inbound.peer)
@@ -95,6 +97,9 @@ class _Search:
         if not (self._email or self._phone):
             return None
         found = self.chatwoot.filter_contacts(phone=self._phone, email=self._email)
+        for contact in found:
+            if self.inbound.peer in contact.source_ids(self.inbox.id):
+                return contact
         # An e-mail is unique in Chatwoot's database, a phone only nearly: trust it less.
         by_trust = sorted(found, key=lambda contact: not self._has_email(contact))
         return self._attached(by_trust[0]) if by_trust else None
@@ -117,7 +122,7 @@ class _Search:
             name_of(self.inbound),
             phone=phone,
             email=email,
-            attributes=self.inbound.attributes,
+            attributes=attributes_of(self.inbound),
         )
 
     def _after_refusal(self, refused: Taken | Invalid) -> Contact:
