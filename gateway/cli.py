@@ -91,6 +91,9 @@ def _add_setup(commands: Commands) -> None:
         metavar="a@x,b@y",
         help="who works in the inboxes (everybody, in an inbox that has nobody)",
     )
+    setup.add_argument(
+        "--secrets", choices=("hidden", "shown"), default="hidden", help="print keys too (hidden)"
+    )
     setup.set_defaults(command=_setup)
     text = "look at everything that the gateway depends on, and say what is wrong"
     doctor = commands.add_parser("doctor", help=text, description=text)
@@ -192,7 +195,7 @@ def _check(_: argparse.Namespace) -> int:
 def _setup(chosen: argparse.Namespace) -> int:
     from gateway.setup import commands  # noqa: PLC0415
 
-    return commands.setup(config_path(), os.environ, chosen.agents)
+    return commands.setup(config_path(), os.environ, chosen.agents, chosen.secrets)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:

@@ -16,9 +16,12 @@ from gateway.setup.doctor import examine
 from gateway.setup.provision import Outcome, load_unnumbered, set_up
 from gateway.setup.report import Line, Paper, as_json
 
+Visibility = Literal["hidden", "shown"]
 
-def setup(path: Path, environ: Mapping[str, str], agents: str) -> int:
-    """`agents`: e-mail addresses with commas between them. Returns the exit status.
+
+def setup(path: Path, environ: Mapping[str, str], agents: str, secrets: Visibility) -> int:
+    """`agents`: e-mail addresses with commas between them. `secrets`: whether the keys that are to
+    be put into the environment are printed. Returns the exit status.
 
     Raises `ConfigError`.
     """
@@ -26,7 +29,7 @@ def setup(path: Path, environ: Mapping[str, str], agents: str) -> int:
     emails = tuple(email.strip() for email in agents.split(",") if email.strip())
     outcome = set_up(settings, names, emails, Runtime())
     outcome.lines = redacted(outcome.lines, settings)
-    _print_outcome(outcome, settings)
+    _print_outcome(outcome, settings, secrets)
     return int(any(line.is_bad for line in outcome.lines))
 
 
@@ -54,12 +57,17 @@ def redacted(lines: Iterable[Line], settings: Settings) -> list[Line]:
     ]
 
 
-def _print_outcome(outcome: Outcome, settings: Settings) -> None:
+def _print_outcome(outcome: Outcome, settings: Settings, secrets: Visibility) -> None:
     paper = Paper(sys.stdout)
     paper.show(outcome.lines)
     if outcome.settings_to_paste:
         paper.say(f"\nWrite in {settings.path.name}:\n", "bold")
         paper.say("\n".join(outcome.settings_to_paste))
+    if outcome.variables_to_set:
+        hint = " (--secrets shown prints the values)" if secrets == "hidden" else ""
+        paper.say(f"\nSet in the environment{hint}:\n", "bold")
+        for name, value in outcome.variables_to_set.items():
+            paper.say(f"{name}={value.get_secret_value() if secrets == 'shown' else '…'}")
     if outcome.addresses_to_enter:
         paper.say("\nEnter at the network, as the address for incoming messages:\n", "bold")
         paper.say("\n".join(outcome.addresses_to_enter))

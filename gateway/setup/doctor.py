@@ -40,12 +40,12 @@ def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Li
 
 def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
     subject = f"chatwoot.{account.name}"
-    administration = Administration(account.url, account.account, account.token)
+    administration = Administration(account.api_url, account.account, account.token)
     with contextlib.closing(administration):
         try:
             installation = administration.installation()
         except DeliveryError as error:
-            cure = f"Look whether {account.url} is right, and whether Chatwoot runs."
+            cure = f"Look whether {account.api_url} is right, and whether Chatwoot runs."
             yield Line(subject, Finding.bad("reachable", error.reason, cure))
             return
         private = is_private(settings.gateway.public_url)

@@ -10,6 +10,7 @@ from gateway.chatwoot.administration import API_INBOX, Administration
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Inbox
 from gateway.config import Channel, Settings
+from gateway.setup.signing import look_at_signing
 
 SET_UP = "Run `python -m gateway setup`."
 
@@ -32,6 +33,7 @@ def look_at_inbox(
         return
     yield Finding.good("inbox", f"«{inbox.name}» is there, number {number}")
     yield _webhook(settings, channel, inbox)
+    yield look_at_signing(channel, inbox.secret)
     if administration.members(number):
         yield Finding.good("agents", "somebody works in the inbox")
     else:

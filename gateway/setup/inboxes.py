@@ -9,6 +9,8 @@ from gateway.adapter import Finding
 from gateway.chatwoot.administration import API_INBOX, Administration, Agent
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Inbox
+from gateway.config import Channel
+from gateway.setup.signing import look_at_signing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Wanted:
     """By which it is found, or made, if its number is not known."""
     number: int | None
     webhook_url: str
+    channel: Channel
     agents: tuple[str, ...]
     """E-mail addresses of those who should work in it. Empty: everybody, if nobody does."""
 
@@ -37,8 +40,8 @@ class InboxSetup:
 
     administration: Administration
     taken: set[int] = field(default_factory=set)
-    numbers: dict[str, int] = field(default_factory=dict)
-    """Of the inboxes whose number was not known, by their webhook address."""
+    found: dict[str, Inbox] = field(default_factory=dict)
+    """The inboxes that are there now, by channel."""
 
     def make(self, wanted: Wanted) -> Iterator[Finding]:
         """Bring the inbox about. Raises a `DeliveryError` if Chatwoot cannot be asked."""
@@ -48,11 +51,10 @@ class InboxSetup:
             yield Finding.bad("inbox", str(unclear), unclear.cure)
             return
         self.taken.add(inbox.id)
-        if inbox.id != wanted.number:
-            self.numbers[wanted.webhook_url] = inbox.id
+        self.found[wanted.channel.name] = inbox
         yield found
         yield self._webhook(inbox, wanted)
-        yield _signature(inbox)
+        yield look_at_signing(wanted.channel, inbox.secret)
         yield self._members(inbox, wanted.agents)
 
     def _inbox(self, wanted: Wanted) -> tuple[Inbox, Finding]:
@@ -119,16 +121,6 @@ class InboxSetup:
             return Finding.good("agents", f"{_names(members)} work in it")
         self.administration.set_members(inbox.id, [*members, *new])
         return Finding.changed("agents", f"{_names(new)} work in it from now on")
-
-
-def _signature(inbox: Inbox) -> Finding:
-    if inbox.secret:
-        return Finding.good("signature", "Chatwoot signs what it sends, and tells us the key")
-    return Finding.note(
-        "signature",
-        "Chatwoot does not sign what it sends: the secret in the address protects it",
-        "Nothing need be done. Chatwoot 4.13 and newer sign.",
-    )
 
 
 def _names(agents: Sequence[Agent]) -> str:

@@ -11,14 +11,18 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from gateway.adapter import Adapter, Finding
 from gateway.chatwoot.administration import Administration
+from gateway.chatwoot.values import Inbox
 from gateway.config import Channel, ChatwootAccount, Settings, load, named_inboxes
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
 from gateway.setup.inboxes import InboxSetup, Wanted
 from gateway.setup.report import Line, lines_about
 from gateway.setup.rights import administrator
+from gateway.setup.signing import is_held, variable_for
 
 BEYOND_ANY_INBOX = 2**40
 
@@ -29,6 +33,7 @@ class Outcome:
 
     lines: list[Line] = field(default_factory=list)
     settings_to_paste: list[str] = field(default_factory=list)
+    variables_to_set: dict[str, SecretStr] = field(default_factory=dict)
     addresses_to_enter: list[str] = field(default_factory=list)
 
 
@@ -66,7 +71,7 @@ def _set_up_account(
     outcome: Outcome,
 ) -> None:
     channels = [c for c in settings.channels.values() if c.account == account]
-    administration = Administration(account.url, account.account, account.token)
+    administration = Administration(account.api_url, account.account, account.token)
     with contextlib.closing(administration):
         rights = administrator(account, administration)
         outcome.lines += lines_about(f"chatwoot.{account.name}", rights.findings)
@@ -78,8 +83,20 @@ def _set_up_account(
             wanted = _wanted(settings, channel, names, agents)
             findings = _told(inboxes.make(wanted))
             outcome.lines += lines_about(f"channels.{channel.name}", findings)
-            if number := inboxes.numbers.get(wanted.webhook_url):
-                outcome.settings_to_paste.append(f"[channels.{channel.name}]\ninbox = {number}")
+            if inbox := inboxes.found.get(channel.name):
+                _note_what_to_write(wanted, inbox, outcome)
+
+
+def _note_what_to_write(wanted: Wanted, inbox: Inbox, outcome: Outcome) -> None:
+    channel, lines = wanted.channel, list[str]()
+    if inbox.id != wanted.number:
+        lines.append(f"inbox = {inbox.id}")
+    if inbox.secret and not is_held(inbox.secret, channel.config.signing_secret):
+        variable = variable_for(channel)
+        lines.append(f'signing_secret = "${{{variable}}}"')
+        outcome.variables_to_set[variable] = inbox.secret
+    if lines:
+        outcome.settings_to_paste.append("\n".join([f"[channels.{channel.name}]", *lines]))
 
 
 def _wanted(
@@ -89,6 +106,7 @@ def _wanted(
         name=names.get(channel.name, channel.name),
         number=None if channel.name in names else channel.config.inbox,
         webhook_url=settings.chatwoot_url(channel),
+        channel=channel,
         agents=agents,
     )
 

@@ -31,7 +31,7 @@ def administrator(account: ChatwootAccount, administration: Administration) -> R
     except BadCredentials as error:
         return _refused("token", error.reason, how)
     except DeliveryError as error:
-        where = f"Look whether {account.url} is right, and whether Chatwoot runs."
+        where = f"Look whether {account.api_url} is right, and whether Chatwoot runs."
         return _refused("reachable", error.reason, where)
     role = profile.roles.get(account.account)
     if role == "administrator":

@@ -31,7 +31,7 @@ def world(
     """Everything was set up, and is well."""
     with small_world(tmp_path, redis_url, monkeypatch, capsys) as built:
         assert built.run("setup")[0] == 0
-        built.write(bot=1, sms=2, post=3)
+        built.finish()
         yield built
 
 
@@ -64,7 +64,7 @@ def test_after_setup_all_is_green(world: World) -> None:
     assert "\x1b" not in said, "no colours in a pipe"
 
 
-INBOX = ("inbox", "webhook", "agents")
+INBOX = ("inbox", "webhook", "signature", "agents")
 Fault = Callable[[World], Any]
 
 
@@ -122,6 +122,8 @@ def suspended(world: World) -> None:
         (change_inbox(webhook_url=None), ("channels.bot", "webhook")),
         (change_inbox(webhook_url="https://u:p@old.example/x"), ("channels.bot", "webhook")),
         (change_inbox(member_ids=[]), ("channels.bot", "agents")),
+        (change_inbox(secret="another"), ("channels.bot", "signature")),
+        (change_inbox(secret=None), ("channels.bot", "signature")),
         (lambda w: w.write(telegram_token="1:wrong"), ("channels.bot", "network")),
         (
             lambda w: w.telegram.set_webhook(Webhook(), None, drop=False),
@@ -227,6 +229,11 @@ def test_an_address_with_the_secret_that_is_to_be_replaced_still_works(world: Wo
     assert found["channels.bot", "webhook"]["verdict"] == "note"
     assert world.run("setup")[0] == 0
     assert world.examined()["channels.bot", "webhook"]["verdict"] == "good"
+
+
+def test_signatures_that_nobody_looks_at_are_a_note(world: World) -> None:
+    world.write(bot_key="[]")
+    assert world.examined()["channels.bot", "signature"]["verdict"] == "note"
 
 
 def test_features_that_are_not_told_are_a_note(world: World) -> None:

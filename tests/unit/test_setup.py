@@ -36,10 +36,10 @@ def test_setup_makes_everything_and_says_what_to_paste(world: World) -> None:
     status, said = world.run("setup")
     assert status == 0, said
     assert inboxes(world) == {"Telegram": 1, "SMS": 2, "Mail": 3}
-    assert re.findall(r"\[channels\.(\w+)\]\ninbox = (\d+)", said) == [
-        ("bot", "1"),
-        ("sms", "2"),
-        ("post", "3"),
+    assert re.findall(r"\[channels\.(\w+)\]\ninbox = (\d+)\nsigning_secret = \"(.+)\"", said) == [
+        ("bot", "1", "${BOT_SIGNING_SECRET}"),
+        ("sms", "2", "${SMS_SIGNING_SECRET}"),
+        ("post", "3", "${POST_SIGNING_SECRET}"),
     ]
     with world.chatwoot.store.reading():
         for inbox in world.chatwoot.store.inboxes:
@@ -50,12 +50,19 @@ def test_setup_makes_everything_and_says_what_to_paste(world: World) -> None:
     assert f"sms: {world.gateway.url}/channels/sms/webhook" in said
 
 
+def test_the_signing_secret_is_printed_only_if_asked_for(world: World) -> None:
+    assert "BOT_SIGNING_SECRET=…" in world.run("setup")[1]
+    with world.chatwoot.store.reading():
+        key = world.chatwoot.store.inboxes.get(1).secret
+    assert f"BOT_SIGNING_SECRET={key}\n" in world.run("setup", "--secrets", "shown")[1]
+
+
 @pytest.mark.parametrize("pasted", [True, False])
 def test_run_twice_it_changes_nothing_and_says_so(world: World, pasted: bool) -> None:
     world.run("setup")
     before = writes(world)
     if pasted:
-        world.write(bot=1, sms=2, post=3)
+        world.finish()
     status, said = world.run("setup")
     assert (status, writes(world)) == (0, before)
     assert "Nothing had to be changed." in said
@@ -186,7 +193,7 @@ def test_a_network_that_refuses_us_is_a_line(world: World) -> None:
 
 def test_no_secret_is_said(world: World) -> None:
     said = world.run("setup")[1]
-    world.write(bot=1, sms=2, post=3)
+    world.finish()
     said += world.run("doctor")[1] + world.run("doctor", "--json")[1]
     with world.chatwoot.store.reading():
         ends = [str(i.webhook_url).rpartition("/")[2] for i in world.chatwoot.store.inboxes]
