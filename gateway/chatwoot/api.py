@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from gateway.chatwoot.errors import Invalid, Missing, NotAllowed
 from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.chatwoot.multipart import Form
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
@@ -84,6 +85,30 @@ class Api:
         """A call that changes something. Raises `Unknown` if it may have done so unheard."""
         answer = self._http.exchange(
             method, self._url + path, headers=self._headers, json=storable(body)
+        )
+        return self._parsed(answer, parse, special)
+
+    def tell(self, method: str, path: str, body: Mapping[str, Json]) -> None:
+        """As `write`, where the answer says nothing of use, or is no object."""
+        answer = self._http.exchange(
+            method, self._url + path, headers=self._headers, json=storable(body)
+        )
+        if not 200 <= answer.status < 300:
+            raise self._meaning(answer)
+
+    def post_form(
+        self,
+        path: str,
+        form: Form,
+        parse: Callable[[Fields], T],
+        special: Special | None = None,
+        *,
+        deadline: float,
+    ) -> T:
+        """As `write`, with files; `deadline` in seconds, for all of it."""
+        headers = {**self._headers, "Content-Type": form.content_type}
+        answer = self._http.exchange(
+            "POST", self._url + path, headers=headers, data=form, deadline=deadline
         )
         return self._parsed(answer, parse, special)
 

@@ -12,6 +12,7 @@ from gateway.media import Home, Media
 from gateway.model import Rate
 from gateway.relay.addressing import Addressing
 from gateway.relay.agent_files import AgentFiles
+from gateway.relay.customer_files import CustomerFiles
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
 from gateway.relay.known_inbox import KnownInbox
@@ -81,6 +82,7 @@ class Deliveries:
             pace=Pace(overall, each),
             addressing=addressing,
             people=People(chatwoot, channel.config.inbox),
+            files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
             uncertain_after=settings.gateway.uncertain_after,
         )
         return {
