@@ -140,6 +140,7 @@ def test_trap_21_two_workers_make_one_contact_and_one_conversation(village: Vill
     village.customer_writes("letters", "by letter", EMAIL, person=ADA, thread="t1")
     village.house.drain_until(lambda: len(village.house.incoming()) == 3)
     assert len(village.contacts()) == 1
+    assert requested(village, "/contacts") == 1
     assert len(village.chatwoot.conversations()) == 2
 
 
