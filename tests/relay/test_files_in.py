@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.chatwoot.multipart import Form
-from gateway.errors import Permanent, ServerTrouble
+from gateway.errors import Permanent, ServerTrouble, Unreachable
 from gateway.model import Attachment, File
 from tests.relay.house import House
 
@@ -116,10 +116,11 @@ def test_a_file_too_large_is_not_posted(house: House, shelf: Shelf, told: int | 
 def test_a_passing_trouble_is_waited_for_and_does_not_blame_chatwoot(
     house: House, shelf: Shelf
 ) -> None:
-    shelf.errors = [ServerTrouble("busy")]
+    shelf.errors = [Unreachable("nobody there")]
     house.customer_writes("look", attachments=(CAT,))
     house.drain()
     assert house.chatwoot.conversations() == [] or shown(house) == []
+    assert not house.store.hget("gw:gate:chatwoot/main", "failures")
     house.drain_until(lambda: house.count("delivered_in"))
     assert shown(house) == [("look", ["cat.png"])]
 
