@@ -261,3 +261,11 @@ def test_what_is_wrong_is_shown_with_its_cure() -> None:
         "redis\n  ok       memory: fine\n  note     connections: few\n           → Buy some.\n"
         "gateway\n  BAD      clock: [red]late[/red]\n           → Wind it.\n"
     )
+
+
+def test_of_a_foreign_webhook_address_only_the_host_is_shown(world: World) -> None:
+    change_inbox(webhook_url="https://u:pass@old.example/hook/s3cret")(world)
+    text = world.examined()["channels.bot", "webhook"]["text"]
+    assert "(old.example)" in text
+    assert "s3cret" not in text
+    assert "pass" not in text

@@ -215,3 +215,12 @@ def test_nothing_runs_with_an_inbox_by_name(world: World) -> None:
     said = world.capsys.readouterr().out
     assert "channels.bot.inbox: is the name of an inbox, and should be its number" in said
     assert "python -m gateway setup" in said
+
+
+def test_an_inbox_of_another_kind_with_the_name_is_not_adopted(world: World) -> None:
+    number = world.chatwoot.add_inbox("Telegram", None)
+    change = world.chatwoot.store
+    with change.changing():
+        change.inboxes.get(number).channel_type = "Channel::WebWidget"
+    assert world.run("setup")[0] == 0
+    assert inboxes(world)["Telegram"] != number
