@@ -53,6 +53,19 @@ class Agent:
         return cls(fields.integer("id"), fields.optional_text("name"), email)
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that the account calls, and the events that it calls it with."""
+
+    id: int
+    url: str
+    events: tuple[str, ...]
+
+    @classmethod
+    def read(cls, fields: Fields) -> Webhook:
+        return cls(fields.integer("id"), fields.text("url"), fields.text_list("subscriptions"))
+
+
 class Administration:
     """One account, with the token of one of its administrators. Nothing is retried.
 
@@ -114,6 +127,27 @@ class Administration:
         ids: list[Json] = [agent.id for agent in agents]
         body: dict[str, Json] = {"inbox_id": inbox_id, "user_ids": ids}
         self._api.write("POST", f"{self._account}/inbox_members", body, _agents)
+
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """The account's webhooks, which hear of all inboxes."""
+        return self._api.read(f"{self._account}/webhooks", _webhooks)
+
+    def create_webhook(self, url: str, events: Iterable[str]) -> Webhook:
+        """Have the account call `url`. Raises `Invalid` if it does so already."""
+        body: dict[str, Json] = {"url": url, "subscriptions": list(events)}
+        return self._api.write("POST", f"{self._account}/webhooks", body, _new_webhook)
+
+    def delete_webhook(self, webhook_id: int) -> None:
+        """Raises `Missing`."""
+        self._api.tell("DELETE", f"{self._account}/webhooks/{webhook_id}", {})
+
+
+def _webhooks(fields: Fields) -> tuple[Webhook, ...]:
+    return tuple(Webhook.read(each) for each in fields.object("payload").objects("webhooks"))
+
+
+def _new_webhook(fields: Fields) -> Webhook:
+    return Webhook.read(fields.object("payload").object("webhook"))
 
 
 def _moment(timestamp: str) -> float | None:
