@@ -83,6 +83,7 @@ def test_trap_11_a_webhook_and_the_api_write_types_and_times_otherwise(village: 
     assert isinstance(told, AgentMessage)
     assert isinstance(asked, AgentMessage)
     assert (told.id, told.peer, told.contact.phone) == (asked.id, asked.peer, asked.contact.phone)
+    assert (told.is_template, asked.is_template) == (False, False)
     assert abs(told.created_at - asked.created_at) < 1.0
 
 
