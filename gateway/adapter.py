@@ -7,19 +7,42 @@ retries, dedupe, splitting, storage and Chatwoot are the core's business.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from gateway.errors import DeliveryError, Forbidden
+from gateway.errors import DeliveryError, Forbidden, Permanent
 from gateway.http import Answer, Session
-from gateway.model import Batch, Capabilities, Inbound, Part, Receipt, Sent, WebRequest
+from gateway.model import (
+    Addressee,
+    Attachment,
+    Batch,
+    Capabilities,
+    Inbound,
+    Part,
+    Receipt,
+    Sent,
+    WebRequest,
+)
 from gateway.runtime import Runtime
 
-__all__ = ["Adapter", "ChannelConfig", "PhoneNumber", "SecretStr", "Site", "e164", "same"]
+__all__ = [
+    "Adapter",
+    "ChannelConfig",
+    "Finding",
+    "PhoneNumber",
+    "SecretStr",
+    "Site",
+    "Verdict",
+    "e164",
+    "email_of",
+    "phone_of",
+    "same",
+]
 
 
 def e164(number: str, *, region: str | None = None) -> str:
@@ -39,12 +62,45 @@ def e164(number: str, *, region: str | None = None) -> str:
 PhoneNumber = Annotated[str, AfterValidator(e164)]
 
 
+def phone_of(to: Addressee) -> str:
+    """The phone number to write to, in E.164. Raises `Permanent` that asks the agent for one."""
+    if not to.phone:
+        raise Permanent("The contact has no phone number: fill it in, with +, then press Retry")
+    try:
+        return e164(to.phone)
+    except ValueError as error:
+        reason = "The contact's phone number is none: write it with + and its country, then Retry"
+        raise Permanent(reason) from error
+
+
+def email_of(to: Addressee) -> str:
+    """The e-mail address to write to, in lower case. Raises `Permanent` that asks for one."""
+    if not to.email:
+        raise Permanent("The contact has no e-mail address: fill it in, then press Retry")
+    return to.email.lower()
+
+
 def same(expected: str, given: str) -> bool:
     """Whether a secret or signature is the right one, in a time that does not tell how much of it
     is. `given` may be anything."""
     return hmac.compare_digest(
         expected.encode(errors="backslashreplace"), given.encode(errors="backslashreplace")
     )
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str | SecretStr) else value
+
+
+def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not all(secret.get_secret_value().strip() for secret in secrets):
+        raise ValueError("should not be empty; leave it out if Chatwoot does not sign")
+    return secrets
+
+
+SigningSecrets = Annotated[
+    tuple[SecretStr, ...], BeforeValidator(_several), AfterValidator(_none_empty)
+]
 
 
 class ChannelConfig(BaseModel):
@@ -58,6 +114,11 @@ class ChannelConfig(BaseModel):
     adapter: str = Field(description="the kind of network: telegram, email, twilio …")
     inbox: int = Field(gt=0, description="the id of the API inbox in Chatwoot")
     chatwoot: str = Field(default="", description="which [chatwoot.NAME]; needed if several")
+    signing_secret: SigningSecrets = Field(
+        default=(),
+        description="the secret with which Chatwoot 4.13 and newer signs this inbox's webhooks; a "
+        "list if there are several. If it is set, a webhook without the right signature is refused",
+    )
     settle: float = Field(
         default=0.25,
         ge=0,
@@ -75,6 +136,12 @@ class ChannelConfig(BaseModel):
         description="seconds after which a reply that could not be sent is failed; by default "
         "what suits the network",
     )
+    delay_notice: float = Field(
+        default=60.0,
+        ge=0,
+        description="seconds that a reply may wait before its agents are told so in a private "
+        "note; 0 for never",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +157,46 @@ class Site:
     networks that hand a secret back with each webhook."""
     runtime: Runtime
     """The process's event loop, for async libraries."""
+
+
+class Verdict(StrEnum):
+    """How bad a finding is."""
+
+    GOOD = "good"
+    CHANGED = "changed"
+    """It was not as it should be, and is now (`python -m gateway setup` only)."""
+    NOTE = "note"
+    """It works; somebody should know it."""
+    BAD = "bad"
+    """Messages do not, or soon will not, get through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found when one thing was looked at. Both texts are for whoever runs the gateway."""
+
+    check: str
+    """What was looked at, in a word or two: «webhook», «login»."""
+    verdict: Verdict
+    text: str
+    cure: str = ""
+    """What exactly to do about it."""
+
+    @classmethod
+    def good(cls, check: str, text: str) -> Finding:
+        return cls(check, Verdict.GOOD, text)
+
+    @classmethod
+    def changed(cls, check: str, text: str) -> Finding:
+        return cls(check, Verdict.CHANGED, text)
+
+    @classmethod
+    def note(cls, check: str, text: str, cure: str) -> Finding:
+        return cls(check, Verdict.NOTE, text, cure)
+
+    @classmethod
+    def bad(cls, check: str, text: str, cure: str) -> Finding:
+        return cls(check, Verdict.BAD, text, cure)
 
 
 class Adapter:
@@ -141,6 +248,20 @@ class Adapter:
         """Deliver one part with one call. Raises a `DeliveryError` that says what went wrong."""
         raise NotImplementedError
 
+    def address(self, to: Addressee) -> str:
+        """The peer to write to, where an agent begins the conversation. Optional.
+
+        Raises `Permanent` with a sentence that says what to fill in on the contact.
+        """
+        raise Permanent("On this channel the customer must write first")
+
+    def open(self, attachment: Attachment) -> Iterator[bytes]:
+        """The bytes of a customer's file, in pieces. Optional: for networks that carry files.
+
+        Raises a `DeliveryError`: `Permanent` if the file is gone or may not be fetched.
+        """
+        raise NotImplementedError
+
     def find(self, part: Part) -> Sent | None:
         """Did this part, of whose sending nothing is known, arrive? Optional."""
         raise NotImplementedError
@@ -149,12 +270,23 @@ class Adapter:
         """Take back a message that was sent. Optional."""
         raise NotImplementedError
 
+    def typing(self, peer: str) -> None:
+        """Show the customer that an agent is writing. Optional; never repeated if it fails."""
+        raise NotImplementedError
+
     def connect(self) -> str:
         """Register the webhook, check the account. Called at every start: must be repeatable.
 
         Returns one line that says what was found, for the log.
         """
         return "nothing to set up"
+
+    def check(self) -> Iterable[Finding]:
+        """Look whether the account works, and change nothing; for `python -m gateway doctor`.
+
+        Optional. A `DeliveryError` counts as a bad finding, with its reason.
+        """
+        return ()
 
     def explain(self, answer: Answer) -> DeliveryError | None:
         """The error that an HTTP answer other than 2xx means; None: judge by its status."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 import redis
 from rq import Queue
@@ -32,6 +33,12 @@ class Bell:
 
     def __init__(self, connection: redis.Redis) -> None:
         self._queue = queue(connection)
+
+    def ring_if_idle(self) -> None:
+        """Ask for a drain unless one is asked for already, or something is amiss."""
+        with suppress(redis.RedisError):
+            if self._queue.is_empty():
+                self.ring()
 
     def ring(self) -> bool:
         """Ask for a drain. False if that failed, which loses nothing: the clock rings as well."""

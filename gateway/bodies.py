@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from gateway.model import Inbound, Person
+from gateway.chatwoot.files import LinkedFile
+from gateway.model import Addressee, Attachment, Inbound, Person
 
 VERSION = "1"
 
@@ -38,8 +39,13 @@ class Reply:
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Of the conversation, as Chatwoot keeps them: the thread and context, if our own memory of
     them is lost."""
-    files: int = 0
-    """How many files came with it."""
+    choices: tuple[str, ...] = ()
+    """What it lets the customer choose from."""
+    files: tuple[LinkedFile, ...] = ()
+    contact: int = 0
+    """Chatwoot's id of the contact, where an agent began the conversation."""
+    to: Addressee | None = None
+    """The same contact, as Chatwoot knew it when the reply was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class NoteText:
 
     conversation: int
     text: str
+    in_reply_to: int = 0
+    """The Chatwoot message that it is about; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,17 @@ def read_inbound(body: str, version: str) -> Inbound:
     """Raises `UnknownVersion`."""
     known = _load(body, version)
     person = Person(**known.pop("person"))
-    return Inbound(person=person, **known)
+    attachments = tuple(Attachment(**each) for each in known.pop("attachments", ()))
+    return Inbound(person=person, attachments=attachments, **known)
 
 
 def read_reply(body: str, version: str) -> Reply:
     """Raises `UnknownVersion`."""
-    return Reply(**_load(body, version))
+    known = _load(body, version)
+    to = known.pop("to", None)
+    known["choices"] = tuple(known.get("choices", ()))
+    known["files"] = _linked(known.get("files"))
+    return Reply(**known, to=Addressee(**to) if to else None)
 
 
 def read_note(body: str, version: str) -> NoteText:
@@ -81,6 +94,11 @@ def read_note(body: str, version: str) -> NoteText:
 def read_deletion(body: str, version: str) -> Deletion:
     """Raises `UnknownVersion`."""
     return Deletion(**_load(body, version))
+
+
+def _linked(files: object) -> tuple[LinkedFile, ...]:
+    """Earlier releases wrote down only how many there were."""
+    return tuple(LinkedFile(**each) for each in files) if isinstance(files, list) else ()
 
 
 def _load(body: str, version: str) -> dict[str, Any]:

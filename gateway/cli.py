@@ -1,4 +1,4 @@
-"""The commands: `python -m gateway run | web | worker | clock | check | channels | dead`."""
+"""The commands of `python -m gateway`; `--help` lists them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 import redis
 from rich.console import Console
@@ -24,6 +24,8 @@ from gateway.lanes.dead import DeadLetters
 from gateway.launch import supervise, web_command
 from gateway.runtime import Runtime
 from gateway.supervisor import CannotRun
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 OTHER_END_CLOSED = 128 + 13
 INTERRUPTED = 128 + 2
@@ -75,8 +77,30 @@ def _parser() -> argparse.ArgumentParser:
         ("channels", _channels, "list the channels and the addresses to paste into Chatwoot"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(command=command)
+    _add_setup(commands)
     _add_dead(commands.add_parser("dead", help="messages that were given up on"))
     return parser
+
+
+def _add_setup(commands: Commands) -> None:
+    text = "make inboxes and webhooks, or say what remains to be done by hand"
+    setup = commands.add_parser("setup", help=text, description=text)
+    setup.add_argument(
+        "--agents",
+        default="",
+        metavar="a@x,b@y",
+        help="who works in the inboxes (everybody, in an inbox that has nobody)",
+    )
+    setup.add_argument(
+        "--secrets", choices=("hidden", "shown"), default="hidden", help="print keys too (hidden)"
+    )
+    setup.set_defaults(command=_setup)
+    text = "look at everything that the gateway depends on, and say what is wrong"
+    doctor = commands.add_parser("doctor", help=text, description=text)
+    doctor.add_argument(
+        "--json", dest="shape", action="store_const", const="json", help="for programs"
+    )
+    doctor.set_defaults(command=_doctor, shape="text")
 
 
 def _add_dead(parser: argparse.ArgumentParser) -> None:
@@ -166,6 +190,21 @@ def _check(_: argparse.Namespace) -> int:
     for note in notes:
         print(f"Note: {note}")
     return 1 if problems else 0
+
+
+def _setup(chosen: argparse.Namespace) -> int:
+    from gateway.setup import commands  # noqa: PLC0415
+
+    return commands.setup(config_path(), os.environ, chosen.agents, chosen.secrets)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from gateway.setup import commands  # noqa: PLC0415
+
+    settings = _settings()
+    embedded = embedded_in(data_folder())
+    url = settings.gateway.redis_url or (embedded.url if embedded.socket.exists() else "")
+    return commands.doctor(settings, url, chosen.shape)
 
 
 def _channels(_: argparse.Namespace) -> int:

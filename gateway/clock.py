@@ -18,6 +18,7 @@ from gateway.attendant import Attendant
 from gateway.bell import Bell
 from gateway.config import Settings
 from gateway.connections import connect
+from gateway.delays import Delays
 from gateway.heartbeat import Heartbeat
 from gateway.intake import Intake
 from gateway.lanes import Lanes
@@ -52,6 +53,8 @@ def main(settings: Settings) -> None:
         threading.Thread(target=attendant.run, name=f"channel {channel.name}", daemon=True).start()
     rounds = Rounds(settings, lanes, intake)
     threading.Thread(target=rounds.run, args=(stop,), name="reconcile", daemon=True).start()
+    delays = Delays(settings, lanes, ringer)
+    threading.Thread(target=delays.run, args=(stop,), name="delays", daemon=True).start()
     Heartbeat(store, "clock").start()
     _tick(lanes, ringer, attendants, stop)
     for attendant in attendants:

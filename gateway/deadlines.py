@@ -91,7 +91,7 @@ class Watchdog:
             heapq.heappop(self._heap)
 
 
-class _WatchedHTTPConnection(HTTPConnection):
+class WatchedHTTPConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         return _held(super()._new_conn())
 
@@ -100,7 +100,7 @@ class _WatchedHTTPConnection(HTTPConnection):
         super().request(*args, **options)
 
 
-class _WatchedHTTPSConnection(HTTPSConnection):
+class WatchedHTTPSConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         return _held(super()._new_conn())
 
@@ -121,18 +121,18 @@ def _hold_open_socket(connection: HTTPConnection) -> None:
         _held(connection.sock)
 
 
-class _WatchedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTPConnection
+class WatchedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = WatchedHTTPConnection
 
 
-class _WatchedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPSConnection
+class WatchedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = WatchedHTTPSConnection
 
 
 class WatchedTransport(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": _WatchedHTTPPool,
-            "https": _WatchedHTTPSPool,
+            "http": WatchedHTTPPool,
+            "https": WatchedHTTPSPool,
         }

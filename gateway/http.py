@@ -6,11 +6,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.utils import default_headers, get_environ_proxies
@@ -35,6 +35,9 @@ from gateway.errors import (
 )
 
 LARGEST_ANSWER = 16 * 1024 * 1024
+PIECE = 64 * 1024
+"""Bytes that are read at once."""
+MOVED = frozenset({301, 302, 303, 307, 308})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 fence: ContextVar[Callable[[], None] | None] = ContextVar("fence", default=None)
@@ -140,39 +143,79 @@ class Session:
         answer = self.exchange(method, url, **options)
         if 200 <= answer.status < 300:
             return answer
-        raise (self._explain and self._explain(answer)) or meaning(answer)
+        raise self._error(answer)
 
     def exchange(self, method: str, url: str, **options: Any) -> Answer:
         """As `request`, but any answer is returned, whatever its status."""
         if method not in SAFE_METHODS:
             check_fence()
-        seconds = options.pop("deadline", self._deadline)
-        watch = Watch(time.monotonic() + seconds)
-        token = watching.set(watch)
-        self._watchdog.add(watch)
+        watch = self._watch(options)
         try:
-            with self._transport.send(
-                self._prepared(method, url, **options),
-                stream=True,
-                # No time-out for reads: it would cost a system call each, and the watch ends them.
-                timeout=(min(5.0, seconds), None),
-                verify=self._verify,
-                proxies=self._proxies_for(url),
-            ) as answer:
+            with self._sent(method, url, watch, options) as answer:
                 body = _read(answer)
-            if watch.expired:
-                # Headers that end with the connection count as complete for http.client.
-                raise requests.ReadTimeout("cut off at the deadline")
+            _check_complete(watch)
             return Answer(method, answer.status_code, answer.headers, body)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _what_failed(method, url, error, watch) from error
         finally:
             watch.done()
-            watching.reset(token)
+
+    def download(self, url: str, *, redirects: int = 0, **options: Any) -> Iterator[bytes]:
+        """What lies at `url`, in pieces, however large it is: whoever reads it counts.
+
+        Up to `redirects` are followed, without `auth` and `headers`, which are for the first
+        address only, and never from https to http. Options and errors as for `request`;
+        `deadline` holds for the whole download.
+        """
+        watch = self._watch(options)
+        options["headers"] = {"Accept-Encoding": "identity", **options.get("headers", {})}
+        try:
+            for _ in range(redirects + 1):
+                with self._sent("GET", url, watch, options) as answer:
+                    if onward := _onward(url, answer):
+                        url, options = onward, {"headers": {"Accept-Encoding": "identity"}}
+                        continue
+                    if not 200 <= answer.status_code < 300:
+                        refused = answer.status_code, answer.headers, _read(answer)
+                        raise self._error(Answer("GET", *refused))
+                    yield from answer.iter_content(PIECE)
+                _check_complete(watch)
+                return
+            raise Permanent("The file's address leads on and on")
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise _what_failed("GET", url, error, watch) from error
+        finally:
+            watch.done()
 
     def close(self) -> None:
         self._watchdog.stop()
         self._transport.close()
+
+    def _watch(self, options: dict[str, Any]) -> Watch:
+        """The deadline of one call, which is taken out of its options."""
+        watch = Watch(time.monotonic() + options.pop("deadline", self._deadline))
+        self._watchdog.add(watch)
+        return watch
+
+    def _sent(
+        self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
+    ) -> requests.Response:
+        """The answer as far as its headers; `watch` ends the reading of the rest."""
+        token = watching.set(watch)
+        try:
+            return self._transport.send(
+                self._prepared(method, url, **options),
+                stream=True,
+                # No time-out for reads: it would cost a system call each, and the watch ends them.
+                timeout=(min(5.0, max(0.001, watch.until - time.monotonic())), None),
+                verify=self._verify,
+                proxies=self._proxies_for(url),
+            )
+        finally:
+            watching.reset(token)
+
+    def _error(self, answer: Answer) -> DeliveryError:
+        return (self._explain and self._explain(answer)) or meaning(answer)
 
     def _prepared(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
@@ -209,9 +252,25 @@ def meaning(answer: Answer) -> DeliveryError:
     return Permanent(f"Refused with status {status}", detail=detail)
 
 
+def _onward(url: str, answer: requests.Response) -> str:
+    """Where a redirect leads; empty if the answer is none."""
+    if answer.status_code not in MOVED or "Location" not in answer.headers:
+        return ""
+    onward = urljoin(url, answer.headers["Location"])
+    if urlsplit(onward).scheme not in {"https", urlsplit(url).scheme}:
+        raise Permanent("The file's address leads away from https")
+    return onward
+
+
+def _check_complete(watch: Watch) -> None:
+    if watch.expired:
+        # What ends with the connection counts as complete for http.client.
+        raise requests.ReadTimeout("cut off at the deadline")
+
+
 def _read(answer: requests.Response) -> bytes:
     body = bytearray()
-    for chunk in answer.iter_content(65536):
+    for chunk in answer.iter_content(PIECE):
         body += chunk
         if len(body) > LARGEST_ANSWER:
             raise requests.exceptions.ContentDecodingError("the answer is too large")

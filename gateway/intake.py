@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway import bodies, naming
+from gateway.adapter import Adapter
 from gateway.bell import Bell
+from gateway.chatwoot.agent_begun import is_made_up
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentTyping,
     Event,
     Ignored,
     MessageDeleted,
@@ -16,6 +19,7 @@ from gateway.chatwoot.events import (
     StatusChanged,
 )
 from gateway.config import Channel
+from gateway.hints import Hints
 from gateway.lanes import CursorMove, Entry, Lanes
 from gateway.model import Inbound, Receipt
 from gateway.room import Room
@@ -42,6 +46,7 @@ class Intake:
         self._lanes = lanes
         self._bell = bell
         self._room = Room(lanes.client)
+        self._hints = Hints(lanes.client)
 
     def take(
         self,
@@ -74,7 +79,7 @@ class Intake:
         match event:
             case Ignored():
                 outcome = _ignored(event)
-            case _ if _inbox(event) != channel.config.inbox:
+            case _ if event.inbox != channel.config.inbox:
                 outcome = "ignored:another inbox"
             case AgentMessage():
                 [outcome] = self._append([reply_entry(channel, event)])
@@ -82,14 +87,28 @@ class Intake:
             case MessageDeleted():
                 outcome = self._withdraw(channel, event)
             case MessageUpdated(message=reply, external_error=None):
-                outcome = self._retry(channel, reply)
+                outcome = self._suspect(channel, reply)
+            case MessageUpdated(message=reply):
+                outcome = self._reddened(channel, reply)
             case StatusChanged(status="resolved"):
-                lane = naming.inbound_lane(channel.name, event.peer)
+                lane = naming.inbound_lane(channel.name, self._peer(channel, event))
                 self._lanes.forget(lane, str(event.conversation))
                 outcome = "noted:resolved"
+            case AgentTyping():
+                outcome = self._typing(channel, event)
             case _:
                 outcome = _ignored(event)
         return outcome
+
+    def _typing(self, channel: Channel, event: AgentTyping) -> str:
+        """A worker shows it, if one gets round to it in time."""
+        peer = self._peer(channel, event)
+        if channel.adapter.typing is Adapter.typing or is_made_up(peer):
+            return "ignored:AgentTyping"
+        if not self._hints.leave(channel.name, event.conversation, peer):
+            return "ignored:AgentTyping"
+        self._bell.ring_if_idle()
+        return "noted:typing"
 
     def _append(self, entries: Sequence[Entry], move: CursorMove | None = None) -> tuple[str, ...]:
         self._room.require()
@@ -98,13 +117,33 @@ class Intake:
             self._bell.ring()
         return appended.outcomes
 
-    def _retry(self, channel: Channel, reply: AgentMessage) -> str:
+    def _suspect(self, channel: Channel, reply: AgentMessage) -> str:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
-        One that we gave up on, and that shows no error any more, is wanted again."""
-        if not self._lanes.retry(naming.reply_id(channel.name, reply.id)):
+        Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
+        look = look_entry(channel, reply)
+        self._room.require()
+        if not self._lanes.suspect(naming.reply_id(channel.name, reply.id), look):
             return "ignored:MessageUpdated"
         self._bell.ring()
-        return "accepted:retry"
+        return "accepted:look"
+
+    def _reddened(self, channel: Channel, reply: AgentMessage) -> str:
+        """Chatwoot marks a reply as failed, for good, when a webhook about it is answered late."""
+        match self._lanes.redden(naming.reply_id(channel.name, reply.id)):
+            case "noted":
+                self._bell.ring()
+                return "noted:reddened"
+            case "unknown":  # the webhook that failed was the one that told of it
+                return self._suspect(channel, reply)
+            case _:
+                return "ignored:MessageUpdated"
+
+    def _peer(self, channel: Channel, event: StatusChanged | AgentTyping) -> str:
+        """The customer's address, also where Chatwoot made one up because an agent began."""
+        if not is_made_up(event.peer):
+            return event.peer
+        lane = naming.reply_lane(channel.name, event.conversation)
+        return self._lanes.recall(lane, "peer") or event.peer
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         name = naming.reply_id(channel.name, event.id)
@@ -124,10 +163,6 @@ def _ignored(event: Event) -> str:
     return f"ignored:{event.kind if isinstance(event, Ignored) else type(event).__name__}"
 
 
-def _inbox(event: AgentMessage | MessageDeleted | MessageUpdated | StatusChanged) -> int:
-    return event.message.inbox if isinstance(event, MessageUpdated) else event.inbox
-
-
 def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
     return Entry(
         id=naming.inbound_id(channel.name, message.id),
@@ -140,7 +175,22 @@ def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
 
 def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
     """The entry of an agent's reply, from Chatwoot's event about it."""
-    reply = bodies.Reply(
+    return waiting_entry(channel, _reply_body(channel, event))
+
+
+def look_entry(channel: Channel, event: AgentMessage) -> Entry:
+    """The entry of a look at Chatwoot: did an agent press Retry below this reply?"""
+    return Entry(
+        id=naming.look_id(naming.reply_id(channel.name, event.id)),
+        lane=naming.status_lane(channel.name, event.conversation),
+        destination=naming.chatwoot_destination(channel.account.name),
+        kind="retry",
+        body=bodies.write(_reply_body(channel, event)),
+    )
+
+
+def _reply_body(channel: Channel, event: AgentMessage) -> bodies.Reply:
+    return bodies.Reply(
         message=event.id,
         conversation=event.conversation,
         peer=event.peer,
@@ -149,15 +199,22 @@ def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
         sender=event.sender,
         written_at=event.created_at,
         attributes=event.attributes,
+        choices=event.choices,
         files=event.attachments,
+        contact=event.contact.id,
+        to=event.contact.addressee if is_made_up(event.peer) else None,
     )
+
+
+def waiting_entry(channel: Channel, reply: bodies.Reply) -> Entry:
+    """The entry of a reply that waits to be sent."""
     return Entry(
-        id=naming.reply_id(channel.name, event.id),
-        lane=naming.reply_lane(channel.name, event.conversation),
+        id=naming.reply_id(channel.name, reply.message),
+        lane=naming.reply_lane(channel.name, reply.conversation),
         destination=naming.channel_destination(channel.name),
         kind="out",
         body=bodies.write(reply),
         settle=channel.config.settle,
-        order=event.id * naming.OPERATIONS,
+        order=reply.message * naming.OPERATIONS,
         status_destination=naming.chatwoot_destination(channel.account.name),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from gateway.payload import read_json
@@ -56,6 +57,46 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom an agent writes to first, as Chatwoot knows them. Empty means «not filled in»."""
+
+    name: str = ""
+    phone: str = ""
+    """E.164, if the agent wrote it so."""
+    email: str = ""
+    identifier: str = ""
+    """The contact's identifier: free text, unique in the account."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The contact's additional attributes that are texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of a customer that still lies with the network; `Adapter.open` fetches it."""
+
+    id: str
+    """Whatever `open` needs to find it. It is stored with the message: no secrets, no bytes."""
+    name: str = ""
+    """The file's name, as the customer sees it; empty if the network knows none."""
+    content_type: str = ""
+    size: int | None = None
+    """In bytes, if the network tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file at hand: downloaded, within the limits, on this machine's disk until it is sent."""
+
+    name: str
+    """Never empty, never a path."""
+    content_type: str
+    size: int
+    """In bytes."""
+    path: Path
+    """Where its bytes are; gone once the message is delivered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """One message of a customer, as an adapter reads it from its network."""
 
@@ -71,6 +112,7 @@ class Inbound:
     Each thread becomes a conversation of its own. Empty: one conversation per peer."""
     reply_to: str = ""
     """The id of the message that this one answers."""
+    attachments: tuple[Attachment, ...] = ()
     sent_at: float | None = None
     """When it was written, in Unix seconds by the network's clock."""
     context: Mapping[str, str] = field(default_factory=dict)
@@ -101,8 +143,11 @@ class Part:
     """Ours, and the same at every attempt: use it where the network takes a client's id."""
     peer: str
     text: str
+    """May be empty if there are files."""
     spans: tuple[Span, ...] = ()
     """How the text is styled; only styles that the adapter's capabilities name."""
+    files: tuple[File, ...] = ()
+    """At most as many, as large and of such kinds as the adapter's capabilities say."""
     number: int = 1
     total: int = 1
     reply_to: str = ""
@@ -151,6 +196,21 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class FileLimits:
+    """Which files a network takes. What does not fit is sent as a link."""
+
+    largest: int
+    """In bytes, of one file."""
+    per_part: int = 1
+    """How many files one call takes."""
+    caption: int | None = None
+    """The longest text that goes with files in one call, in `Capabilities.text_unit`; None: as
+    long as any text. A longer one goes before them, as parts of its own."""
+    types: frozenset[str] = frozenset()
+    """Content types («image/png») or their kinds («image»); empty: any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a network can do. The core degrades to it: no adapter splits or strips a text."""
 
@@ -160,12 +220,17 @@ class Capabilities:
     """«characters» (Unicode code points) or «utf16» (code units, as Telegram counts)."""
     styles: frozenset[Style] = frozenset()
     """The styles that `send` renders; the others arrive as plain text."""
+    files: FileLimits | None = None
+    """None: only text; files are sent as links."""
     receipts: frozenset[Status] = frozenset()
     """What the network reports after it has taken a message."""
     rate: Rate | None = None
     """For the channel as a whole."""
     peer_rate: Rate | None = None
     """For one conversation."""
+    threads: bool = False
+    """True if a peer has several threads (e-mail): `Inbound.thread` is told, and `Part.thread` of a
+    conversation that an agent begins is 16 hex digits that must come back with the answer."""
     idempotent: bool = False
     """True if a part sent twice with the same id arrives once: it is then safe to repeat."""
     age_limit: float = 3600.0

@@ -11,6 +11,8 @@ OPERATIONS = 16
 
 LONGEST_NAME = 200
 
+SHARE = "~share"
+
 
 def inbound_id(channel: str, external_id: str) -> str:
     """The id of a customer's message: the same network id gives the same name, so it is one."""
@@ -27,20 +29,31 @@ def reply_number(name: str) -> int:
     return int(name.rsplit(":", 1)[1])
 
 
+def look_id(reply: str) -> str:
+    """The id of a look at Chatwoot: did an agent press Retry below this reply?"""
+    return f"r:{reply}"
+
+
 def part_id(reply: str, number: int) -> str:
     """The id of one part of a reply: what a network gets as our own id."""
     return f"{reply}#{number}"
 
 
-def source_id(channel: str, external_id: str) -> str:
-    """What Chatwoot keeps with a customer's message: how we find it again, and know our own."""
-    return f"gw:{channel}:{external_id}"
+def source_id(channel: str, external_id: str, share: int = 1) -> str:
+    """What Chatwoot keeps with a customer's message: how we find it again, and know our own.
+
+    `share`: which of the messages that it became there.
+    """
+    further = f"{SHARE}{share}" if share > 1 else ""
+    return f"gw:{channel}:{external_id}{further}"
 
 
 def external_id(channel: str, source: str) -> str:
     """The network's id in a source id that we gave; empty if it is none of ours."""
     prefix = f"gw:{channel}:"
-    return source.removeprefix(prefix) if source.startswith(prefix) else ""
+    whole, _, share = source.rpartition(SHARE)
+    whole = whole if share.isdecimal() else source
+    return whole.removeprefix(prefix) if whole.startswith(prefix) else ""
 
 
 def inbound_lane(channel: str, peer: str, thread: str = "") -> Lane:

@@ -6,24 +6,24 @@ that we have never seen are stored as if their webhook had come. The ledger refu
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import redis
 
-from gateway import logs
+from gateway import logs, naming
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.events import AgentMessage
 from gateway.chatwoot.missed import as_event
 from gateway.chatwoot.values import Conversation, Message
 from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError
+from gateway.high_water import Mark, keep_mark, mark_of
 from gateway.intake import Intake
 from gateway.lanes import Lanes
 
@@ -37,17 +37,6 @@ FIRST_LOOK = 24 * 3600.0
 LONGEST_LOOK = 7 * 24 * 3600.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a channel has been reconciled. Times in Unix seconds."""
-
-    message: int
-    """No message up to this id is looked at again."""
-    since: float
-    """Nor any that was written before the gateway met this inbox."""
-    looked: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +55,7 @@ class Reconciler:
         stored; then the next look goes back as far.
         """
         now = time.time()
-        mark = self._mark()
+        mark = mark_of(self.lanes, self.channel.name)
         if mark is None:
             self._first_contact(now)
             return 0
@@ -75,7 +64,7 @@ class Reconciler:
         recovered = sum(self._store(event, status, now) for event, status in found)
         settled = [event.id for event, _ in found if event.created_at < now - LAG]
         newest = max([mark.message, *settled])
-        self._note(replace(mark, message=newest, looked=now))
+        keep_mark(self.lanes, self.channel.name, replace(mark, message=newest, looked=now))
         if recovered:
             logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
         return recovered
@@ -90,13 +79,18 @@ class Reconciler:
     def _store(self, event: AgentMessage, status: str, now: float) -> bool:
         # Its age counts from when it was written: too old a reply is failed rather than sent.
         age = max(0.0, now - event.created_at)
-        return self.intake.recover(self.channel, event, age=age, shown=status)
+        new = self.intake.recover(self.channel, event, age=age, shown=status)
+        if status == "failed" and not new:
+            # Chatwoot may have marked it by itself, and the webhook that said so was lost as well.
+            self.lanes.redden(naming.reply_id(self.channel.name, event.id))
+        return new
 
     def _first_contact(self, now: float) -> None:
         known = self.chatwoot.recently_updated(self.channel.config.inbox, round(FIRST_LOOK))
         newest = max((conversation.newest_message for conversation in known), default=0)
         # Chatwoot tells whole seconds only.
-        self._note(Mark(message=newest, since=math.floor(now), looked=now))
+        mark = Mark(message=newest, since=math.floor(now), looked=now)
+        keep_mark(self.lanes, self.channel.name, mark)
         logs.event(
             log,
             "first_contact",
@@ -106,20 +100,13 @@ class Reconciler:
             text="replies written before now are not looked at",
         )
 
-    def _mark(self) -> Mark | None:
-        text = self.lanes.memo(f"reconciled:{self.channel.name}")
-        return Mark(**json.loads(text)) if text else None
-
-    def _note(self, mark: Mark) -> None:
-        self.lanes.remember(f"reconciled:{self.channel.name}", json.dumps(asdict(mark)))
-
 
 class Rounds:
     """Every channel in turn, once a minute; of several clocks only one goes."""
 
     def __init__(self, settings: Settings, lanes: Lanes, intake: Intake) -> None:
         chatwoots = {
-            name: Chatwoot(account.url, account.account, account.token)
+            name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
         self._lanes = lanes

@@ -31,11 +31,13 @@ from gateway.bell import Bell
 from gateway.config import Settings
 from gateway.connections import connect, encryption
 from gateway.heartbeat import Heartbeat
+from gateway.hints import Hints
 from gateway.lanes import Hold, Lanes
 from gateway.relay.crowd import Crowd
 from gateway.relay.deliveries import Deliveries
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.relay import Relay
+from gateway.relay.typing_signs import TypingSigns
 from gateway.runtime import Runtime
 
 LANE_CONNECTIONS = 3
@@ -57,6 +59,7 @@ class Workshop:
     stop: threading.Event
     bell: Bell
     pulse: Pulse
+    signs: TypingSigns
 
     def drain(self) -> int:
         """Deliver what is due. Returns how many lanes were claimed."""
@@ -66,7 +69,13 @@ class Workshop:
 
         with self.pulse.expected():
             drain = Drain(
-                self.lanes, work, self.pool, self.limits, stop=self.stop, beat=self.pulse.beat
+                self.lanes,
+                work,
+                self.pool,
+                self.limits,
+                stop=self.stop,
+                beat=self.pulse.beat,
+                wait=self.signs.wait,
             )
             return drain.run()
 
@@ -143,14 +152,16 @@ def main(settings: Settings) -> None:
         lease=settings.gateway.lease,
         linger=settings.gateway.linger,
     )
+    pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="lane")
     workshop = Workshop(
         lanes=lanes,
         relay=Relay(lanes, deliveries, Crowd()),
-        pool=ThreadPoolExecutor(limits.threads, thread_name_prefix="lane"),
+        pool=pool,
         limits=limits,
         stop=stop,
         bell=Bell(store),
         pulse=Pulse(max(limits.lease, SHORTEST_STALL), _die),
+        signs=TypingSigns(Hints(store), deliveries.adapters, pool),
     )
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()

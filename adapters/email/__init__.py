@@ -1,21 +1,24 @@
 """A mailbox: read by IMAP (RFC 3501, IDLE as in RFC 2177), answered by SMTP, threads kept.
 
-Each thread is a conversation of its own. Plain text both ways.
+Each thread is a conversation of its own. Plain text and files both ways.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from email.policy import compat32
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from adapters.email.attachments import Place
 from adapters.email.connections import Security, on_loopback
 from adapters.email.inbox import Inbox
 from adapters.email.outbox import Outbox
 from adapters.email.reading import Reader
-from adapters.email.writing import write
-from gateway.adapter import Adapter, ChannelConfig, Site
-from gateway.model import Batch, Capabilities, Part, Sent
+from adapters.email.writing import LIMITS, write
+from gateway.adapter import Adapter, ChannelConfig, Finding, Site, email_of
+from gateway.errors import DeliveryError
+from gateway.model import Addressee, Attachment, Batch, Capabilities, Part, Sent
 
 IMAP_PORTS = {"ssl": 993, "starttls": 143, "plain": 143}
 SMTP_PORTS = {"ssl": 465, "starttls": 587, "plain": 25}
@@ -55,7 +58,7 @@ class Email(Adapter):
             return security
 
     config: Config
-    capabilities = Capabilities(idempotent=True, age_limit=86400.0)
+    capabilities = Capabilities(threads=True, files=LIMITS, idempotent=True, age_limit=86400.0)
     deadline = 20.0
     """Seconds for each step of sending and of reading."""
     idle = 25.0
@@ -65,17 +68,7 @@ class Email(Adapter):
         super().__init__(config, site)
         own = self.config
         login = own.username or own.address
-        self._inbox = Inbox(
-            host=own.imap_host,
-            port=own.imap_port or IMAP_PORTS[own.imap_security],
-            security=own.imap_security,
-            username=login,
-            password=own.password,
-            folder=own.folder,
-            reader=Reader(own.address),
-            deadline=self.deadline,
-            idle=self.idle,
-        )
+        self._inbox = self._new_inbox()
         self._outbox = Outbox(
             host=own.smtp_host,
             port=own.smtp_port or SMTP_PORTS[own.smtp_security],
@@ -85,8 +78,33 @@ class Email(Adapter):
             deadline=self.deadline,
         )
 
+    def _new_inbox(self) -> Inbox:
+        own = self.config
+        return Inbox(
+            host=own.imap_host,
+            port=own.imap_port or IMAP_PORTS[own.imap_security],
+            security=own.imap_security,
+            username=own.username or own.address,
+            password=own.password,
+            folder=own.folder,
+            reader=Reader(own.address),
+            deadline=self.deadline,
+            idle=self.idle,
+        )
+
     def poll(self, cursor: str | None) -> Batch:
         return self._inbox.poll(cursor)
+
+    def open(self, attachment: Attachment) -> Iterator[bytes]:
+        """Over a connection of its own: the one that is kept belongs to whoever polls."""
+        inbox = self._new_inbox()
+        try:
+            yield from inbox.open(Place.read(attachment.id))
+        finally:
+            inbox.close()
+
+    def address(self, to: Addressee) -> str:
+        return email_of(to)
 
     def send(self, part: Part) -> Sent:
         own = self.config
@@ -99,6 +117,20 @@ class Email(Adapter):
         self._outbox.check()
         return f"{self.config.address}: {self._inbox.check()}"
 
+    def check(self) -> Iterator[Finding]:
+        yield _login("reading", self._inbox.check)
+        yield _login("sending", self._outbox.check)
+
     def close(self) -> None:
         self._inbox.close()
         super().close()
+
+
+def _login(check: str, log_in: Callable[[], object]) -> Finding:
+    """Each server for itself: both have names and passwords that may be wrong."""
+    try:
+        log_in()
+    except DeliveryError as error:
+        cure = "Compare host, port, security, user and password with what the provider says."
+        return Finding.bad(check, error.reason, cure)
+    return Finding.good(check, "the mail server lets us in")

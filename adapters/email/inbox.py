@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import re
 import socket
 import threading
 import time
@@ -12,19 +13,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BufferedReader
 from selectors import EVENT_READ, DefaultSelector
+from typing import Any
 
 from imap_tools.errors import ImapToolsError, MailboxLoginError
 from imap_tools.message import MailMessage
 from pydantic import SecretStr
 
+from adapters.email.attachments import Place, decode
 from adapters.email.connections import Security, within
 from adapters.email.imap import Mailbox, open_mailbox
 from adapters.email.reading import Reader
-from gateway.errors import BadCredentials, ServerTrouble, Unreachable
+from gateway.errors import BadCredentials, Permanent, ServerTrouble, Unreachable
 from gateway.model import Batch, Inbound
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LARGEST_BATCH = 50
+PIECE = 64 * 1024
+QUOTED = re.compile(rb'BODY\[[^\]]*\] "((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 WITHOUT_IDLE = 10.0
 """Seconds between two looks into a mailbox that cannot tell of new mail."""
 LONGEST_RESCAN = 6 * 86400.0
@@ -159,7 +164,27 @@ class Inbox:
                 mails: list[MailMessage] = list(mailbox.fetch(uid_list=[str(uid)], mark_seen=False))
             for mail in mails:
                 if (inbound := self._reader.read(mail.obj)) is not None:
-                    yield inbound
+                    yield self._placed(inbound, uid)
+
+    def _placed(self, inbound: Inbound, uid: int) -> Inbound:
+        """Its files, with all that `open` must know to find them again."""
+        here = f"{self._validity}:{uid}"
+        files = (replace(file, id=f"{here}:{file.id}") for file in inbound.attachments)
+        return replace(inbound, attachments=tuple(files))
+
+    def open(self, place: Place) -> Iterator[bytes]:
+        """A file of a mail. Raises `Permanent` if the mail is not in the folder any more."""
+        with self._connected() as mailbox:
+            content = None
+            if place.validity == self._validity:
+                with within(self._deadline, lambda: mailbox.client.sock):
+                    what = f"(BODY.PEEK[{place.section}])"
+                    content = _literal(mailbox.client.uid("FETCH", str(place.uid), what)[1])
+        if content is None:
+            raise Permanent("The mail with this file has been moved or deleted")
+        data = decode(content, place.encoding)
+        for start in range(0, len(data), PIECE):
+            yield data[start : start + PIECE]
 
     @contextmanager
     def _connected(self) -> Iterator[Mailbox]:
@@ -194,6 +219,19 @@ class Inbox:
             mailbox.client.shutdown()
             raise
         return mailbox
+
+
+def _literal(answer: list[Any]) -> bytes | None:
+    """The content of a part in the answer to FETCH; None if there is no such mail or part.
+
+    Servers send a literal; a short content may come as a quoted string as well (RFC 3501, 4.3).
+    """
+    for line in answer:
+        if isinstance(line, tuple):
+            return bytes(line[1])
+        if line and (quoted := QUOTED.search(line)):
+            return re.sub(rb"\\(.)", rb"\1", quoted[1])
+    return None
 
 
 def _something_comes(sock: socket.socket, seconds: float) -> None:

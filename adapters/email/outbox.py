@@ -20,6 +20,9 @@ from gateway.errors import (
 )
 from gateway.http import check_fence
 
+SLOWEST_UPLOAD = 500_000
+"""Bytes a second: a mail with files gets so much more time than one without."""
+
 
 class Client(smtplib.SMTP):
     """Does not connect in its constructor, so that the deadline holds for the greeting too."""
@@ -59,7 +62,7 @@ class Outbox:
 
     def _hand_over(self, smtp: smtplib.SMTP, mail: bytes) -> None:
         try:
-            with within(self.deadline, lambda: smtp.sock):
+            with within(self.deadline + len(mail) / SLOWEST_UPLOAD, lambda: smtp.sock):
                 _expect(smtp.data(mail), (250,))
         except smtplib.SMTPResponseException:
             raise  # an answer, if not the one that was hoped for

@@ -13,6 +13,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 
 from inscriptis import get_text
 
+from adapters.email.attachments import MOST_FILES, attachments
 from adapters.email.threads import OwnIds, message_ids, shortened, token_of
 from gateway.model import Inbound, Person
 
@@ -69,10 +70,12 @@ class Reader:
         references = message_ids(_header(mail, "References"))
         in_reply_to = message_ids(_header(mail, "In-Reply-To"))
         name, address = _sender(mail)
+        files = attachments(mail, _decoded)
         return Inbound(
             id=message_id,
             peer=address or NOBODY,
-            text=text.strip() or "(This e-mail has no text.)",
+            text=_shown(text.strip(), len(files)),
+            attachments=tuple(files[:MOST_FILES]),
             person=Person(name=name, email=address),
             thread=own.thread_of(message_id, references, in_reply_to),
             reply_to=in_reply_to[-1] if in_reply_to else "",
@@ -92,6 +95,13 @@ class Reader:
             text="(An e-mail came that cannot be read. It is still in the mailbox.)",
             thread=token_of(message_id),
         )
+
+
+def _shown(text: str, files: int) -> str:
+    if files > MOST_FILES:
+        left = f"({files - MOST_FILES} more files are in the mailbox.)"
+        return f"{text}\n\n{left}".strip()
+    return text if text or files else "(This e-mail has no text.)"
 
 
 def _message_id(mail: Message, text: str) -> str:

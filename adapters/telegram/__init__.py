@@ -8,18 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from telegram import Bot, Message, MessageEntity, ReplyParameters, Update, User
+from telegram.constants import ChatAction
 
-from adapters.telegram.bot import MISREAD, BotLine, EntitiesRefused
+from adapters.telegram.bot import MISREAD, BotLine, EntitiesRefused, KindRefused
+from adapters.telegram.checks import webhook_finding
 from adapters.telegram.entities import as_entities, as_markdown
-from gateway.adapter import Adapter, ChannelConfig, Site, same
+from adapters.telegram.files import LARGEST_FETCHED, LIMITS, attachments, kind_of, send_file
+from adapters.telegram.kinds import as_line
+from gateway.adapter import Adapter, ChannelConfig, Finding, Site, same
 from gateway.errors import Forbidden, Malformed, Permanent
 from gateway.model import (
+    Addressee,
+    Attachment,
     Batch,
     Capabilities,
+    File,
     Inbound,
     Part,
     Person,
@@ -55,6 +63,7 @@ class Telegram(Adapter):
         text_limit=4096,
         text_unit="utf16",
         styles=frozenset(Style),
+        files=LIMITS,
         # https://core.telegram.org/bots/faq: about 30 messages a second over all chats, one a
         # second in one chat, «short bursts» beyond that are let through.
         rate=Rate(30, burst=30),
@@ -94,6 +103,17 @@ class Telegram(Adapter):
         items = tuple(item for update in updates for item in _read(update))
         return Batch(items, str(updates[-1].update_id + 1) if updates else cursor or "")
 
+    def address(self, to: Addressee) -> str:
+        """A private chat has the number of its user. Only who wrote to the bot can be written to:
+        https://core.telegram.org/bots/features#what-features-do-bots-have."""
+        for known in (to.attributes.get("social_telegram_user_id", ""), to.identifier):
+            if (number := known.removeprefix("telegram:")).isdecimal() and number.isascii():
+                return number
+        raise Permanent(
+            "The customer must write to the bot first; if they did, put their Telegram user id "
+            "(a number) into the contact's identifier, then press Retry"
+        )
+
     def send(self, part: Part) -> Sent:
         try:
             message = self._send(part, as_entities(part.text, part.spans))
@@ -102,6 +122,9 @@ class Telegram(Adapter):
         return Sent(f"{message.chat_id}:{message.message_id}")
 
     def _send(self, part: Part, entities: list[MessageEntity]) -> Message:
+        if part.files:
+            return self._send_file(part, part.files[0], entities)
+
         async def work(bot: Bot) -> Message:
             return await bot.send_message(
                 part.peer,
@@ -112,6 +135,29 @@ class Telegram(Adapter):
 
         return self._line.write(work)
 
+    def _send_file(self, part: Part, file: File, entities: list[MessageEntity]) -> Message:
+        with file.path.open("rb") as content:
+            send = partial(
+                send_file,
+                peer=part.peer,
+                content=content,
+                name=file.name,
+                caption=part.text,
+                entities=entities,
+                reply=_reply(part.reply_to),
+            )
+            try:
+                return self._line.write(partial(send, kind=kind_of(file)), size=file.size)
+            except KindRefused:
+                # A picture too narrow for a photo, a customer who wants no voice messages.
+                return self._line.write(partial(send, kind="document"), size=file.size)
+
+    def open(self, attachment: Attachment) -> Iterator[bytes]:
+        if (attachment.size or 0) > LARGEST_FETCHED:
+            megabytes = round((attachment.size or 0) / 1e6)
+            raise Permanent(f"The file has {megabytes} MB; Telegram gives bots only up to 20 MB")
+        return self._line.download(attachment.id, self.http)
+
     def delete(self, peer: str, external_id: str) -> None:
         """Telegram lets a bot take a message back for 48 hours."""
         try:
@@ -119,6 +165,10 @@ class Telegram(Adapter):
         except Permanent as error:
             if "not found" not in error.reason:
                 raise
+
+    def typing(self, peer: str) -> None:
+        """Telegram takes the sign away after five seconds, or when a message comes."""
+        self._line.write(lambda bot: bot.send_chat_action(peer, ChatAction.TYPING))
 
     @property
     def polls(self) -> bool:
@@ -145,6 +195,13 @@ class Telegram(Adapter):
         )
         return f"@{self._line.ready().username}: webhook set"
 
+    def check(self) -> Iterator[Finding]:
+        """https://core.telegram.org/bots/api#getwebhookinfo tells of the last push that failed."""
+        name = self._line.ready().username
+        yield Finding.good("token", f"it is that of @{name}")
+        info = self._line.ask(lambda bot: bot.get_webhook_info())
+        yield webhook_finding(info, self.site.webhook_url if self.takes_webhooks else "")
+
     def close(self) -> None:
         self._line.close()
         super().close()
@@ -153,15 +210,16 @@ class Telegram(Adapter):
 def _read(update: Update) -> Iterator[Inbound]:
     if update.message is not None:
         yield from _inbound(update.message)
-    elif update.edited_message is not None:
+    # A live location is «edited» every few seconds, for hours.
+    elif update.edited_message is not None and update.edited_message.location is None:
         yield from _edited(update.edited_message)
 
 
 def _inbound(message: Message) -> Iterator[Inbound]:
-    """Text from private chats. The id is the message's, not the update's: a replay under a new
+    """What came in a private chat. The id is the message's, not the update's: a replay under a new
     update id is still a repetition."""
-    text = message.text or message.caption
-    if message.chat.type != "private" or not text:
+    files, text = attachments(message), _text(message)
+    if message.chat.type != "private" or not (text or files):
         return
     if not (isinstance(message.chat.id, int) and isinstance(message.message_id, int)):
         raise TypeError("ids are numbers")
@@ -169,12 +227,21 @@ def _inbound(message: Message) -> Iterator[Inbound]:
     yield Inbound(
         id=f"{message.chat.id}:{message.message_id}",
         peer=str(message.chat.id),
-        text=as_markdown(text, message.entities or message.caption_entities).replace("\0", ""),
+        text=text,
         person=_person(sender) if sender else Person(),
         reply_to=f"{message.chat.id}:{answered.message_id}" if answered else "",
+        attachments=files,
         sent_at=message.date.timestamp(),
         attributes=_attributes(sender) if sender else {},
     )
+
+
+def _text(message: Message) -> str:
+    if written := message.text or message.caption:
+        text = as_markdown(written, message.entities or message.caption_entities)
+    else:
+        text = as_line(message)
+    return text.replace("\0", "")
 
 
 def _edited(message: Message) -> Iterator[Inbound]:

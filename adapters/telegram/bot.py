@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ from gateway.errors import (
     Unknown,
     Unreachable,
 )
-from gateway.http import Answer, check_fence, meaning
+from gateway.http import Answer, Session, check_fence, meaning
 from gateway.runtime import Runtime
 
 T = TypeVar("T")
@@ -43,8 +43,18 @@ MISREAD = (AttributeError, LookupError, OSError, OverflowError, TypeError, Value
 """What the library raises when it reads something of another shape than Telegram's."""
 
 
+SLOWEST_UPLOAD = 500_000
+"""Bytes a second: a file gets so much more time than a text."""
+DOWNLOAD = 120.0
+"""Seconds that fetching a file may take."""
+
+
 class EntitiesRefused(Permanent):
     """Telegram could not make sense of the styling: the plain text may still pass."""
+
+
+class KindRefused(Permanent):
+    """Telegram does not take the file as this kind; as a document it may still pass."""
 
 
 class Answered(TelegramError):
@@ -76,11 +86,12 @@ class BotLine:
         self._bot: Bot | None = None
         self._starting = asyncio.Lock()
 
-    def write(self, work: Work[T]) -> T:
-        """Do what changes something. Raises `Unknown` if it may have been done unnoticed."""
+    def write(self, work: Work[T], *, size: int = 0) -> T:
+        """Do what changes something, with `size` bytes of a file. Raises `Unknown` if it may have
+        been done unnoticed."""
         bot = self.ready()
         check_fence()
-        return self._call(work(bot), self._deadline)
+        return self._call(work(bot), self._deadline + size / SLOWEST_UPLOAD)
 
     def ask(self, work: Work[T], *, waiting: float = 0.0) -> T:
         """Do what changes nothing, and may wait `waiting` seconds for an answer by design."""
@@ -89,6 +100,21 @@ class BotLine:
             return self._call(work(bot), self._deadline + waiting)
         except Unknown as error:
             raise Unreachable(error.reason, detail=error.detail) from None
+
+    def download(self, file_id: str, http: Session) -> Iterator[bytes]:
+        """The bytes of a file. Its address holds the token, so errors are told without it."""
+        address = self.ask(lambda bot: bot.get_file(file_id)).file_path or ""
+        if not address.startswith(f"{self._api_url}/"):
+            raise Permanent("Telegram does not say where the file is")
+        try:
+            yield from http.download(address, deadline=DOWNLOAD)
+        except Permanent as error:
+            raise Permanent(
+                "Telegram does not have the file any more", detail=type(error).__name__
+            ) from None
+        except DeliveryError as error:
+            error.detail = error.detail.replace(self._token, "[token]")
+            raise error from None
 
     def ready(self) -> Bot:
         """The bot, made and introduced (getMe) by whoever comes first, again if that failed."""
@@ -110,6 +136,7 @@ class BotLine:
                 bot = Bot(
                     self._token,
                     base_url=f"{self._api_url}/bot",
+                    base_file_url=f"{self._api_url}/file/bot",
                     request=self._requests(connections=64),
                     get_updates_request=self._requests(connections=2),
                 )
@@ -172,8 +199,7 @@ def _less_common(error: TelegramError, text: str) -> DeliveryError:
         case ChatMigrated():
             return Permanent("The chat has become another one, with a new id", detail=text)
         case BadRequest():
-            kind = EntitiesRefused if "entit" in text.lower() else Permanent
-            return kind(f"Telegram refuses this: {error.message}", detail=text)
+            return _refusal(text.lower())(f"Telegram refuses this: {error.message}", detail=text)
         case Conflict():
             return Retry("Another program, or a webhook, takes this bot's messages", detail=text)
         case NetworkError() if isinstance(error.__cause__, NEVER_WRITTEN):
@@ -182,6 +208,13 @@ def _less_common(error: TelegramError, text: str) -> DeliveryError:
             return Permanent(f"Telegram refuses this: {error.message}", detail=text)
         case _:
             return Unknown("The connection to Telegram broke off", detail=text)
+
+
+def _refusal(text: str) -> type[Permanent]:
+    if "entit" in text:
+        return EntitiesRefused
+    kinds = ("photo", "image_process", "voice_messages_forbidden")
+    return KindRefused if any(kind in text for kind in kinds) else Permanent
 
 
 def _why_gone(text: str) -> str:

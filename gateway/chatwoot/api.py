@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from gateway.chatwoot.errors import Invalid, Missing, NotAllowed
 from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.chatwoot.multipart import Form
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
@@ -53,6 +54,16 @@ class Api:
         answer = self._http.exchange("GET", self._url + path, headers=self._headers, params=params)
         return self._parsed(answer, parse)
 
+    def read_list(self, path: str, parse: Callable[[Fields], T]) -> tuple[T, ...]:
+        """GET of an address that answers with a bare list; each item as `parse` reads it."""
+        answer = self._http.exchange("GET", self._url + path, headers=self._headers)
+        return self._understood(
+            answer,
+            lambda content: tuple(
+                parse(item) for item in Fields.of({"list": content}).objects("list")
+            ),
+        )
+
     def ask(self, path: str, body: Mapping[str, Json], parse: Callable[[Fields], T]) -> T:
         """A POST that changes nothing: whatever goes wrong, it can be asked again."""
         try:
@@ -77,13 +88,42 @@ class Api:
         )
         return self._parsed(answer, parse, special)
 
+    def tell(self, method: str, path: str, body: Mapping[str, Json]) -> None:
+        """As `write`, where the answer says nothing of use, or is no object."""
+        answer = self._http.exchange(
+            method, self._url + path, headers=self._headers, json=storable(body)
+        )
+        if not 200 <= answer.status < 300:
+            raise self._meaning(answer)
+
+    def post_form(
+        self,
+        path: str,
+        form: Form,
+        parse: Callable[[Fields], T],
+        special: Special | None = None,
+        *,
+        deadline: float,
+    ) -> T:
+        """As `write`, with files; `deadline` in seconds, for all of it."""
+        headers = {**self._headers, "Content-Type": form.content_type}
+        answer = self._http.exchange(
+            "POST", self._url + path, headers=headers, data=form, deadline=deadline
+        )
+        return self._parsed(answer, parse, special)
+
     def _parsed(
         self, answer: Answer, parse: Callable[[Fields], T], special: Special | None = None
+    ) -> T:
+        return self._understood(answer, lambda content: parse(Fields.of(content)), special)
+
+    def _understood(
+        self, answer: Answer, parse: Callable[[object], T], special: Special | None = None
     ) -> T:
         if not 200 <= answer.status < 300:
             raise (special and special(answer)) or self._meaning(answer)
         try:
-            return parse(Fields.of(json.loads(answer.body)))
+            return parse(json.loads(answer.body))
         except WrongShape as error:
             raise _nonsense(answer, str(error)) from error
         except (ValueError, RecursionError):

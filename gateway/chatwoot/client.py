@@ -6,24 +6,28 @@ https://developers.chatwoot.com/api-reference describes most of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pydantic import SecretStr
 
-from gateway.chatwoot.api import Api, Json, invalid, refused_fields, said
-from gateway.chatwoot.errors import Missing, Taken
+from gateway.chatwoot.api import Api, Json, invalid, refused_fields, said, storable
+from gateway.chatwoot.errors import Missing, Taken, TooMuch
 from gateway.chatwoot.fields import Fields
+from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Contact, Conversation, Inbox, Kind, Message, Profile
 from gateway.errors import DeliveryError, ServerTrouble, Throttled
 from gateway.http import Answer
-from gateway.model import Status
+from gateway.model import File, Status
 
 LONGEST_CONTENT: Final = 150_000
 LONGEST_ATTRIBUTE: Final = 1_500
 CONVERSATIONS_PER_PAGE: Final = 25
 MESSAGES_PER_PAGE: Final = 100
 CUT_NOTE: Final = "\n\n[cut here: the message is longer than Chatwoot takes]"
+SLOWEST_UPLOAD: Final = 256 * 1024
+"""Bytes in a second, at which a call with files may still end in time."""
 FLOOD_PAUSE: Final = 10.0
 """Seconds to wait after a refused message: Chatwoot's flood limit counts the last minute."""
 
@@ -37,6 +41,7 @@ class Chatwoot:
 
     def __init__(self, url: str, account: int, token: SecretStr, *, deadline: float = 15.0) -> None:
         self._api = Api(url, token, deadline=deadline)
+        self._deadline = deadline
         self._account = f"/api/v1/accounts/{account}"
 
     def close(self) -> None:
@@ -121,6 +126,14 @@ class Chatwoot:
         body: dict[str, Json] = {"inbox_id": inbox_id, "source_id": source_id}
         self._api.write("POST", path, body, _nothing, _source_id_taken)
 
+    def update_contact(
+        self, contact_id: int, *, name: str = "", attributes: Mapping[str, str] | None = None
+    ) -> Contact:
+        """Change a contact. Empty means «as it is»; attributes not named stay as they are."""
+        body: dict[str, Json] = {"additional_attributes": dict(attributes)} if attributes else {}
+        path = f"{self._account}/contacts/{contact_id}"
+        return self._api.write("PATCH", path, {**body, **_given(name=name)}, _shown_contact)
+
     def conversations_of(
         self, inbox_id: int, source_id: str, page: int = 1
     ) -> tuple[Conversation, ...]:
@@ -173,10 +186,12 @@ class Chatwoot:
         source_id: str,
         kind: Kind = Kind.INCOMING,
         content_attributes: Mapping[str, Json] | None = None,
+        files: Sequence[File] = (),
     ) -> Message:
         """Post a message, a customer's by default. A longer one than Chatwoot takes is cut.
 
-        Chatwoot does not look at `source_id`: what is posted twice is there twice.
+        Chatwoot does not look at `source_id`: what is posted twice is there twice. At most 15
+        `files`; raises `TooMuch` if they are too large for the web server before Chatwoot.
         """
         body: dict[str, Json] = {
             "content": fitting(text),
@@ -187,6 +202,10 @@ class Chatwoot:
         if content_attributes:
             body["content_attributes"] = content_attributes
         path = f"{self._conversation(conversation_id)}/messages"
+        if files:
+            seconds = self._deadline + sum(file.size for file in files) / SLOWEST_UPLOAD
+            form = _form(body, files)
+            return self._api.post_form(path, form, Message.read, _message_refused, deadline=seconds)
         return self._api.write("POST", path, body, Message.read, _message_refused)
 
     def messages_after(self, conversation_id: int, after: int) -> Iterator[Message]:
@@ -198,6 +217,18 @@ class Chatwoot:
             if len(page) < MESSAGES_PER_PAGE or page[-1].id <= after:
                 return
             after = page[-1].id
+
+    def message(self, conversation_id: int, message_id: int) -> Message:
+        """One message as it is now. Raises `Missing` if it is not in the conversation.
+
+        Chatwoot shows no message alone: this asks for those from its id to before the next one.
+        """
+        path = f"{self._conversation(conversation_id)}/messages"
+        window = {"after": message_id - 1, "before": message_id + 1}
+        for message in self._api.read(path, _messages, window):
+            if message.id == message_id:
+                return message
+        raise Missing("It is not in Chatwoot (any more)", detail=f"GET: no message {message_id}")
 
     def update_status(
         self, conversation_id: int, message_id: int, status: Status, reason: str = ""
@@ -251,6 +282,14 @@ def _contacts(fields: Fields) -> tuple[Contact, ...]:
     return tuple(Contact.read(item) for item in fields.objects("payload"))
 
 
+def _given(**texts: str) -> dict[str, Json]:
+    return {name: text for name, text in texts.items() if text}
+
+
+def _shown_contact(fields: Fields) -> Contact:
+    return Contact.read(fields.object("payload"))
+
+
 def _created_contact(fields: Fields) -> Contact:
     return Contact.read(fields.object("payload").object("contact"))
 
@@ -281,8 +320,19 @@ def _conversation_refused(answer: Answer) -> DeliveryError | None:
     return Taken("The address has another contact in Chatwoot by now", detail=said(answer))
 
 
+def _form(body: Mapping[str, Json], files: Sequence[File]) -> Form:
+    """A message as a form: in it Chatwoot reads `content_attributes` from JSON."""
+    texts = []
+    for name, value in body.items():
+        clean = storable(value)
+        texts.append((name, clean if isinstance(clean, str) else json.dumps(clean)))
+    return Form(texts, "attachments[]", files)
+
+
 def _message_refused(answer: Answer) -> DeliveryError | None:
     """Chatwoot answers 422 to whatever goes wrong here, its flood limit and passing faults too."""
+    if answer.status == 413:
+        return TooMuch("more than the server before Chatwoot takes", detail="POST 413")
     if answer.status != 422:
         return None
     refused = invalid(answer)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from gateway.chatwoot.agent_begun import is_made_up, thread_of
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot, attribute
 from gateway.chatwoot.errors import Invalid, Taken
+from gateway.chatwoot.freshness import LONGEST_FIELD, attributes_of, name_of
 from gateway.chatwoot.values import Contact, Conversation, Inbox
 from gateway.errors import ServerTrouble
 from gateway.model import Inbound
@@ -21,16 +23,16 @@ from gateway.model import Inbound
 Step: TypeAlias = Literal["contact", "contact_inbox", "conversation"]
 Before: TypeAlias = Callable[[Step], None]
 """Called before each write, with what is about to be made."""
+FirstAddress: TypeAlias = Callable[[Contact], str]
+"""Where the channel writes to first, when an agent begins; empty if the contact has no address."""
 
 CONTEXT: Final = "gateway_context"
 """The additional attribute of a conversation that holds the context it began with."""
-LONGEST_FIELD: Final = 255
 MOST_PAGES: Final = 40
 """Of one customer's conversations, newest first: a thread older than a thousand others is new."""
 
 _PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,18 @@ class Place:
     """Where a message goes."""
 
     contact_id: int
+    """0 if only the conversation is remembered."""
     conversation_id: int
+    contact: Contact | None = field(default=None, compare=False)
+    """As Chatwoot shows it; None if it was just made, of what the message told."""
 
 
 def resolve(
-    chatwoot: Chatwoot, inbox: Inbox, inbound: Inbound, before: Before = lambda step: None
+    chatwoot: Chatwoot,
+    inbox: Inbox,
+    inbound: Inbound,
+    before: Before = lambda step: None,
+    first_address: FirstAddress = lambda contact: "",
 ) -> Place:
     """Find or make the contact and conversation for a message.
 
@@ -50,14 +59,7 @@ def resolve(
     once for one customer may make two conversations, so the caller lets only one run.
     Raises a `DeliveryError`.
     """
-    return _Search(chatwoot, inbox, inbound, before).place()
-
-
-def name_of(inbound: Inbound) -> str:
-    """The name that agents see: never empty."""
-    person = inbound.person
-    names = (person.name, person.username, person.phone, person.email, inbound.peer)
-    return next((name.strip() for name in names if name.strip()), "?")[:LONGEST_FIELD]
+    return _Search(chatwoot, inbox, inbound, before, first_address).place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,10 @@ class _Search:
     inbox: Inbox
     inbound: Inbound
     before: Before
+    first_address: FirstAddress
 
     def place(self) -> Place:
-        contact = self._known_contact() or self._same_person()
+        contact = self._found()
         if contact is None:
             try:
                 new = self._create_contact(self._phone, self._email)
@@ -78,7 +81,13 @@ class _Search:
                 # Nobody has written from this address before: no conversation to look for.
                 return Place(new.id, self._create_conversation(new))
         found = self._conversation(contact)
-        return Place(contact.id, found.id if found else self._create_conversation(contact))
+        conversation = found.id if found else self._create_conversation(contact)
+        return Place(contact.id, conversation, contact)
+
+    def _found(self) -> Contact | None:
+        """One call for whoever is new: who has the phone or e-mail mostly has the address too. If
+        somebody else has the address, Chatwoot will refuse it to a second one."""
+        return self._same_person() if self._email or self._phone else self._known_contact()
 
     def _known_contact(self) -> Contact | None:
         return self.chatwoot.find_contact(self.inbox.id, self.inbound.peer)
@@ -88,6 +97,9 @@ class _Search:
         if not (self._email or self._phone):
             return None
         found = self.chatwoot.filter_contacts(phone=self._phone, email=self._email)
+        for contact in found:
+            if self.inbound.peer in contact.source_ids(self.inbox.id):
+                return contact
         # An e-mail is unique in Chatwoot's database, a phone only nearly: trust it less.
         by_trust = sorted(found, key=lambda contact: not self._has_email(contact))
         return self._attached(by_trust[0]) if by_trust else None
@@ -110,7 +122,7 @@ class _Search:
             name_of(self.inbound),
             phone=phone,
             email=email,
-            attributes=self.inbound.attributes,
+            attributes=attributes_of(self.inbound),
         )
 
     def _after_refusal(self, refused: Taken | Invalid) -> Contact:
@@ -126,13 +138,19 @@ class _Search:
         return self._create_contact(phone, "" if "email" in bad else self._email)
 
     def _conversation(self, contact: Contact) -> Conversation | None:
-        if self.inbound.thread:
-            thread = attribute(self.inbound.thread)
-            return self._newest(
-                self.inbound.peer, lambda found: found.attributes.get("thread") == thread
-            )
-        found = [self._newest(address, self._goes_on) for address in self._addresses(contact)]
+        found = [
+            self._newest(address, self._fits_of(address)) for address in self._addresses(contact)
+        ]
         return max(filter(None, found), key=lambda conversation: conversation.id, default=None)
+
+    def _fits_of(self, address: str) -> Callable[[Conversation], bool]:
+        """Which of an address's conversations the message may go on in."""
+        if not self.inbound.thread:
+            return self._goes_on
+        if address != self.inbound.peer:
+            return lambda conversation: True  # an agent began it, with this very thread
+        thread = attribute(self.inbound.thread)
+        return lambda conversation: conversation.attributes.get("thread") == thread
 
     def _goes_on(self, conversation: Conversation) -> bool:
         return self.inbox.lock_to_single_conversation or conversation.status != "resolved"
@@ -153,12 +171,19 @@ class _Search:
     def _addresses(self, contact: Contact) -> Iterator[str]:
         """The customer's address, and those that stand for it.
 
-        Where an agent begins a conversation, Chatwoot makes up a UUID as address, which the gateway
-        takes for the contact's phone or e-mail. An answer from there belongs to that conversation.
+        Where an agent begins a conversation, Chatwoot makes up an address, which the gateway takes
+        for one that the contact has. An answer from there belongs to that conversation.
         """
         yield self.inbound.peer
-        if self.inbound.peer.casefold() in {contact.phone, contact.email.casefold()}:
-            yield from filter(_UUID.fullmatch, contact.source_ids(self.inbox.id))
+        if self._may_be_begun_by_agent(contact):
+            for address in filter(is_made_up, contact.source_ids(self.inbox.id)):
+                if self.inbound.thread in {"", thread_of(address)}:
+                    yield address
+
+    def _may_be_begun_by_agent(self, contact: Contact) -> bool:
+        peer = self.inbound.peer
+        known = {contact.phone, contact.email.casefold()}
+        return peer.casefold() in known or peer == self.first_address(contact)
 
     def _create_conversation(self, contact: Contact) -> int:
         self.before("conversation")

@@ -25,5 +25,9 @@ class Invalid(Permanent):
         self.attributes = attributes
 
 
+class TooMuch(Permanent):
+    """The web server before Chatwoot does not take as much at once."""
+
+
 class Taken(Retry):
     """The source id belongs to a contact already: somebody was faster. Look it up again."""

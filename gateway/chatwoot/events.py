@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.chatwoot.files import LinkedFile
 from gateway.chatwoot.values import Contact
 
 
@@ -22,7 +23,7 @@ class AgentMessage:
     contact: Contact
     """Phone, e-mail and identifier, by which such a UUID can be resolved."""
     content: str
-    """Markdown, as the agent wrote it."""
+    """Markdown, as the agent wrote it; cards, forms and the like are spelled out."""
     content_type: str
     created_at: float
     """Unix seconds."""
@@ -34,7 +35,9 @@ class AgentMessage:
     """The Chatwoot message that it answers."""
     in_reply_to_external_id: str = ""
     """The source id of the message that it answers."""
-    attachments: int = 0
+    choices: tuple[str, ...] = ()
+    """What it lets the customer choose from; `content` has them numbered."""
+    attachments: tuple[LinkedFile, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The conversation's additional attributes that are texts."""
 
@@ -49,6 +52,10 @@ class MessageUpdated:
     message: AgentMessage
     external_error: str | None
     """Why it failed, as stored in Chatwoot; None if it is not marked so."""
+
+    @property
+    def inbox(self) -> int:
+        return self.message.inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +79,21 @@ class StatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentTyping:
+    """An agent is writing a reply."""
+
+    conversation: int
+    inbox: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing to relay. `kind` is one of few words, fit for a counter."""
 
     kind: str
 
 
-Event: TypeAlias = AgentMessage | MessageUpdated | MessageDeleted | StatusChanged | Ignored
+Event: TypeAlias = (
+    AgentMessage | MessageUpdated | MessageDeleted | StatusChanged | AgentTyping | Ignored
+)

@@ -82,6 +82,13 @@ class Fields:
         place = self._place_of(key)
         return tuple(Fields.of(item, f"{place}[{i}]") for i, item in enumerate(value))
 
+    def text_list(self, key: str) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self.values.get(key)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._wrong(key, "a list of texts")
+        return tuple(value)
+
     def texts(self) -> Iterator[tuple[str, str]]:
         """The entries that are texts or whole numbers (ids), all as texts."""
         for key, value in self.values.items():

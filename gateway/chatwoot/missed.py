@@ -6,6 +6,7 @@ and becomes the same values that the webhook would have become.
 
 from __future__ import annotations
 
+from gateway.chatwoot import contents
 from gateway.chatwoot.events import AgentMessage, Ignored, MessageDeleted
 from gateway.chatwoot.values import Conversation, Kind, Message
 from gateway.chatwoot.webhook import not_for_the_customer, plain_breaks
@@ -27,8 +28,11 @@ def as_event(
         inbox=conversation.inbox_id,
         peer=conversation.source_id,
         contact=conversation.contact,
-        content=plain_breaks(message.content),
+        content=contents.readable(
+            plain_breaks(message.content), message.content_type, message.items
+        ),
         content_type=message.content_type,
+        choices=contents.choices(message.content_type, message.items),
         created_at=message.created_at,
         sender=message.sender_name,
         is_template=message.kind is Kind.TEMPLATE,

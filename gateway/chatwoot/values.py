@@ -6,12 +6,15 @@ The shapes are those of Chatwoot's views (`app/views/api/v1`), checked against 4
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import SecretStr
 
+from gateway.chatwoot.contents import Item, items_in
 from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.chatwoot.files import LinkedFile, files_in
+from gateway.model import Addressee
 
 OURS = "gw:"
 """Every source id that the gateway gives a message begins so: by it our own posts are known."""
@@ -87,6 +90,8 @@ class Contact:
     phone: str = ""
     email: str = ""
     identifier: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The additional attributes that are texts (numbers as texts)."""
     contact_inboxes: tuple[ContactInbox, ...] = ()
 
     @classmethod
@@ -98,10 +103,22 @@ class Contact:
             phone=fields.optional_text("phone_number"),
             email=fields.optional_text("email"),
             identifier=fields.optional_text("identifier"),
+            attributes=dict(fields.optional_object("additional_attributes").texts()),
             contact_inboxes=tuple(
                 ContactInbox(link.object("inbox").integer("id"), link.text("source_id"))
                 for link in links
             ),
+        )
+
+    @property
+    def addressee(self) -> Addressee:
+        """The contact, as an adapter sees whom it writes to first."""
+        return Addressee(
+            name=self.name,
+            phone=self.phone,
+            email=self.email,
+            identifier=self.identifier,
+            attributes=self.attributes,
         )
 
     def source_ids(self, inbox_id: int) -> tuple[str, ...]:
@@ -155,6 +172,8 @@ class Message:
     kind: Kind
     content: str = ""
     content_type: str = "text"
+    items: tuple[Item, ...] = ()
+    """What it consists of besides its text: choices, cards, fields of a form, articles."""
     status: str = ""
     source_id: str = ""
     in_reply_to: int | None = None
@@ -164,7 +183,7 @@ class Message:
     external_error: str = ""
     deleted: bool = False
     sender_name: str = ""
-    attachments: int = 0
+    attachments: tuple[LinkedFile, ...] = ()
     created_at: float = 0.0
     """Unix seconds."""
 
@@ -177,6 +196,7 @@ class Message:
             kind=_kind_of(fields),
             content=fields.optional_text("content"),
             content_type=fields.optional_text("content_type") or "text",
+            items=items_in(attributes.values),
             status=fields.optional_text("status"),
             source_id=fields.optional_text("source_id"),
             in_reply_to=attributes.optional_integer("in_reply_to"),
@@ -184,7 +204,7 @@ class Message:
             external_error=attributes.optional_text("external_error"),
             deleted=attributes.optional_flag("deleted"),
             sender_name=fields.optional_object("sender").optional_text("name"),
-            attachments=len(fields.optional_objects("attachments")),
+            attachments=files_in(fields),
             created_at=fields.optional_number("created_at"),
         )
 

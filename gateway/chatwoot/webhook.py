@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from gateway.chatwoot import contents
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentTyping,
     Event,
     Ignored,
     MessageDeleted,
@@ -19,6 +21,7 @@ from gateway.chatwoot.events import (
     StatusChanged,
 )
 from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.chatwoot.files import files_in
 from gateway.chatwoot.values import OURS, Contact, Kind
 from gateway.errors import Malformed
 
@@ -26,7 +29,6 @@ KNOWN_AND_IGNORED = frozenset(
     {
         "conversation_created",
         "conversation_updated",
-        "conversation_typing_on",
         "conversation_typing_off",
         "contact_created",
         "contact_updated",
@@ -88,10 +90,25 @@ def _status_changed(fields: Fields) -> Event:
     )
 
 
+def _typing(fields: Fields) -> Event:
+    """Of agents and bots, who have a type here. A contact has none: that is our own word for a
+    customer, which comes back to us."""
+    kind = fields.optional_object("user").optional_text("type")
+    if fields.optional_flag("is_private") or not kind:
+        return Ignored("conversation_typing_on")
+    conversation = fields.object("conversation")
+    return AgentTyping(
+        conversation=conversation.integer("id"),
+        inbox=conversation.integer("inbox_id"),
+        peer=conversation.object("contact_inbox").text("source_id"),
+    )
+
+
 _READERS: Mapping[str, Callable[[Fields], Event]] = {
     "message_created": _created,
     "message_updated": _updated,
     "conversation_status_changed": _status_changed,
+    "conversation_typing_on": _typing,
 }
 
 
@@ -125,20 +142,25 @@ def _deleted(fields: Fields) -> MessageDeleted | None:
 def _agent_message(fields: Fields) -> AgentMessage:
     conversation = fields.object("conversation")
     attributes = fields.optional_object("content_attributes")
+    content_type = fields.optional_text("content_type") or "text"
+    items = contents.items_in(attributes.values)
     return AgentMessage(
         id=fields.integer("id"),
         conversation=conversation.integer("id"),
         inbox=conversation.integer("inbox_id"),
         peer=conversation.object("contact_inbox").text("source_id"),
         contact=Contact.read(conversation.object("meta").object("sender")),
-        content=plain_breaks(fields.optional_text("content")),
-        content_type=fields.optional_text("content_type") or "text",
+        content=contents.readable(
+            plain_breaks(fields.optional_text("content")), content_type, items
+        ),
+        content_type=content_type,
+        choices=contents.choices(content_type, items),
         created_at=_unix_seconds(fields.text("created_at")),
         sender=fields.optional_object("sender").optional_text("name"),
         is_template=_kind(fields) is Kind.TEMPLATE,
         in_reply_to=attributes.optional_integer("in_reply_to"),
         in_reply_to_external_id=attributes.optional_text("in_reply_to_external_id"),
-        attachments=len(fields.optional_objects("attachments")),
+        attachments=files_in(fields),
         attributes=dict(conversation.optional_object("additional_attributes").texts()),
     )
 

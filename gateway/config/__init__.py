@@ -1,7 +1,7 @@
 """channels.toml and the environment, read into typed settings or into a list of what is wrong."""
 
 from gateway.config.problems import ConfigError, Problem
-from gateway.config.reading import load
+from gateway.config.reading import load, named_inboxes
 from gateway.config.values import Channel, ChatwootAccount, GatewaySettings, Settings
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "Problem",
     "Settings",
     "load",
+    "named_inboxes",
 ]

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import redis
@@ -27,9 +28,12 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 NAME_RULE = "A name has small letters, digits and hyphens, and starts with a letter or digit."
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(
+    path: Path, environ: Mapping[str, str], *, inboxes: Mapping[str, int] = MappingProxyType({})
+) -> Settings:
     """The settings that the file and the environment give.
 
+    `inboxes`: channel → the number of its inbox, where the file has none (see `named_inboxes`).
     Raises `ConfigError` with every problem that was found.
     """
     text = _text(path)
@@ -37,10 +41,26 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     report = Report(path.name, locate(text), expansion.values)
     for where, wrong, cure in expansion.missing:
         report.add(where, wrong, cure)
-    settings = _Reader(document, report).settings(path, environ.get("REDIS_URL", ""))
+    reader = _Reader(document, report, inboxes)
+    settings = reader.settings(path, environ.get("REDIS_URL", ""))
     if settings is None or report.problems:
         raise ConfigError(report.problems)
     return settings
+
+
+def named_inboxes(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Channel → the name that its inbox has or is to have, where the file does not give a number.
+
+    Without `inbox` it is the channel's own name. Raises `ConfigError` if the file is no TOML.
+    """
+    document, _ = expand(_document(path, _text(path)), environ)
+    channels = document.get("channels")
+    sections = channels.items() if isinstance(channels, dict) else ()
+    return {
+        name: str(section.get("inbox", name))
+        for name, section in sections
+        if isinstance(section, dict) and _is_name(section.get("inbox", name))
+    }
 
 
 def _text(path: Path) -> str:
@@ -69,9 +89,12 @@ def _document(path: Path, text: str) -> dict[str, Any]:
 class _Reader:
     """Turns one document into values, reporting what cannot be turned."""
 
-    def __init__(self, document: Mapping[str, Any], report: Report) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], report: Report, inboxes: Mapping[str, int]
+    ) -> None:
         self._document = document
         self._report = report
+        self._inboxes = inboxes
 
     def settings(self, path: Path, redis_url: str) -> Settings | None:
         report = self._report
@@ -134,7 +157,7 @@ class _Reader:
 
     def _channel(self, name: str, accounts: Mapping[str, ChatwootAccount]) -> Channel | None:
         where = ("channels", name)
-        section = self._table(where)
+        section = self._with_inbox(name, self._table(where))
         adapter = self._adapter(where, section)
         account = self._account(where, section, accounts)
         if adapter is None:
@@ -147,6 +170,17 @@ class _Reader:
         if config is None or account is None:
             return None
         return Channel(name, config, adapter, account)
+
+    def _with_inbox(self, name: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
+        if name in self._inboxes:
+            return {**section, "inbox": self._inboxes[name]}
+        if _is_name(section.get("inbox")):
+            self._report.add(
+                ("channels", name, "inbox"),
+                "is the name of an inbox, and should be its number",
+                "Run `python -m gateway setup`: it finds or makes the inbox and tells its number.",
+            )
+        return section
 
     def _adapter(self, where: tuple[str, ...], section: Mapping[str, Any]) -> type[Adapter] | None:
         here, kinds = (*where, "adapter"), known_kinds()
@@ -210,6 +244,11 @@ class _Reader:
         except ValidationError as error:
             self._report.add_invalid(where, model, values, error)
             return None
+
+
+def _is_name(inbox: object) -> bool:
+    """A number that comes from the environment is a text too."""
+    return isinstance(inbox, str) and bool(inbox.strip()) and not inbox.strip().isdigit()
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:

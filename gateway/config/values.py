@@ -88,6 +88,12 @@ class GatewaySettings(BaseModel):
     linger: float = Field(
         default=1.0, ge=0, le=30, description="seconds a worker waits for more before it rests"
     )
+    file_limit: int = Field(
+        default=50 * 1024 * 1024,
+        ge=0,
+        description="the largest file of an agent that is fetched to be sent, in bytes; a larger "
+        "one goes as a link",
+    )
     redis_url: str = Field(
         default="", repr=False, description="from REDIS_URL; empty: the embedded server is used"
     )
@@ -100,6 +106,21 @@ class ChatwootAccount(BaseModel):
 
     name: str
     url: WebAddress = Field(description="where your Chatwoot is: https://app.chatwoot.com")
+    internal_url: WebAddress = Field(
+        default="",
+        description="where the gateway itself reaches Chatwoot, if not at `url`; it may be private",
+    )
+    storage_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="hosts on private addresses from which agents' files may be fetched, besides "
+        'Chatwoot itself: ["minio:9000"]',
+    )
+    upload_limit: int = Field(
+        default=40 * 1024 * 1024,
+        ge=0,
+        description="the largest file of a customer that is posted, in bytes: what the web server "
+        "before Chatwoot takes",
+    )
     account: int = Field(gt=0, description="the account's number, in Chatwoot's own address")
     token: Token = Field(
         description="an administrator's access token, from Profile settings; a bot's is not enough"
@@ -116,6 +137,11 @@ class ChatwootAccount(BaseModel):
         description="how many messages the gateway may post in one conversation; 0 for no limit. "
         "Chatwoot refuses more than CONVERSATION_MESSAGE_PER_MINUTE_LIMIT, 200 unless changed",
     )
+
+    @property
+    def api_url(self) -> str:
+        """Where Chatwoot is called."""
+        return self.internal_url or self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,13 @@ local msg = key_msg(id)
 local before = worked(lane, destination, ARGV[3], nonce)
 if before then return before end
 
+-- Agents who were told that the reply waits are told that it waits no more.
+local function end_delay()
+  local after = redis.call('HMGET', msg, 'then', 'withdrawn')
+  if after[1] and not after[2] then leave_note(cjson.decode(after[1]), nonce) end
+  redis.call('HDEL', msg, 'then')
+end
+
 local function delivered(known)
   local kind, channel, of = known[1], known[2], known[3]
   gate_opens(destination)
@@ -23,6 +30,7 @@ local function delivered(known)
   settle(id, lane, kind, tonumber(known[4]) or 0, channel)
   if kind == 'out' then
     redis.call('EXPIRE', msg, LEDGER)
+    end_delay()
     -- What we have just delivered is sent, whatever was told of it before, unless the network said
     -- in the meantime that it failed.
     report(id, 'sent', '', redis.call('HEXISTS', msg, 'failure') == 0)
@@ -46,12 +54,9 @@ if redis.call('ZSCORE', key_lane(lane), id) then
   local seconds = (now - tonumber(known[5])) / 1000
   redis.call('HINCRBYFLOAT', ns .. ':count', 'seconds_' .. known[1] .. '|' .. known[2], seconds)
   if subject and outcome.told and redis.call('EXISTS', key_msg(subject)) == 1 then
-    redis.call('HSET', key_msg(subject), 'shown', outcome.told)
-    local status = redis.call('HGET', key_msg(subject), 'status')
-    if status and status ~= outcome.told then  -- it moved on while we told
-      redis.call('HDEL', key_msg(subject), 'status')
-      report(subject, status, redis.call('HGET', key_msg(subject), 'reason'))
-    end
+    local red = redis.call('HDEL', key_msg(subject), 'red') == 1
+    redis.call('HSET', key_msg(subject), 'shown', red and BY_ITSELF or outcome.told)
+    tell(subject)  -- if it moved on while we told
   end
 end
 if ARGV[6] == 'stop' then

@@ -31,7 +31,7 @@ local function store(item)
   if item.status_lane then
     redis.call('HSET', msg, 'status_lane', item.status_lane,
                'status_destination', item.status_destination)
-    if item.shown ~= 'sent' then redis.call('HSET', msg, 'shown', item.shown) end
+    if item.shown == 'failed' then redis.call('HSET', msg, 'shown', BY_ITSELF) end
   end
   redis.call('ZADD', lane, order, item.id)
   make_due(item.lane, item.destination, now + item.settle)

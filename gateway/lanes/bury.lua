@@ -12,16 +12,6 @@ local msg = key_msg(id)
 local before = worked(lane, destination, ARGV[3], nonce)
 if before then return before end
 
-local function leave_note(note)
-  local key, order = key_msg(note.id), behind(note.lane)
-  if redis.call('EXISTS', key) == 1 then return end
-  redis.call('HSET', key, 'v', '1', 'kind', 'note', 'body', note.body, 'lane', note.lane,
-             'destination', note.destination, 'channel', note.channel, 'state', 'waiting',
-             'appended', now, 'ready', now, 'request', nonce, 'order', order)
-  redis.call('ZADD', key_lane(note.lane), order, note.id)
-  make_due(note.lane, note.destination, now)
-end
-
 if redis.call('ZSCORE', key_lane(lane), id) then
   local known = redis.call('HMGET', msg, 'kind', 'channel', 'order')
   settle(id, lane, known[1], tonumber(known[3]) or 0, known[2])
@@ -32,7 +22,7 @@ if redis.call('ZSCORE', key_lane(lane), id) then
   count('buried_' .. known[1], known[2])
   if known[1] == 'out' then report(id, 'failed', ARGV[6]) end
   local note = cjson.decode(ARGV[12])
-  if note ~= cjson.null then leave_note(note) end
+  if note ~= cjson.null then leave_note(note, nonce) end
 end
 if ARGV[7] == 'stop' then
   return rest(lane, destination, nonce)

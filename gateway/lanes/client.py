@@ -17,6 +17,7 @@ from gateway.lanes.values import (
     Backlog,
     Claim,
     CursorMove,
+    Delayed,
     Entry,
     GateState,
     Hold,
@@ -259,9 +260,28 @@ class Lanes:
         )
         return answer
 
-    def retry(self, message: str, *, nonce: str = "") -> bool:
-        """An agent pressed Retry below a reply. False if it is not one that we gave up on."""
-        return bool(self._run("retry", message, nonce or uuid4().hex) == "ok")
+    def suspect(self, message: str, look: Entry, *, nonce: str = "") -> bool:
+        """Perhaps an agent pressed Retry below a reply: `look` will ask Chatwoot.
+
+        False if that cannot be: the reply is known, and did not fail.
+        """
+        item = json.dumps(wire.item(look))
+        return bool(self._run("suspect", message, nonce or uuid4().hex, item) == "ok")
+
+    def retry(self, message: str, body: str, *, nonce: str = "") -> bool:
+        """An agent did press Retry: what failed of the reply is sent again.
+
+        `body`: of the reply, from Chatwoot. False if the reply is not shown as failed any more.
+        """
+        return bool(self._run("retry", message, nonce or uuid4().hex, body) == "ok")
+
+    def redden(self, message: str) -> str:
+        """Chatwoot shows a reply as failed.
+
+        «noted»: not by our word, so what became of it is told again; «ours»; «unknown».
+        """
+        answer: str = self._run("redden", message)
+        return answer
 
     def receipt(self, channel: str, receipt: Receipt) -> str:
         """What a network says became of a part: «noted», or «parked» until its id is known."""
@@ -274,10 +294,38 @@ class Lanes:
         """The customer's next message must look for its conversation again, if it was this one."""
         return bool(self._run("forget", str(lane), conversation))
 
+    def recall(self, lane: Lane, field: str) -> str:
+        """One thing that is remembered of a lane; empty if it is not."""
+        return str(self.client.hget(f"{self.namespace}:route:{lane}", field) or "")
+
     def reply_of(self, channel: str, external_id: str) -> str:
         """The id of the reply that the network knows by `external_id`; empty if none is known."""
         part = self.client.get(f"{self.namespace}:ext:{channel}:{external_id}")
         return str(part).rpartition("#")[0] if part else ""
+
+    def delayed(self, destination: str, *, seconds: float, most: int = 2000) -> tuple[Delayed, ...]:
+        """Replies that have waited longer and that nobody was told of: the first of each lane,
+        looking at no more than `most` lanes."""
+        found = self._run("delayed", destination, round(seconds * 1000), most)
+        return tuple(
+            Delayed(Lane.read(lane), message, reason, at / 1000)
+            for lane, message, reason, at in found
+        )
+
+    def notice(self, delayed: Delayed, note: Note, follows: Note, *, nonce: str = "") -> str:
+        """Tell agents of a delayed reply, once; `follows` is left when it is delivered.
+
+        «told»; «known» if that was done before; «moved» if it does not wait any more.
+        """
+        answer: str = self._run(
+            "notice",
+            str(delayed.lane),
+            delayed.message,
+            nonce or uuid4().hex,
+            json.dumps(wire.note(note)),
+            json.dumps(wire.note(follows)),
+        )
+        return answer
 
     def hold(self, name: str, token: str, *, seconds: float) -> bool:
         """Take or keep a named lease, for what only one process may do at a time."""

@@ -13,6 +13,7 @@ local LEDGER = 90 * DAY       -- seconds that a sent reply stays known
 local SEEN = 7 * DAY          -- seconds that a customer's message is recognised as a repetition
 local PARKED = DAY            -- seconds that a receipt waits for its message's id
 local ANSWER = 60             -- seconds that a lane keeps its last answer, for a repetition
+local BY_ITSELF = 'failed by itself'  -- shown: Chatwoot marked a reply, and we never said so
 local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
 local function key_msg(id) return ns .. ':msg:' .. id end
@@ -202,15 +203,31 @@ local function gate_opens(destination)
   end
 end
 
+-- Put what became of a reply into the status lane, unless Chatwoot shows it already.
+local function tell(id)
+  local known = redis.call('HMGET', key_msg(id), 'status', 'shown', 'status_lane',
+                           'status_destination', 'channel')
+  if not known[1] or not known[3] or (known[2] or 'sent') == known[1] then return end
+  local lane, item = known[3], 's:' .. id
+  if redis.call('ZSCORE', key_lane(lane), item) then return end  -- it will carry the newest status
+  local given_up = redis.call('HGET', key_msg(item), 'dead')
+  if given_up then redis.call('XDEL', ns .. ':dead', given_up) end
+  redis.call('DEL', key_msg(item))
+  redis.call('HSET', key_msg(item), 'v', '1', 'kind', 'status', 'of', id, 'lane', lane,
+             'channel', known[5], 'state', 'waiting', 'appended', now, 'ready', now,
+             'destination', known[4])
+  redis.call('ZADD', key_lane(lane), behind(lane), item)
+  make_due(lane, known[4], now)
+end
+
 -- Note what became of a reply and, if Chatwoot shows something else, put it into the status lane.
 -- sent < delivered < read; failed, unless it was delivered after all. `again` is set when we have
 -- just delivered it ourselves: then «sent» also replaces an earlier «failed».
 local function report(id, status, reason, again)
   local msg = key_msg(id)
-  local now_known = redis.call('HMGET', msg, 'status', 'shown', 'status_lane', 'status_destination',
-                               'channel')
+  local now_known = redis.call('HMGET', msg, 'status', 'status_lane', 'channel')
   local current = now_known[1]
-  if not now_known[3] or current == status then return end
+  if not now_known[2] or current == status then return end
   if status == 'failed' then
     if current and RANK[current] > 1 then return end
   elseif current == 'failed' then
@@ -219,18 +236,8 @@ local function report(id, status, reason, again)
     return
   end
   redis.call('HSET', msg, 'status', status, 'reason', reason or '')
-  count('status_' .. status, now_known[5])
-  if (now_known[2] or 'sent') == status then return end
-  local lane, item = now_known[3], 's:' .. id
-  if redis.call('ZSCORE', key_lane(lane), item) then return end  -- it will carry the newest status
-  local given_up = redis.call('HGET', key_msg(item), 'dead')
-  if given_up then redis.call('XDEL', ns .. ':dead', given_up) end
-  redis.call('DEL', key_msg(item))
-  redis.call('HSET', key_msg(item), 'v', '1', 'kind', 'status', 'of', id, 'lane', lane,
-             'channel', now_known[5], 'state', 'waiting', 'appended', now, 'ready', now,
-             'destination', now_known[4])
-  redis.call('ZADD', key_lane(lane), behind(lane), item)
-  make_due(lane, now_known[4], now)
+  count('status_' .. status, now_known[3])
+  tell(id)
 end
 
 -- The status of a reply, from those of its parts: failed if one failed, else what all have reached.
@@ -260,6 +267,17 @@ local function note_part(id, part, status, reason)
   report_parts(id)
 end
 
+-- Put a private note into the status lane of a conversation, once. `nonce` names the request.
+local function leave_note(note, nonce)
+  local key, order = key_msg(note.id), behind(note.lane)
+  if redis.call('EXISTS', key) == 1 then return end
+  redis.call('HSET', key, 'v', '1', 'kind', 'note', 'body', note.body, 'lane', note.lane,
+             'destination', note.destination, 'channel', note.channel, 'state', 'waiting',
+             'appended', now, 'ready', now, 'request', nonce, 'order', order)
+  redis.call('ZADD', key_lane(note.lane), order, note.id)
+  make_due(note.lane, note.destination, now)
+end
+
 -- A message leaves its lane for good. A reply that leaves behind a younger one is counted as late.
 local function settle(id, lane, kind, order, channel)
   redis.call('ZREM', key_lane(lane), id)
@@ -273,25 +291,38 @@ local function settle(id, lane, kind, order, channel)
   end
 end
 
--- Take a dead letter back into its lane, as new: behind what waits (a reply keeps its own place).
--- Returns 'ok', also when it was done by this same request, or 'unknown'.
-local function revive(id, nonce)
+-- Parts that the network failed after it had taken them are to be sent again. What it still says of
+-- the earlier attempt, under its old ids, does not count any more.
+local function forget_failed_parts(id, channel)
   local msg = key_msg(id)
-  local known = redis.call('HMGET', msg, 'state', 'dead', 'lane', 'destination', 'kind', 'order',
-                           'channel', 'replayed')
-  if known[8] == nonce then return 'ok' end
-  if known[1] ~= 'dead' then return 'unknown' end
-  local order = tonumber(known[6])
-  if known[5] ~= 'out' then
-    order = behind(known[3])
+  local known = fields(msg)
+  for n = 1, #known, 2 do
+    local part = string.match(known[n], '^got:(%d+)$')
+    if part and known[n + 1] == 'failed' then
+      for _, external in ipairs(cjson.decode(redis.call('HGET', msg, 'part:' .. part) or '[]')) do
+        redis.call('SET', ns .. ':ext:' .. channel .. ':' .. external, 'spent', 'EX', LEDGER)
+      end
+      redis.call('HDEL', msg, 'got:' .. part, 'part:' .. part)
+    end
   end
-  redis.call('XDEL', ns .. ':dead', known[2])
+  redis.call('HDEL', msg, 'failure')
+end
+
+-- Put a message that had left its lane back into it, as new: behind what waits (a reply keeps its
+-- own place).
+local function resume(id, nonce)
+  local msg = key_msg(id)
+  local known = redis.call('HMGET', msg, 'dead', 'lane', 'destination', 'kind', 'order', 'channel')
+  local order = tonumber(known[5])
+  if known[4] ~= 'out' then order = behind(known[2]) end
+  if known[1] then redis.call('XDEL', ns .. ':dead', known[1]) end
+  forget_failed_parts(id, known[6])
   redis.call('HDEL', msg, 'dead', 'attempts', 'crashes', 'refusals', 'refused_at', 'error',
              'first_error', 'slot')
   redis.call('HSET', msg, 'state', 'waiting', 'appended', now, 'ready', now, 'order', order,
              'replayed', nonce)
-  redis.call('ZADD', key_lane(known[3]), order, id)
-  make_due(known[3], known[4], now)
-  count('replayed', known[7])
-  return 'ok'
+  redis.call('PERSIST', msg)
+  redis.call('ZADD', key_lane(known[2]), order, id)
+  make_due(known[2], known[3], now)
+  count('replayed', known[6])
 end

@@ -5,7 +5,9 @@
 -- Returns 'noted' | 'parked'
 
 local own = ARGV[3]
-if own == '' then own = redis.call('GET', ns .. ':ext:' .. ARGV[1] .. ':' .. ARGV[2]) or '' end
+local by_name = ARGV[2] ~= '' and redis.call('GET', ns .. ':ext:' .. ARGV[1] .. ':' .. ARGV[2])
+if by_name == 'spent' then return 'noted' end  -- of an attempt before an agent pressed Retry
+if own == '' then own = by_name or '' end
 local id, part = string.match(own, '^(.*)#(%d+)$')
 if id and redis.call('HGET', key_msg(id), 'channel') == ARGV[1] then
   note_part(id, part, ARGV[4], ARGV[5])

@@ -1,15 +1,19 @@
--- An agent pressed Retry below a reply that we gave up on: Chatwoot shows it as sent by now. A reply
--- that it was never told to be failed cannot have been pressed.
+-- An agent pressed Retry below a reply that failed, and Chatwoot, asked since, shows it as sent. One
+-- that it was never told to be failed cannot have been pressed. Parts that arrived are not repeated.
 -- KEYS[1] namespace
 -- ARGV[1] message id, ARGV[2] nonce of this request; repeated with it, the answer is the same
+-- ARGV[3] body of the reply, anew: what was sent keeps none, and whom it is for may have changed
 -- Returns 'ok' | 'unknown'
 
 local msg = key_msg(ARGV[1])
-local known = redis.call('HMGET', msg, 'shown', 'replayed')
-if known[1] ~= 'failed' and known[2] ~= ARGV[2] then return 'unknown' end
-local answer = revive(ARGV[1], ARGV[2])
-if answer == 'ok' then
-  redis.call('HSET', msg, 'shown', 'sent')
-  redis.call('HDEL', msg, 'status')
+local known = redis.call('HMGET', msg, 'state', 'status', 'shown', 'withdrawn', 'replayed')
+if known[5] == ARGV[2] then return 'ok' end
+local out_of_lane = known[1] == 'dead' or known[1] == 'done'
+if not out_of_lane or known[2] ~= 'failed' or known[3] ~= 'failed' or known[4] then
+  return 'unknown'
 end
-return answer
+redis.call('HSET', msg, 'v', '1', 'body', ARGV[3])
+resume(ARGV[1], ARGV[2])
+redis.call('HSET', msg, 'shown', 'sent')
+redis.call('HDEL', msg, 'status')
+return 'ok'

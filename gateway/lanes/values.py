@@ -9,7 +9,7 @@ from typing import Literal, cast
 from gateway.model import Rate
 
 Direction = Literal["in", "out", "status"]
-Kind = Literal["in", "out", "delete", "status", "note"]
+Kind = Literal["in", "out", "delete", "status", "note", "retry"]
 
 
 class LeaseVoid(Exception):
@@ -150,6 +150,18 @@ class Note:
     lane: Lane
     destination: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """A reply that has waited too long."""
+
+    lane: Lane
+    message: str
+    reason: str
+    """What went wrong last; empty if nothing did, and it waits for its turn."""
+    next_attempt: float
+    """Unix seconds, by Redis's clock; in the past if it may be made at any moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,21 @@ from gateway.adapter import Adapter
 from gateway.chatwoot.client import Chatwoot
 from gateway.config import Channel, Settings
 from gateway.lanes import Hold, Kind, Lanes, Pace
+from gateway.media import Home, Media
 from gateway.model import Rate
+from gateway.relay.addressing import Addressing
+from gateway.relay.agent_files import AgentFiles
+from gateway.relay.customer_files import CustomerFiles
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
 from gateway.relay.known_inbox import KnownInbox
+from gateway.relay.known_version import KnownVersion
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
+from gateway.relay.people import People
+from gateway.relay.retries import RetryDelivery
 from gateway.relay.statuses import NoteDelivery, StatusDelivery
 from gateway.runtime import Runtime
+from gateway.scratch import Scratch
 
 CHATWOOT_BURST, CONVERSATION_BURST = 200, 30
 
@@ -25,13 +33,18 @@ class Deliveries:
     def __init__(self, settings: Settings, lanes: Lanes, runtime: Runtime) -> None:
         self._lanes = lanes
         self.chatwoots = {
-            name: Chatwoot(account.url, account.account, account.token)
+            name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
         self.adapters: Mapping[str, Adapter] = {
             name: channel.adapter(channel.config, settings.site(channel, runtime))
             for name, channel in settings.channels.items()
         }
+        self.media = {
+            name: Media(Home(account.url, account.internal_url, account.storage_hosts))
+            for name, account in settings.accounts.items()
+        }
+        self.scratch = Scratch()
         self._ways = {
             name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
         }
@@ -47,6 +60,9 @@ class Deliveries:
             adapter.close()
         for chatwoot in self.chatwoots.values():
             chatwoot.close()
+        for media in self.media.values():
+            media.close()
+        self.scratch.close()
 
     def _ways_of(self, channel: Channel, settings: Settings) -> Mapping[Kind, Delivery]:
         chatwoot = self.chatwoots[channel.account.name]
@@ -55,20 +71,27 @@ class Deliveries:
         # `app/models/message.rb`): agents work in the same account, and in the same conversations.
         overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
         each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
+        addressing = Addressing(channel, adapter, chatwoot)
+        media, limit = self.media[channel.account.name], settings.gateway.file_limit
+        files = AgentFiles(media, self.scratch, adapter, limit)
         inbound = InboundDelivery(
             lanes=self._lanes,
             channel=channel,
             chatwoot=chatwoot,
             inbox=KnownInbox(chatwoot, channel.config.inbox),
             pace=Pace(overall, each),
+            addressing=addressing,
+            people=People(chatwoot, channel.config.inbox),
+            files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
             uncertain_after=settings.gateway.uncertain_after,
         )
         return {
             "in": inbound,
-            "out": OutboundDelivery(self._lanes, channel, adapter),
+            "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
-            "status": StatusDelivery(chatwoot, Pace(overall)),
+            "status": StatusDelivery(chatwoot, KnownVersion(chatwoot), Pace(overall)),
             "note": NoteDelivery(chatwoot, Pace(overall)),
+            "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
 
 

@@ -49,14 +49,19 @@ class Drain:
         *,
         stop: threading.Event,
         beat: Callable[[], None],
+        wait: Callable[[float], None] | None = None,
     ) -> None:
-        """`stop` ends it after the messages under way; `beat` is called as long as it moves."""
+        """`stop` ends it after the messages under way; `beat` is called as long as it moves.
+
+        `wait` sleeps until something becomes due, at most so many seconds.
+        """
         self._lanes = lanes
         self._work = work
         self._pool = pool
         self._limits = limits
         self._stop = stop
         self._beat = beat
+        self._wait = wait or lanes.wait
         self._running: dict[Future[None], Hold] = {}
         # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
         self._ours_until: dict[Hold, float] = {}
@@ -124,7 +129,7 @@ class Drain:
         linger, now = self._limits.linger, time.monotonic()
         wait = linger if claim.next_due is None else min(linger, claim.next_due)
         # However long it lingers: leases must be renewed in between, and a stop must be seen.
-        self._lanes.wait(max(0.01, min(wait, 1.0, self._limits.lease / 8, ends - now)))
+        self._wait(max(0.01, min(wait, 1.0, self._limits.lease / 8, ends - now)))
         return bool(self._running) or time.monotonic() - self._last_claim < linger
 
     def _crowded(self) -> bool:

@@ -8,20 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from gateway import bodies, naming
+from gateway.chatwoot import contents
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.contacts import Place, resolve
-from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.errors import Missing, TooMuch
 from gateway.chatwoot.values import Kind, Message
 from gateway.config import Channel
 from gateway.errors import Retry
 from gateway.lanes import Hold, Lanes, Pace, Taken
 from gateway.model import Inbound
+from gateway.relay.addressing import Addressing
 from gateway.relay.consequences import Patience
+from gateway.relay.customer_files import CustomerFiles, Fetched, Share
 from gateway.relay.delivery import Done, NotNow, announce
 from gateway.relay.known_inbox import KnownInbox
+from gateway.relay.people import People
 
 LATE = 300.0
 PERSON_SECONDS = 75.0
@@ -37,6 +40,9 @@ class InboundDelivery:
     chatwoot: Chatwoot
     inbox: KnownInbox
     pace: Pace
+    addressing: Addressing
+    people: People
+    files: CustomerFiles
     uncertain_after: float
     """Seconds that Chatwoot may need to finish or drop a request that we gave up on."""
 
@@ -46,35 +52,47 @@ class InboundDelivery:
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         message = bodies.read_inbound(taken.body, taken.version)
-        source = naming.source_id(self.channel.name, message.id)
-        if taken.uncertain:
-            if taken.since_mark < self.uncertain_after:
-                raise NotNow(self.uncertain_after - taken.since_mark)
-            if (found := self._look(taken.target, source)) is not None:
-                return self._done(hold, message, found, _place(taken))
-        place = self._place(hold, taken, message)
-        if taken.uncertain or place.contact_id:
-            announce(self.lanes, hold, taken, f"message:{place.conversation_id}:{_newest(taken)}")
-        posted = self._post(taken, message, source, place.conversation_id)
-        doubled = self._remove_doubles(taken, source, posted) if taken.uncertain else 0
-        return self._done(hold, message, posted, place, doubled=doubled)
+        if taken.uncertain and taken.since_mark < self.uncertain_after:
+            raise NotNow(self.uncertain_after - taken.since_mark)
+        text = _with_time(message, _with_choice(taken, message))
+        *earlier, last = self.files.shares(self.channel.name, message, text)
+        for share in earlier:
+            if share.number not in taken.parts:
+                self._delivered(hold, taken, message, share)
+                # Without an id: those of a channel's parts are the network's.
+                self.lanes.progress(hold, taken.id, share.number, share.total, [])
+        return self._delivered(hold, taken, message, last)
 
-    def _post(self, taken: Taken, message: Inbound, source: str, conversation: int) -> Message:
+    def _delivered(self, hold: Hold, taken: Taken, message: Inbound, share: Share) -> Done:
+        if taken.uncertain and (found := self._look(taken.target, share.source)) is not None:
+            return self._done(hold, taken, message, found, _place(taken))
+        place = self._place(hold, taken, message)
+        with self.files.at_hand(share, taken) as fetched:
+            if taken.uncertain or place.contact_id or share.attachments:
+                target = f"message:{place.conversation_id}:{_newest(taken)}"
+                announce(self.lanes, hold, taken, target)
+            posted = self._post(message, share, fetched, place.conversation_id)
+        doubled = self._remove_doubles(taken, share.source, posted) if taken.uncertain else 0
+        return self._done(hold, taken, message, posted, place, doubled=doubled)
+
+    def _post(self, message: Inbound, share: Share, fetched: Fetched, conversation: int) -> Message:
         try:
             return self.chatwoot.create_message(
                 conversation,
-                _with_time(message),
+                fetched.described(share.text),
                 kind=Kind.INCOMING,
-                source_id=source,
-                content_attributes=self._answered(message),
+                source_id=share.source,
+                content_attributes=self._answered(message) if share.number == 1 else None,
+                files=fetched.files,
             )
+        except TooMuch as refused:
+            return self._post(message, share, fetched.left_out(refused.reason), conversation)
         except Missing as gone:
-            if "conversation" not in taken.route:
-                raise Retry(gone.reason, detail=gone.detail) from gone
-            # Merged or deleted since: look for the person's conversation again.
+            # Merged or deleted since: if we had it from memory, look for the right one again.
             lane = naming.inbound_lane(self.channel.name, message.peer, message.thread)
-            self.lanes.forget(lane, str(conversation))
-            raise NotNow(0.1) from gone
+            if self.lanes.forget(lane, str(conversation)):
+                raise NotNow(0.1) from gone
+            raise Retry(gone.reason, detail=gone.detail) from gone
 
     def _answered(self, message: Inbound) -> dict[str, int | str]:
         if not message.reply_to:
@@ -91,17 +109,20 @@ class InboundDelivery:
         def before(step: str) -> None:
             announce(self.lanes, hold, taken, step)
 
-        with self._alone_with(message):
+        with self._alone_with(hold, message):
             try:
-                return resolve(self.chatwoot, self.inbox.now(), message, before)
+                return resolve(
+                    self.chatwoot, self.inbox.now(), message, before, self.addressing.first_of
+                )
             except Missing as gone:
                 # Merged or deleted between two calls, or the inbox itself: that can be mended.
                 raise Retry(gone.reason, detail=gone.detail) from gone
 
     @contextmanager
-    def _alone_with(self, message: Inbound) -> Iterator[None]:
+    def _alone_with(self, hold: Hold, message: Inbound) -> Iterator[None]:
         """Two lanes can be one person: no two may look for, and then make, the same contact."""
-        token, person = uuid4().hex, message.person
+        # The lane's own name: whoever takes the lane over from a dead worker has its locks too.
+        token, person = str(hold.lane), message.person
         names = [
             f"person:{self.channel.account.name}:{value.lower()}"
             for value in sorted({message.peer, person.phone, person.email})
@@ -151,11 +172,19 @@ class InboundDelivery:
         return max(0, len(doubles) - 1)
 
     def _done(
-        self, hold: Hold, message: Inbound, posted: Message, place: Place, *, doubled: int = 0
+        self,
+        hold: Hold,
+        taken: Taken,
+        message: Inbound,
+        posted: Message,
+        place: Place,
+        *,
+        doubled: int = 0,
     ) -> Done:
         memo = {"conversation": str(posted.conversation_id), "newest": str(posted.id)}
         if place.contact_id:
             memo["contact"] = str(place.contact_id)
+        memo.update(self.people.kept_fresh(taken, message, place))
         memos = {hold.lane: memo}
         if message.context or message.thread:
             replies = naming.reply_lane(self.channel.name, posted.conversation_id)
@@ -173,9 +202,14 @@ def _newest(taken: Taken) -> str:
     return taken.route.get("newest", "0") if "conversation" in taken.route else "0"
 
 
-def _with_time(message: Inbound) -> str:
-    """The text; of a message that comes late, also when it was really written."""
+def _with_choice(taken: Taken, message: Inbound) -> str:
+    """The text; of one that is the number of an offered option, also which that is."""
+    return contents.with_choice(message.text, json.loads(taken.route.get("choices") or "[]"))
+
+
+def _with_time(message: Inbound, text: str) -> str:
+    """`text`; of a message that comes late, also when it was really written."""
     if message.sent_at is None or time.time() - message.sent_at < LATE:
-        return message.text
+        return text
     written = datetime.fromtimestamp(message.sent_at, UTC)
-    return f"{message.text}\n\n_(written {written:%Y-%m-%d %H:%M} UTC)_"
+    return f"{text}\n\n_(written {written:%Y-%m-%d %H:%M} UTC)_"

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from gateway import bodies, naming, text
 from gateway.adapter import Adapter
 from gateway.bodies import NoteText, Reply
-from gateway.chatwoot import contacts
+from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Entry, Hold, Lanes, Pace, Taken
+from gateway.lanes import Entry, Hold, Lane, Lanes, Pace, Taken
 from gateway.model import Part, Sent
+from gateway.relay import parts
+from gateway.relay.addressing import Address, Addressing, together
+from gateway.relay.agent_files import AgentFiles
 from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.delivery import Done, announce
-
-FILES_STAY = "The text was sent, but this channel takes only text. Files that were left behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class OutboundDelivery:
     lanes: Lanes
     channel: Channel
     adapter: Adapter
+    addressing: Addressing
+    files: AgentFiles
 
     @property
     def pace(self) -> Pace:
@@ -44,21 +47,38 @@ class OutboundDelivery:
         if too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
         reply = bodies.read_reply(taken.body, taken.version)
-        parts = self._parts(taken, reply)
-        waiting = [part for part in parts if part.number not in taken.parts]
+        address = self.addressing.of(hold, taken, reply)
+        planned = self._parts(taken, reply, address)
+        waiting = [(part, files) for part, files in planned if part.number not in taken.parts]
         sent: Sent | None = None
-        for n, part in enumerate(waiting):
+        for n, (part, files) in enumerate(waiting):
             # The slot of the first call was reserved when the message was handed out.
             pace = self.pace if n else None
             if not announce(self.lanes, hold, taken, f"part:{part.number}", pace=pace):
                 break
-            first_again = taken.uncertain and n == 0
-            sent = self._again(part, taken) if first_again else self.adapter.send(part)
+            with self.files.at_hand(part, files, taken) as whole:
+                # Files take their time: the agent may have withdrawn the reply meanwhile.
+                if files and not announce(self.lanes, hold, taken, f"part:{part.number}"):
+                    break
+                again = taken.uncertain and n == 0
+                sent = self._again(whole, taken) if again else self.adapter.send(whole)
             ids = [name for name in sent.external_ids if name]
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
-        if reply.files:
-            say(self.lanes, self.channel, hold, taken, f"{FILES_STAY}: {reply.files}.")
-        return Done(external=sent.external_id if sent else "")
+        return Done(
+            external=sent.external_id if sent else "",
+            memos=together(address.memos, self._offered(hold, taken, reply, address)),
+        )
+
+    def _offered(
+        self, hold: Hold, taken: Taken, reply: Reply, address: Address
+    ) -> dict[Lane, dict[str, str]]:
+        """What the customer may answer with a number now; any later reply ends the offer. Kept
+        with the replies to know of it here, and where the customer's answer will be read."""
+        if not reply.choices and not taken.route.get("choices"):
+            return {}
+        memo = {"choices": json.dumps(reply.choices, ensure_ascii=False) if reply.choices else ""}
+        answers = naming.inbound_lane(self.channel.name, address.peer, address.thread)
+        return {hold.lane: memo, answers: memo}
 
     def _again(self, part: Part, taken: Taken) -> Sent:
         """Send a part that may have arrived already: ask first, where the network can be asked."""
@@ -70,29 +90,32 @@ class OutboundDelivery:
             raise Permanent(MAY_HAVE_ARRIVED)
         return self.adapter.send(part)
 
-    def _parts(self, taken: Taken, reply: Reply) -> Sequence[Part]:
+    def _parts(
+        self, taken: Taken, reply: Reply, address: Address
+    ) -> Sequence[tuple[Part, Sequence[LinkedFile]]]:
+        """Each part with the files that are still to be fetched for it."""
         able = self.adapter.capabilities
         rich = text.render(reply.text, able.styles)
-        if not rich.text.strip():
-            raise Permanent("There is no text in it, and this channel takes only text")
-        pieces = text.split(rich, able.text_limit, able.text_unit)
-        thread, context = _thread(taken.route, reply.attributes)
-        return [
-            Part(
-                id=(name := naming.part_id(taken.id, number)),
-                peer=reply.peer,
-                text=piece.text,
-                spans=piece.spans,
-                number=number,
-                total=len(pieces),
-                reply_to=reply.reply_to if number == 1 else "",
-                thread=thread,
-                context=context,
-                sender=reply.sender,
-                callback_url=f"{self.adapter.site.webhook_url}?part={quote(name, safe='')}",
-            )
-            for number, piece in enumerate(pieces, start=1)
-        ]
+        planned = parts.planned(rich, reply.files, able, self.files.largest)
+        if not planned:
+            raise Permanent("There is neither text nor a file in it")
+        return [(self._part(taken, reply, address, piece), piece.files) for piece in planned]
+
+    def _part(self, taken: Taken, reply: Reply, address: Address, piece: parts.Piece) -> Part:
+        name = naming.part_id(taken.id, piece.number)
+        return Part(
+            id=name,
+            peer=address.peer,
+            text=piece.text.text,
+            spans=piece.text.spans,
+            number=piece.number,
+            total=piece.total,
+            reply_to=reply.reply_to if piece.number == 1 else "",
+            thread=address.thread,
+            context=address.context,
+            sender=reply.sender,
+            callback_url=f"{self.adapter.site.webhook_url}?part={quote(name, safe='')}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +143,8 @@ class DeleteDelivery:
         if not self.adapter.deletes:
             self._say(hold, taken, f"{self.channel.config.adapter} cannot take a message back")
             return Done()
-        peer = bodies.read_deletion(taken.body, taken.version).peer
+        told = bodies.read_deletion(taken.body, taken.version).peer
+        peer = taken.route.get("peer", told)  # an address that Chatwoot made up was resolved
         try:
             for name in ids:
                 self.adapter.delete(peer, name)
@@ -144,10 +168,3 @@ def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) ->
         body=bodies.write(NoteText(conversation, words)),
     )
     lanes.append([note])
-
-
-def _thread(route: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The thread of a conversation and its newest context; from Chatwoot if we have lost it."""
-    if "thread" in route or "context" in route:
-        return route.get("thread", ""), json.loads(route.get("context", "{}"))
-    return attributes.get("thread", ""), contacts.context_in(attributes)

@@ -13,6 +13,7 @@ from gateway.lanes import Hold, Pace, Taken
 from gateway.model import Status
 from gateway.relay.consequences import Patience
 from gateway.relay.delivery import Done
+from gateway.relay.known_version import KnownVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class StatusDelivery:
     """Sets the status that Chatwoot shows for a reply. The newest wins; repeating does no harm."""
 
     chatwoot: Chatwoot
+    version: KnownVersion
     pace: Pace
 
     @property
@@ -27,14 +29,27 @@ class StatusDelivery:
         return Patience()
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
+        if "status" not in taken.subject:  # an agent pressed Retry: it begins anew
+            return Done()
         status = Status(taken.subject["status"])
+        drawn = self._drawn(status)
+        if drawn != taken.subject.get("shown", Status.SENT):
+            self._tell(hold, taken, drawn)
+        return Done(told=status)
+
+    def _drawn(self, status: Status) -> Status:
+        """The status that looks right on the agent's screen."""
+        if status is Status.DELIVERED and not self.version.draws_delivered():
+            return Status.SENT
+        return status
+
+    def _tell(self, hold: Hold, taken: Taken, status: Status) -> None:
         message = naming.reply_number(taken.id)
         # If the message or its conversation was deleted, nobody is left to be told.
         with suppress(Missing):
             self.chatwoot.update_status(
                 int(hold.lane.key), message, status, taken.subject.get("reason", "")
             )
-        return Done(told=status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,16 @@ class NoteDelivery:
         source = naming.source_id(hold.lane.channel, taken.id)
         with suppress(Missing):
             self.chatwoot.create_message(
-                note.conversation, note.text, source_id=source, kind=Kind.NOTE
+                note.conversation,
+                _without_liquid(note.text),
+                source_id=source,
+                kind=Kind.NOTE,
+                content_attributes={"in_reply_to": note.in_reply_to} if note.in_reply_to else None,
             )
         return Done()
+
+
+def _without_liquid(text: str) -> str:
+    """Chatwoot expands `{{…}}` and `{%…%}` in all that is not incoming, notes included
+    (`app/models/concerns/liquidable.rb`); a network's own words are not meant so."""
+    return text.replace("{{", "{ {").replace("{%", "{ %")

@@ -18,6 +18,7 @@ from gateway.web.body import limit_bodies
 from gateway.web.channels import ChannelWebhooks
 from gateway.web.chatwoot import ChatwootWebhooks
 from gateway.web.health import Health
+from gateway.web.signed import SignedWebhooks
 
 
 def create_app(
@@ -41,7 +42,7 @@ def create_app(
     }
     counts, lanes = Counts(store), Lanes(store, queue_key())
     ChannelWebhooks(settings, adapters, intake, counts, store).register(app)
-    ChatwootWebhooks(settings, intake, counts).register(app)
+    ChatwootWebhooks(settings, intake, counts, SignedWebhooks(store)).register(app)
     collector = GatewayCollector(store, lanes, settings.channels)
     redact = Redactor(settings.secret_values())
     Health(store, lanes, collector, redact, admin_token).register(app)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hmac
 import logging
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
 from gateway import logs
 from gateway.chatwoot import webhook
+from gateway.chatwoot.events import Event, Ignored
 from gateway.config import Channel, Settings
 from gateway.errors import Forbidden
 from gateway.intake import Intake
@@ -21,6 +22,7 @@ from gateway.metrics import Counts
 from gateway.payload import read_json
 from gateway.web.answers import sentence
 from gateway.web.body import read_body
+from gateway.web.signed import SignedWebhooks
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,11 @@ log = logging.getLogger(__name__)
 class ChatwootWebhooks:
     """`/chatwoot/<name>/<token>`: the address in the settings of a channel's inbox."""
 
-    def __init__(self, settings: Settings, intake: Intake, counts: Counts) -> None:
+    def __init__(
+        self, settings: Settings, intake: Intake, counts: Counts, signed: SignedWebhooks
+    ) -> None:
         self._settings = settings
+        self._signed = signed
         self._intake = intake
         self._counts = counts
 
@@ -44,8 +49,28 @@ class ChatwootWebhooks:
         Raises `Rejected`, redis.RedisError and werkzeug's HTTPException.
         """
         channel = self._channel(name, token)
-        event = webhook.read(read_json(read_body()))
-        outcome = self._intake.take_event(channel, event)
+        body, headers = read_body(), {name.lower(): value for name, value in request.headers}
+        self._signed.verify(channel, headers, body)
+        event = webhook.read(read_json(body))
+        if self._signed.is_repeated(channel, headers):
+            return self._told(channel, event, "repeated")
+        meant = self._meant(channel, event)
+        outcome = self._intake.take_event(meant, event)
+        self._signed.taken(channel, headers)
+        return self._told(meant, event, outcome)
+
+    def _meant(self, channel: Channel, event: Event) -> Channel:
+        """An account webhook has the address of one channel, and tells of all inboxes."""
+        if isinstance(event, Ignored):
+            return channel
+        others = (
+            other
+            for other in self._settings.channels.values()
+            if other.account == channel.account and other.config.inbox == event.inbox
+        )
+        return next(others, channel)
+
+    def _told(self, channel: Channel, event: Event, outcome: str) -> Response:
         ignored = outcome.startswith("ignored")
         if ignored:
             self._counts.add("ignored_events", channel.name)
@@ -58,7 +83,7 @@ class ChatwootWebhooks:
             message=getattr(event, "id", ""),
             outcome=outcome,
         )
-        return sentence(200, outcome.split(":")[0])
+        return sentence(200, outcome.split(":", maxsplit=1)[0])
 
     def _channel(self, name: str, token: str) -> Channel:
         channel = self._settings.channels.get(name)

@@ -49,6 +49,17 @@ class AgentDesk:
             draft = Draft(text, private=private, content_attributes=attributes, blobs=blobs)
             return create_message(self.store, row, draft, ("User", self.agent.id)).id
 
+    def interactive_reply(
+        self, conversation: int, text: str | None, content_type: str, items: Sequence[JSON]
+    ) -> int:
+        """What bots and integrations send: choices, cards, a form, articles."""
+        with self.store.changing(actor=self._actor()):
+            row = self._conversation(conversation)
+            draft = Draft(
+                text, content_type=content_type, content_attributes={"items": list(items)}
+            )
+            return create_message(self.store, row, draft, ("User", self.agent.id)).id
+
     def automatic_reply(self, conversation: int, text: str) -> int:
         """What Chatwoot writes by itself: a greeting, an out-of-office note. It has no sender."""
         with self.store.changing():

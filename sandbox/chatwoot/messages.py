@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,7 @@ CONTENT_TYPES = frozenset(
     }
 )
 _IMAGES = {f"image/{kind}" for kind in ("jpeg", "png", "gif", "bmp", "webp")}
+_LIQUID = re.compile(r"`[^`]*`|\{\{\s*([\w.]+)\s*\}\}")
 _VIDEOS = {f"video/{kind}" for kind in ("ogg", "mp4", "webm", "quicktime")}
 
 
@@ -144,7 +146,7 @@ def _insert(
         inbox_id=conversation.inbox_id,
         conversation_id=conversation.id,
         message_type=draft.message_type,
-        content=draft.content,
+        content=_expanded(store, conversation, draft),
         created_at=now,
         updated_at=now,
         sender_type=sender[0] if sender else None,
@@ -157,6 +159,16 @@ def _insert(
     )
     store.add_message(message)
     return message
+
+
+def _expanded(store: Store, conversation: Conversation, draft: Draft) -> str | None:
+    """What goes out, notes included, has its Liquid variables filled in, but for code
+    (liquidable.rb). Only some variables are known here; others are empty."""
+    if draft.content is None or draft.message_type not in {"outgoing", "template"}:
+        return draft.content
+    contact = store.contacts.get(conversation.contact_id)
+    known = {"contact.name": contact.name, "contact.email": contact.email}
+    return _LIQUID.sub(lambda m: known.get(m[1]) or "" if m[1] else m[0], draft.content)
 
 
 def _attachment(store: Store, blob: Blob) -> Attachment:

@@ -18,6 +18,8 @@ class Account:
     name: str
     last_display_id: int = 0
     """Conversations are counted per account; every other id counts for the installation."""
+    features: list[str] = field(default_factory=list)
+    """Those that are switched on."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import base64
 import queue
 import secrets
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import formataddr, formatdate, make_msgid
@@ -115,18 +115,21 @@ class MailStandIn:
         text: str = "",
         *,
         in_reply_to: str | None = None,
+        files: Sequence[tuple[str, str, bytes]] = (),
         raw: bytes | None = None,
     ) -> str:
         """A customer's mail arrives in the support mailbox. Returns its Message-ID.
 
-        `in_reply_to`: the Message-ID of a mail in the customer's own mailbox. `raw`: this mail,
-        byte for byte, instead of one made from the other values.
+        `in_reply_to`: the Message-ID of a mail in the customer's own mailbox. `files`: name, type
+        and bytes of each. `raw`: this mail, byte for byte, instead of one made from the other
+        values.
         """
-        mail = (
-            raw
-            if raw is not None
-            else bytes(self._compose(from_, name, subject, text, in_reply_to))
-        )
+        if raw is None:
+            composed = self._compose(from_, name, subject, text, in_reply_to)
+            for file_name, content_type, data in files:
+                main, _, sub = (content_type or "application/octet-stream").partition("/")
+                composed.add_attachment(data, main, sub, filename=file_name)
+        mail = raw if raw is not None else bytes(composed)
         self._call(self._deliver(self.address, mail))
         return str(_parsed(mail)["Message-ID"] or "")
 

@@ -1,4 +1,4 @@
-"""What a visitor of the page can do on both sides. Bodies are JSON objects."""
+"""What a visitor of the page can do on both sides. Bodies are JSON, or forms with a file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, NotFound
 
+from sandbox.chatwoot.records import Upload
+from sandbox.page.files import uploaded
 from sandbox.page.scene import Scene
 
 LONGEST_TEXT = 20_000
@@ -39,6 +41,13 @@ def _add_customers(blueprint: Blueprint, scene: Scene) -> None:
         scene.devices[channel].write(who, _text("text"), _text("subject", needed=False))
         return jsonify(done=True)
 
+    @blueprint.post("/customers/<channel>/<customer>/files")
+    def send_file(channel: str, customer: str) -> Response:
+        file, text = uploaded(), _caption()
+        who = scene.people.find(channel, customer)
+        scene.devices[channel].write(who, text, request.form.get("subject", ""), [file])
+        return jsonify(done=True)
+
     @blueprint.post("/customers/<channel>/<customer>/unreachable")
     def unreachable(channel: str, customer: str) -> Response:
         who, device = scene.people.find(channel, customer), scene.devices[channel]
@@ -52,9 +61,29 @@ def _add_customers(blueprint: Blueprint, scene: Scene) -> None:
 def _add_agent(blueprint: Blueprint, scene: Scene) -> None:
     chatwoot = scene.town.chatwoot
 
+    @blueprint.post("/conversations")
+    def begin() -> Response:
+        who = scene.people.find(_text("channel"), _text("customer"))
+        return jsonify(id=scene.desk.begin(who, _text("text")))
+
     @blueprint.post("/conversations/<int:number>/messages")
     def reply(number: int) -> Response:
-        return jsonify(id=chatwoot.agent_reply(number, _text("text"), private=_flag("private")))
+        text, private, quoted = _text("text"), _flag("private"), _number("in_reply_to")
+        said = chatwoot.agent_reply(number, text, private=private, in_reply_to=quoted)
+        return jsonify(id=said)
+
+    @blueprint.post("/conversations/<int:number>/typing")
+    def typing(number: int) -> Response:
+        chatwoot.agent_typing(number)
+        return jsonify(done=True)
+
+    @blueprint.post("/conversations/<int:number>/files")
+    def attach(number: int) -> Response:
+        file, text = uploaded(), _caption() or None
+        upload = Upload(file.name, file.content_type, file.data)
+        private = request.form.get("private") == "true"
+        attached = chatwoot.agent_reply(number, text, private=private, attachments=[upload])
+        return jsonify(id=attached)
 
     @blueprint.post("/conversations/<int:number>/status")
     def status(number: int) -> Response:
@@ -97,6 +126,14 @@ def _add_troubles(blueprint: Blueprint, scene: Scene) -> None:
         return jsonify(done=True)
 
 
+def _caption() -> str:
+    """The text of a form with a file; may be empty."""
+    text = request.form.get("text", "").strip()
+    if len(text) > LONGEST_TEXT or "\0" in text:
+        raise BadRequest(f"«text» is longer than {LONGEST_TEXT} characters.")
+    return text
+
+
 def _fields() -> dict[str, Any]:
     fields = request.get_json()
     if not isinstance(fields, dict):
@@ -117,4 +154,12 @@ def _flag(name: str) -> bool:
     value = _fields().get(name, False)
     if not isinstance(value, bool):
         raise BadRequest(f"«{name}» is neither true nor false.")
+    return value
+
+
+def _number(name: str) -> int | None:
+    """A whole number that may be left out."""
+    value = _fields().get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise BadRequest(f"«{name}» is not a whole number.")
     return value

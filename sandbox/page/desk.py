@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from sandbox.chatwoot import ChatwootStandIn
+from sandbox.chatwoot.contacts import create_contact
 from sandbox.chatwoot.records import Conversation, Message
+from sandbox.page.files import PageFile, link
+from sandbox.people import Customer
 from sandbox.wiring import Wiring
 
 JSON = dict[str, Any]
@@ -25,6 +29,22 @@ class Desk:
         with self._store.reading():
             rows = sorted(self._store.conversations, key=lambda row: -row.last_activity_at)
             return [self._conversation(row) for row in rows[:SHOWN_CONVERSATIONS]]
+
+    def begin(self, customer: Customer, text: str) -> int:
+        """«New conversation», perhaps with somebody who has never written; answers with its number.
+
+        A contact that is missing is made, with the phone number or e-mail address.
+        """
+        inbox = self._wiring.inboxes[customer.channel]
+        with self._store.changing():
+            known = self._store.contact_inbox(inbox, customer.id)
+            contact = known.contact_id if known else self._add_contact(customer)
+        return self._chatwoot.agent_start_conversation(contact, inbox, text)
+
+    def _add_contact(self, customer: Customer) -> int:
+        address = {"sms": "phone_number", "email": "email"}.get(customer.channel, "identifier")
+        fields = {"name": customer.name, address: customer.id}
+        return create_contact(self._store, self._chatwoot.account_id, fields).id
 
     def _conversation(self, row: Conversation) -> JSON:
         messages = self._store.messages_of(row)[-SHOWN_MESSAGES:]
@@ -48,6 +68,7 @@ class Desk:
             "id": row.id,
             "kind": row.message_type,
             "text": row.content or "",
+            "files": [self._file(attached.blob) for attached in row.attachments],
             "private": row.private,
             "deleted": bool(row.content_attributes.get("deleted")),
             "status": row.status,
@@ -55,6 +76,15 @@ class Desk:
             "at": row.created_at,
             "sender": self._sender(row),
         }
+
+    def file(self, key: str) -> PageFile:
+        """A file of a message. Raises LookupError if there is none."""
+        blob = self._store.blobs[key]
+        return PageFile(blob.name, blob.content_type, base64.b64decode(blob.data))
+
+    def _file(self, key: str) -> JSON:
+        blob = self._store.blobs[key]
+        return link("desk", key, blob.name, blob.content_type)
 
     def _sender(self, row: Message) -> str:
         if row.sender_type == "User" and row.sender_id is not None:

@@ -1,20 +1,23 @@
 """The customers' devices: what they show, and what a customer does with them.
 
-Every device shows a message as `id`, `mine` (the customer wrote it), `text`, `at` (Unix seconds),
-and what only it has.
+Every device shows a message as `id`, `mine` (the customer wrote it), `text`, `files`, `at` (Unix
+seconds), and what only it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from email.message import EmailMessage
+import base64
+from collections.abc import Mapping, Sequence
+from email.message import EmailMessage, Message
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from sandbox.faults import Fault, Kind
 from sandbox.mail import MailStandIn
+from sandbox.page.files import PICTURES, PageFile, link
 from sandbox.people import Customer
 from sandbox.telegram import TelegramStandIn
+from sandbox.telegram.files import Upload, file_in
 from sandbox.town import Town
 from sandbox.twilio import TwilioStandIn
 
@@ -34,8 +37,13 @@ class Device(Protocol):
     def messages(self, customer: Customer) -> list[JSON]:
         """What the customer sees, oldest first."""
 
-    def write(self, customer: Customer, text: str, subject: str) -> None:
+    def write(
+        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+    ) -> None:
         """The customer writes. `subject` begins a new thread, on devices that have threads."""
+
+    def file(self, file_id: str) -> PageFile:
+        """A file that the device shows. Raises LookupError if there is none."""
 
     def unreachable(self, customer: Customer) -> bool:
         """Whether what is sent to the customer is refused."""
@@ -78,8 +86,9 @@ class TelegramApp:
             {
                 "id": str(message["message_id"]),
                 "mine": not message["from"]["is_bot"],
-                "text": message["text"],
-                "entities": message.get("entities", []),
+                "text": message.get("text", message.get("caption", "")),
+                "entities": message.get("entities", message.get("caption_entities", [])),
+                "files": self._files(message),
                 "at": message["date"],
                 "edited": "edit_date" in message,
                 "quoted": message.get("reply_to_message", {}).get("text", ""),
@@ -87,8 +96,28 @@ class TelegramApp:
             for message in self._telegram.messages(int(customer.id))
         ]
 
-    def write(self, customer: Customer, text: str, subject: str) -> None:
-        self._telegram.customer_says(int(customer.id), text)
+    def write(
+        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+    ) -> None:
+        """A file is a message of its own, with the text as its caption."""
+        if not files:
+            self._telegram.customer_says(int(customer.id), text)
+        for file in files:
+            kind = "photo" if file.content_type in PICTURES else "document"
+            name = "" if kind == "photo" else file.name
+            upload = Upload(file.data, name, file.content_type)
+            self._telegram.customer_sends_file(int(customer.id), upload, kind=kind, caption=text)
+
+    def file(self, file_id: str) -> PageFile:
+        kept = self._telegram.files.find(file_id)
+        return PageFile(kept.name, kept.content_type, kept.content)
+
+    def _files(self, message: JSON) -> list[JSON]:
+        if (found := file_in(message)) is None:
+            return []
+        kind, file_id = found
+        kept = self._telegram.files.find(file_id)
+        return [link("telegram", kept.id, kept.name or kind, kept.content_type)]
 
     def unreachable(self, customer: Customer) -> bool:
         return self._telegram.store.chat(int(customer.id)).blocked
@@ -117,13 +146,26 @@ class Phone:
             mine = message.from_ == customer.id
             arrived = message.to == customer.id and message.status == "delivered"
             if mine or arrived:
-                shown.append(
-                    {"id": message.sid, "mine": mine, "text": message.body, "at": message.created}
-                )
+                files = [
+                    link("sms", f"{message.sid}/{media.sid}", "media", media.content_type)
+                    for media in message.media
+                ]
+                told = {"id": message.sid, "mine": mine, "text": message.body, "files": files}
+                shown.append({**told, "at": message.created})
         return shown
 
-    def write(self, customer: Customer, text: str, subject: str) -> None:
-        self._twilio.customer_texts(customer.id, self._twilio.number, text)
+    def write(
+        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+    ) -> None:
+        media = [(file.content_type, file.data) for file in files]
+        self._twilio.customer_texts(customer.id, self._twilio.number, text, files=media)
+
+    def file(self, file_id: str) -> PageFile:
+        sid, _, wanted = file_id.partition("/")
+        for media in self._twilio.message(sid).media:
+            if media.sid == wanted:
+                return PageFile("media", media.content_type, base64.b64decode(media.data))
+        raise LookupError(file_id)
 
     def unreachable(self, customer: Customer) -> bool:
         return customer.id in self._off
@@ -149,11 +191,14 @@ class MailProgram:
         """The mailbox comes into being with its first mail."""
 
     def messages(self, customer: Customer) -> list[JSON]:
-        written = [_shown(mail, mine=True) for mail in self._written_by(customer)]
-        got = [_shown(mail, mine=False) for mail in self._mail.inbox_of(customer.id)]
+        support, own = self._mail.address, customer.id
+        written = [_shown(mail, support, mine=True) for mail in self._written_by(customer)]
+        got = [_shown(mail, own, mine=False) for mail in self._mail.inbox_of(own)]
         return sorted(written + got, key=lambda shown: (shown["at"], not shown["mine"]))
 
-    def write(self, customer: Customer, text: str, subject: str) -> None:
+    def write(
+        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+    ) -> None:
         """Without a subject: an answer to the newest mail, if there is one."""
         got = self._mail.inbox_of(customer.id)
         answered = got[-1] if got and not subject else None
@@ -165,7 +210,17 @@ class MailProgram:
             subject or "A question",
             text,
             in_reply_to=str(answered["Message-ID"]) if answered is not None else None,
+            files=[(file.name, file.content_type, file.data) for file in files],
         )
+
+    def file(self, file_id: str) -> PageFile:
+        """The id is the mailbox, the mail's Message-ID, and the file's number in the mail."""
+        owner, _, rest = file_id.partition("/")
+        message_id, _, number = rest.rpartition("/")
+        for mail in self._mail.inbox_of(owner):
+            if mail["Message-ID"] == message_id:
+                return _file(list(mail.iter_attachments())[int(number)])
+        raise LookupError(file_id)
 
     def unreachable(self, customer: Customer) -> bool:
         return customer.id in self._full
@@ -197,13 +252,23 @@ class MailProgram:
         return [mail for mail in mails if customer.id in str(mail["From"] or "")]
 
 
-def _shown(mail: EmailMessage, *, mine: bool) -> JSON:
+def _file(part: Message) -> PageFile:
+    data = part.get_payload(decode=True)
+    content = data if isinstance(data, bytes) else b""
+    return PageFile(part.get_filename("file"), part.get_content_type(), content)
+
+
+def _shown(mail: EmailMessage, owner: str, *, mine: bool) -> JSON:
     body = mail.get_body(("plain",))
     text = body.get_content() if body is not None else ""
     return {
         "id": str(mail["Message-ID"]),
         "mine": mine,
         "text": text.strip(),
+        "files": [
+            link("email", f"{owner}/{mail['Message-ID']}/{number}", file.name, file.content_type)
+            for number, file in enumerate(map(_file, mail.iter_attachments()))
+        ],
         "subject": str(mail["Subject"] or ""),
         "from": str(mail["From"] or ""),
         "at": parsedate_to_datetime(mail["Date"]).timestamp() if mail["Date"] else 0.0,

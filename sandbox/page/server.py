@@ -14,6 +14,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from sandbox.chatwoot.refusals import Refusal
 from sandbox.page.actions import actions
 from sandbox.page.changes import Changes
+from sandbox.page.files import files
 from sandbox.page.scene import Scene
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -78,6 +79,8 @@ def _app(scene: Scene, changes: Changes) -> Flask:
         lambda: Response(_states(scene, changes), content_type="text/event-stream"),
     )
     app.register_blueprint(actions(scene, changes.note))
+    places = {name: device.file for name, device in scene.devices.items()}
+    app.register_blueprint(files({**places, "desk": scene.desk.file}))
     return app
 
 

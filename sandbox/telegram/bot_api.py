@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, request
 
 from sandbox.telegram.errors import Refused, bad_request
+from sandbox.telegram.files import Upload
 from sandbox.telegram.updates import Webhook
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, Any]
 SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]{0,256}")
+SENDABLE = ("photo", "document", "voice", "audio", "video", "animation")
 CHAT_ACTIONS = {
     "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice",
     "upload_document", "choose_sticker", "find_location", "record_video_note",
@@ -31,6 +33,8 @@ def bot_api(telegram: TelegramStandIn) -> Flask:
     methods: dict[str, Callable[[Parameters], tuple[Any, str]]] = {
         "getme": lambda _: (telegram.store.bot, ""),
         "sendmessage": lambda given: (_send_message(telegram, given), ""),
+        **{f"send{kind}": _sending(telegram, kind) for kind in SENDABLE},
+        "getfile": lambda given: (telegram.files.fetched(str(given.get("file_id", ""))), ""),
         "sendchataction": lambda given: (_send_chat_action(telegram, given), ""),
         "deletemessage": lambda given: (_delete_message(telegram, given), ""),
         "setwebhook": lambda given: _set_webhook(telegram, given),
@@ -48,6 +52,17 @@ def bot_api(telegram: TelegramStandIn) -> Flask:
             return _json(refusal.answer(), refusal.code)
         told = {"description": description} if description else {}
         return _json({"ok": True, "result": result} | told, 200)
+
+    @app.get("/file/bot<token>/<path:path>")
+    def file(token: str, path: str) -> Response:
+        try:
+            _check_token(telegram, token)
+        except Refused as refusal:
+            return _json(refusal.answer(), refusal.code)
+        kept = telegram.files.at(path)
+        if kept is None:
+            return _json(Refused(404, "Not Found").answer(), 404)
+        return Response(kept.content, content_type="application/octet-stream")
 
     @app.errorhandler(404)
     def unknown(_: Exception) -> Response:
@@ -118,6 +133,29 @@ def _send_message(telegram: TelegramStandIn, given: Parameters) -> Any:
         reply_to=_integer(reply, "message_id", 0) or None,
         reply_must_exist=not reply.get("allow_sending_without_reply"),
     )
+
+
+def _sending(telegram: TelegramStandIn, kind: str) -> Callable[[Parameters], tuple[Any, str]]:
+    """The method that sends this kind of file: «sendPhoto» takes the file as «photo»."""
+
+    def send(given: Parameters) -> tuple[Any, str]:
+        file = request.files.get(kind)
+        if file is None:
+            raise bad_request(f"there is no {kind} in the request")
+        upload = Upload(file.read(), file.filename or "", file.mimetype)
+        reply = _object(given, "reply_parameters") or {}
+        message = telegram.bot_sends_file(
+            _chat_id(given),
+            kind,
+            upload,
+            caption=str(given.get("caption", "")),
+            entities=_object(given, "caption_entities"),
+            reply_to=_integer(reply, "message_id", 0) or None,
+            reply_must_exist=not reply.get("allow_sending_without_reply"),
+        )
+        return message, ""
+
+    return send
 
 
 def _send_chat_action(telegram: TelegramStandIn, given: Parameters) -> bool:

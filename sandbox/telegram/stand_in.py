@@ -17,6 +17,7 @@ from sandbox.feed import Event, Feed
 from sandbox.state import StateFile
 from sandbox.telegram.bot_api import bot_api
 from sandbox.telegram.errors import Refused, bad_request, too_many_requests
+from sandbox.telegram.files import Files, Upload, carried, check_sent
 from sandbox.telegram.markup import read, utf16_length
 from sandbox.telegram.push import push_updates
 from sandbox.telegram.store import Chat, Json, Store
@@ -29,7 +30,8 @@ LONGEST_TEXT = 4096
 class TelegramStandIn:
     """One bot on Telegram, and the phones of its customers.
 
-    Speaks the Bot API at `{url}/bot{token}/<method>`. Events of its feed: `message`, `edited`,
+    Speaks the Bot API at `{url}/bot{token}/<method>`, and hands out files below
+    `{url}/file/bot{token}/`. Events of its feed: `message`, `edited`,
     `deleted` and `action` (typing), each with the chat's id.
     """
 
@@ -49,6 +51,7 @@ class TelegramStandIn:
         bot_id = 7_000_000_000 + secrets.randbelow(10**9)
         self.token = f"{bot_id}:AA{secrets.token_urlsafe(25)}"
         self.store = Store(_bot(bot_id, username))
+        self.files = Files()
         self.updates = Updates()
         self.faults = Faults()
         self.feed = Feed()
@@ -125,11 +128,32 @@ class TelegramStandIn:
         with self.store.lock:  # the updates are in the order of the messages
             if edit_of is None:
                 user = self.store.chats[chat_id].user
-                message = self.store.add(chat_id, user, text, entities=entities, reply_to=reply_to)
+                message = self.store.add(chat_id, user, _written(text, entities), reply_to=reply_to)
             else:
                 message = self.store.edit(chat_id, edit_of, text, entities)
             self.updates.append(kind, message)
         self._changed(event, chat_id, message)
+        return int(message["message_id"])
+
+    def customer_sends_file(
+        self, chat_id: int, upload: Upload, *, kind: str = "document", caption: str = ""
+    ) -> int:
+        """The customer sends a file to the bot. Returns the message's id.
+
+        `kind`: photo, document, voice, audio, video, video_note, animation or sticker.
+        """
+        content = carried(kind, self.files.keep(kind, upload))
+        return self.customer_sends(chat_id, content | ({"caption": caption} if caption else {}))
+
+    def customer_sends(self, chat_id: int, content: Json) -> int:
+        """The customer sends something that is no text: `content` is what a message shows of it,
+        `{"location": …}` for instance. Returns the message's id."""
+        if chat_id not in self.store.chats:
+            self.store.greet(chat_id)
+        with self.store.lock:
+            message = self.store.add(chat_id, self.store.chats[chat_id].user, content)
+            self.updates.append("message", message)
+        self._changed("message", chat_id, message)
         return int(message["message_id"])
 
     def bot_says(
@@ -151,14 +175,38 @@ class TelegramStandIn:
             raise bad_request("text must be non-empty")
         if utf16_length(plain) > LONGEST_TEXT:
             raise bad_request("message is too long")
+        return self._bot_adds(chat_id, _written(plain, shown), reply_to, reply_must_exist)
+
+    def bot_sends_file(
+        self,
+        chat_id: int,
+        kind: str,
+        upload: Upload,
+        *,
+        caption: str = "",
+        entities: list[Json] | None = None,
+        reply_to: int | None = None,
+        reply_must_exist: bool = True,
+    ) -> Json:
+        """The Bot API's sendPhoto, sendDocument and so on. Raises `Refused`."""
+        check_sent(kind, upload, caption)
+        plain, shown = read(caption, "", entities)
+        content = carried(kind, self.files.keep(kind, upload))
+        if plain:
+            content |= {"caption": plain}
+        if shown:
+            content |= {"caption_entities": shown}
+        return self._bot_adds(chat_id, content, reply_to, reply_must_exist)
+
+    def _bot_adds(
+        self, chat_id: int, content: Json, reply_to: int | None, reply_must_exist: bool
+    ) -> Json:
         with self.store.lock:
             chat = self.store.reachable(chat_id)
             if reply_to is not None and reply_must_exist and reply_to not in chat.messages:
                 raise bad_request("message to be replied not found")
             self._keep_interval(chat_id)
-            message = self.store.add(
-                chat_id, self.store.bot, plain, entities=shown, reply_to=reply_to
-            )
+            message = self.store.add(chat_id, self.store.bot, content, reply_to=reply_to)
         self._changed("message", chat_id, message)
         return message
 
@@ -246,6 +294,7 @@ class TelegramStandIn:
                 {
                     "token": self.token,
                     "store": self.store.dump(),
+                    "files": self.files.dump(),
                     "updates": self.updates.dump(),
                 }
             )
@@ -254,6 +303,7 @@ class TelegramStandIn:
         if saved := self._state.load():
             self.token = saved["token"]
             self.store.restore(saved["store"])
+            self.files.restore(saved.get("files", []))
             self.updates.restore(saved["updates"])
 
     def _changed(self, event: str, chat_id: int, message: Json) -> None:
@@ -265,6 +315,10 @@ class TelegramStandIn:
         if (wait := self._free_at.get(chat_id, now) - now) > 0:
             raise too_many_requests(math.ceil(wait))
         self._free_at[chat_id] = now + self.chat_interval
+
+
+def _written(text: str, entities: list[Json] | None) -> Json:
+    return {"text": text, "entities": entities} if entities else {"text": text}
 
 
 def _bot(bot_id: int, username: str) -> dict[str, Any]:

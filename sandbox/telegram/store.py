@@ -59,12 +59,11 @@ class Store:
         self,
         chat_id: int,
         sender: Json,
-        text: str,
+        content: Json,
         *,
-        entities: list[Json] | None = None,
         reply_to: int | None = None,
     ) -> Json:
-        """Put a message into the chat and return it."""
+        """Put a message into the chat and return it. `content`: its text, or file and caption."""
         with self.lock:
             chat = self.chat(chat_id)
             self._last_message_id += 1
@@ -73,10 +72,8 @@ class Store:
                 "from": sender,
                 "chat": chat.shown,
                 "date": int(time.time()),
-                "text": text,
+                **content,
             }
-            if entities:
-                message["entities"] = entities
             if reply_to is not None and reply_to in chat.messages:
                 original = chat.messages[reply_to]
                 # Telegram shows one level only: the original without its own original.

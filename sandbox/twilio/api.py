@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from sandbox.twilio.errors import Refused, bad_request, not_found
 from sandbox.twilio.message import API_VERSION, Message
+from sandbox.twilio.storage import add_storage
 
 if TYPE_CHECKING:
     from sandbox.twilio.stand_in import TwilioStandIn
@@ -56,6 +57,15 @@ def rest_api(twilio: TwilioStandIn) -> Flask:
             if message.sid == sid:
                 return message.shown(), 200
         raise not_found(request.path)
+
+    @app.get(f"/{API_VERSION}/Accounts/<account>.json")
+    @_answering
+    def shown(account: str) -> tuple[Any, int]:
+        """https://www.twilio.com/docs/iam/api/account"""
+        _authenticate(twilio, account)
+        return {"sid": account, "status": twilio.account_status, "type": "Full"}, 200
+
+    add_storage(app, twilio, partial(_authenticate, twilio))
 
     @app.errorhandler(NotFound)
     @_answering

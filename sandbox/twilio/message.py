@@ -19,6 +19,16 @@ GSM_7 = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A file that came with a message. https://www.twilio.com/docs/messaging/api/media-resource"""
+
+    sid: str
+    content_type: str
+    data: str
+    """In base64."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """Either way: `direction` is «inbound» or «outbound-api». Times are Unix seconds."""
 
@@ -36,6 +46,7 @@ class Message:
     status_callback: str = ""
     error_code: int | None = None
     error_message: str | None = None
+    media: tuple[Media, ...] = ()
 
     @property
     def segments(self) -> int:
@@ -62,7 +73,7 @@ class Message:
             "error_message": self.error_message,
             "from": self.from_ or None,
             "messaging_service_sid": self.messaging_service_sid,
-            "num_media": "0",
+            "num_media": str(len(self.media)),
             "num_segments": str(self.segments if self.from_ else 0),
             "price": None,
             "price_unit": "USD",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import queue
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import phonenumbers
 
@@ -19,7 +22,7 @@ from sandbox.feed import Event, Feed
 from sandbox.state import StateFile
 from sandbox.twilio.api import rest_api
 from sandbox.twilio.errors import Refused, bad_request
-from sandbox.twilio.message import Message
+from sandbox.twilio.message import Media, Message
 from sandbox.twilio.webhooks import TIMEOUT, Webhooks, status_form
 from sandbox.web import WebServer
 
@@ -69,6 +72,7 @@ class TwilioStandIn:
         self.api_secret = secrets.token_urlsafe(24)
         self.messaging_service_sid = _sid("MG")
         self.number = number
+        self.account_status = "active"
         self.sms_url = sms_url
         self.callback_order = callback_order
         self.faults = Faults()
@@ -112,8 +116,11 @@ class TwilioStandIn:
     ) -> None:
         self.stop()
 
-    def customer_texts(self, from_: str, to: str, body: str) -> str:
-        """A phone sends a text to one of the account's numbers. Returns its sid.
+    def customer_texts(
+        self, from_: str, to: str, body: str, *, files: Sequence[tuple[str, bytes]] = ()
+    ) -> str:
+        """A phone sends a text to one of the account's numbers, with `files` (content type and
+        bytes) as an MMS. Returns its sid.
 
         STOP and START are understood as Twilio does by default, and announced like any other text.
         https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
@@ -125,11 +132,23 @@ class TwilioStandIn:
             self.opt_in(from_)
         now = time.time()
         message = Message(
-            _sid("SM"), self.account_sid, "inbound", from_, to, body, "received", now, now, now
+            _sid("MM" if files else "SM"),
+            self.account_sid,
+            "inbound",
+            from_,
+            to,
+            body,
+            "received",
+            now,
+            now,
+            now,
+            media=tuple(
+                Media(_sid("ME"), kind, base64.b64encode(data).decode()) for kind, data in files
+            ),
         )
         self._keep(message)
         if self.sms_url and to == self.number:
-            self._webhooks.incoming(self.sms_url, message)
+            self._webhooks.incoming(self.sms_url, message, self.url)
         return message.sid
 
     def send(
@@ -316,7 +335,12 @@ class TwilioStandIn:
         self.api_secret = saved["api_secret"]
         self.messaging_service_sid = saved["messaging_service_sid"]
         self._opted_out = set(saved["opted_out"])
-        self._messages = {one["sid"]: Message(**one) for one in saved["messages"]}
+        self._messages = {one["sid"]: _message(one) for one in saved["messages"]}
+
+
+def _message(saved: dict[str, Any]) -> Message:
+    media = tuple(Media(**one) for one in saved.pop("media", ()))
+    return Message(**saved, media=media)
 
 
 def _sid(prefix: str) -> str:

@@ -30,9 +30,10 @@ class Webhooks:
         self._incoming = ThreadPoolExecutor(1, "twilio-incoming")
         self._callbacks = ThreadPoolExecutor(8, "twilio-callbacks")
 
-    def incoming(self, url: str, message: Message) -> None:
-        """Announce a customer's message."""
-        self._incoming.submit(self.post, url, incoming_form(message))
+    def incoming(self, url: str, message: Message, api_url: str) -> None:
+        """Announce a customer's message, whose files are below `api_url`."""
+        form = incoming_form(message) | media_form(message, api_url)
+        self._incoming.submit(self.post, url, form)
 
     def later(self, work: Callable[[], None]) -> None:
         """Run something that posts callbacks, beside everything else."""
@@ -71,7 +72,7 @@ def incoming_form(message: Message) -> Form:
     return place | {
         "ToCountry": "US",
         "SmsMessageSid": message.sid,
-        "NumMedia": "0",
+        "NumMedia": str(len(message.media)),
         "SmsSid": message.sid,
         "SmsStatus": "received",
         "Body": message.body,
@@ -82,6 +83,16 @@ def incoming_form(message: Message) -> Form:
         "From": message.from_,
         "ApiVersion": API_VERSION,
     }
+
+
+def media_form(message: Message, api_url: str) -> Form:
+    """Where the files of a message are, and what they are."""
+    form: Form = {}
+    below = f"{api_url}{message.uri.removesuffix('.json')}/Media"
+    for number, media in enumerate(message.media):
+        form[f"MediaUrl{number}"] = f"{below}/{media.sid}"
+        form[f"MediaContentType{number}"] = media.content_type
+    return form
 
 
 def status_form(message: Message, status: str) -> Form:

@@ -11,18 +11,32 @@ import random
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
+from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
+from werkzeug.formparser import parse_form_data
 
 from gateway import errors
 from gateway.adapter import Adapter
 from gateway.http import fence
 from gateway.logs import CHATTY
-from gateway.model import Inbound, Part, Person, Receipt, Span, Status, Style, WebRequest
-from tests.adapters.subjects import Subject, with_header
+from gateway.model import (
+    Attachment,
+    File,
+    Inbound,
+    Part,
+    Person,
+    Receipt,
+    Span,
+    Status,
+    Style,
+    WebRequest,
+)
+from tests.adapters.subjects import CASES, Subject, with_header
 from tests.scripted import (
     Behaviour,
     Recorded,
@@ -49,7 +63,9 @@ NONSENSE = (
 
 def told(value: Any) -> Any:
     """A value of the model as a case file has it: only what differs from the default."""
-    if not isinstance(value, (Inbound, Receipt, Person)):
+    if isinstance(value, tuple):
+        return [told(each) for each in value]
+    if not isinstance(value, (Inbound, Receipt, Person, Attachment)):
         return dict(value) if isinstance(value, Mapping) else value
     content: dict[str, Any] = {}
     for each in fields(value):
@@ -64,7 +80,14 @@ def told(value: Any) -> Any:
 
 def part_of(case: Mapping[str, Any]) -> Part:
     spans = tuple(Span(Style(style), *rest) for style, *rest in case.get("spans", []))
-    return Part(**{"id": "p1", **case, "spans": spans})
+    files = tuple(a_file(name, content_type) for name, content_type in case.get("files", []))
+    return Part(**{"id": "p1", **case, "spans": spans, "files": files})
+
+
+def a_file(name: str, content_type: str) -> File:
+    """One of the recorded files."""
+    path = CASES / "files" / name
+    return File(name, content_type, path.stat().st_size, path)
 
 
 def a_part(subject: Subject) -> Part:
@@ -221,12 +244,55 @@ def as_told(request: Recorded) -> dict[str, Any]:
         content["authorization"] = request.headers["authorization"]
     if request.headers.get("content-type", "").startswith("application/json"):
         return {**content, "json": request.json}
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        return {**content, "form": dict(uploaded(request))}
     form = {name: read_if_json(value) for name, value in request.form.items()}
     return {**content, "form": form}
 
 
+def uploaded(request: Recorded) -> Iterable[tuple[str, Any]]:
+    """A form with files: of each file its name, its type, and which of the recorded ones it is."""
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_TYPE": request.headers["content-type"],
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.input": BytesIO(request.body),
+    }
+    _, form, files = parse_form_data(environ)
+    for name, value in form.items():
+        yield name, read_if_json(value)
+    for name, file in files.items():
+        content = file.read()
+        known = [path.name for path in files_recorded() if path.read_bytes() == content]
+        yield name, [file.filename, file.mimetype, *known]
+
+
+def files_recorded() -> list[Path]:
+    return sorted((CASES / "files").iterdir())
+
+
 def read_if_json(value: str) -> Any:
     return json.loads(value) if value[:1] in {"[", "{"} else value
+
+
+def recorded_files_are_opened(subject: Subject, server: ScriptedServer, name: str) -> None:
+    case = subject.cases("open")[name]
+    subject.prepare(server)
+    server.script = [
+        answer(each["status"], each["json"] if "json" in each else each["text"].encode())
+        for each in case["answers"]
+    ]
+    adapter = subject.adapter(server.url)
+    told_of = case["attachment"]
+    attachment = Attachment(**{**told_of, "id": told_of["id"].replace("{url}", server.url)})
+    if "error" in case:
+        with pytest.raises(errors.DeliveryError) as caught:
+            list(adapter.open(attachment))
+        assert type(caught.value).__name__ == case["error"]
+        assert case.get("reason", "") in caught.value.reason
+    else:
+        assert b"".join(adapter.open(attachment)).decode() == case["content"]
+    assert [as_told(request) for request in writes(server)] == case["requests"]
 
 
 def recorded_answers_mean_errors(subject: Subject, server: ScriptedServer, name: str) -> None:
@@ -360,3 +426,13 @@ def every_declared_capability_has_a_case(subject: Subject) -> None:
     assert {Status(item["status"]) for item in items} == declared.receipts
     if subject.adapter_class.delete is not Adapter.delete:
         assert subject.cases("delete")
+    assert any(part.files for part in parts) == (declared.files is not None)
+    brought = [
+        item
+        for case in subject.cases("parse").values()
+        for item in case.get("items", [])
+        if item.get("Inbound", {}).get("attachments")
+    ]
+    opens = subject.adapter_class.open is not Adapter.open
+    assert bool(brought) == opens, "what is announced can be opened"
+    assert bool(subject.cases("open")) == opens

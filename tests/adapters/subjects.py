@@ -90,8 +90,10 @@ class Subject(ABC):
         )
 
     def cases(self, sort: str) -> dict[str, Any]:
-        """The recorded cases of one sort: parse, send or answers."""
-        cases: dict[str, Any] = json.loads((CASES / self.kind / f"{sort}.json").read_text("utf-8"))
+        """The recorded cases of one sort: parse, send, answers, delete, open; none if there is no
+        such file."""
+        path = CASES / self.kind / f"{sort}.json"
+        cases: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         return cases
 
 

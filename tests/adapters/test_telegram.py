@@ -47,6 +47,13 @@ def calls(server: ScriptedServer) -> list[str]:
     return [request.path.rpartition("/")[2] for request in server.requests]
 
 
+def test_typing_is_a_chat_action(subject: TelegramSubject, server: ScriptedServer) -> None:
+    server.otherwise = answer(200, OK)
+    subject.adapter(server.url).typing("42")
+    assert calls(server)[-1] == "sendChatAction"
+    assert server.requests[-1].form == {"chat_id": "42", "action": "typing"}
+
+
 @pytest.mark.parametrize("name", ["done", "gone already", "too late"])
 def test_a_message_is_taken_back(
     subject: TelegramSubject, server: ScriptedServer, name: str

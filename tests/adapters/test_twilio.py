@@ -154,3 +154,16 @@ def test_a_customer_who_opted_out(twilio: TwilioStandIn) -> None:
     twilio.opt_out("+15551230001")
     with pytest.raises(errors.PeerGone, match="START"):
         at(twilio).send(Part("9:1", "+15551230001", "x"))
+
+
+def test_a_picture_is_fetched_from_the_storage_without_the_password(
+    twilio: TwilioStandIn, hooks: ScriptedServer
+) -> None:
+    files = [("image/jpeg", b"\xff\xd8 one"), ("text/vcard", b"BEGIN:VCARD")]
+    twilio.customer_texts("+15551230001", twilio.number, "", files=files)
+    (message,) = heard(twilio, hooks, 1)
+    assert isinstance(message, Inbound)
+    adapter = at(twilio)
+    opened = [b"".join(adapter.open(attachment)) for attachment in message.attachments]
+    assert opened == [data for _, data in files]
+    assert [each.name for each in message.attachments] == ["media-1.jpg", "media-2.vcf"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, expect, sync_playwright
 
 from tests.e2e.sandbox_process import SandboxProcess
 
@@ -76,6 +77,29 @@ def test_the_customer_writes_and_the_agent_answers(page: Page, channel: str) -> 
     page.get_by_test_id("agent-send").click()
     answer = page.get_by_test_id("device-message").filter(has_text=f"Answered over {channel}")
     expect(answer).to_be_visible(timeout=20_000)
+
+
+PICTURE = Path(__file__).parents[1] / "adapters" / "cases" / "files" / "cat.png"
+
+
+@pytest.mark.parametrize("channel", ["telegram", "email"])
+def test_pictures_and_files_go_both_ways(page: Page, channel: str) -> None:
+    page.get_by_test_id(f"tab-{channel}").click()
+    page.get_by_test_id("customer-text").fill(f"My cat over {channel}")
+    page.get_by_test_id("customer-file").set_input_files(PICTURE)
+    page.get_by_test_id("conversation").filter(has_text=f"My cat over {channel}").click()
+    asked = page.get_by_test_id("desk-message").filter(has_text=f"My cat over {channel}")
+    picture = asked.get_by_test_id("file").locator("img")
+    expect(picture).to_be_visible(timeout=20_000)
+    expect(picture).to_have_js_property("naturalWidth", 8)
+    page.get_by_test_id("agent-text").fill("Nice, here is the bill")
+    bill = FilePayload(name="bill.pdf", mimeType="application/pdf", buffer=b"%PDF bill")
+    page.get_by_test_id("agent-file").set_input_files(bill)
+    got = page.get_by_test_id("device-message").filter(has_text="here is the bill")
+    expect(got.get_by_test_id("file")).to_have_text("bill.pdf", timeout=20_000)
+    with page.expect_download() as download:
+        got.get_by_test_id("file").click()
+    assert download.value.path().read_bytes() == b"%PDF bill"
 
 
 def test_what_a_customer_writes_is_shown_and_never_run(page: Page) -> None:

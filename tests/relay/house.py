@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,6 +19,7 @@ from gateway.adapter import Adapter, ChannelConfig
 from gateway.bell import Bell, queue_key
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
+from gateway.hints import Hints
 from gateway.intake import Intake, Stored
 from gateway.lanes import DeadLetters, GatePolicy, Lanes
 from gateway.model import Capabilities, Inbound, Part, Person, Sent, Status
@@ -25,6 +27,7 @@ from gateway.relay.crowd import Crowd
 from gateway.relay.deliveries import Deliveries
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.relay import Relay
+from gateway.relay.typing_signs import TypingSigns
 from gateway.runtime import Runtime
 from sandbox.chatwoot import ChatwootStandIn, payloads
 
@@ -90,7 +93,16 @@ class House:
         def work(hold: Any, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
             self.relay.work(hold, stop=stop, still_ours=still_ours)
 
-        Drain(self.lanes, work, self.pool, limits, stop=self.stop, beat=lambda: None).run()
+        signs = TypingSigns(Hints(self.store), self.deliveries.adapters, self.pool)
+        Drain(
+            self.lanes,
+            work,
+            self.pool,
+            limits,
+            stop=self.stop,
+            beat=lambda: None,
+            wait=signs.wait,
+        ).run()
 
     def drain_until(self, found: Callable[[], T], *, seconds: float = 10.0) -> T:
         """Drain, letting what waits become due, until `found` says something."""
@@ -158,23 +170,31 @@ def webhook(chatwoot: ChatwootStandIn, conversation: int, message: int, event: s
 def house(redis_url: str, store: redis.Redis) -> Iterator[House]:
     with ChatwootStandIn() as chatwoot:
         inbox = chatwoot.add_inbox("Cards", None)
-        settings = settings_for(chatwoot, inbox, redis_url)
-        lanes = Lanes(store, queue_key(), gates=GatePolicy(failures=4))
-        deliveries = Deliveries(settings, lanes, Runtime())
-        with ThreadPoolExecutor(16) as pool:
-            built = House(
-                store=store,
-                chatwoot=chatwoot,
-                settings=settings,
-                lanes=lanes,
-                intake=Intake(lanes, Bell(store)),
-                deliveries=deliveries,
-                relay=Relay(lanes, deliveries, Crowd()),
-                pool=pool,
-            )
-            built.network.errors, built.network.after, built.network.sent = [], [], []
+        with opened(settings_for(chatwoot, inbox, redis_url), chatwoot, store) as built:
             yield built
-        deliveries.close()
+
+
+@contextmanager
+def opened(settings: Settings, chatwoot: ChatwootStandIn, store: redis.Redis) -> Iterator[House]:
+    """A gateway with these settings, whose networks misbehave only as they are told."""
+    lanes = Lanes(store, queue_key(), gates=GatePolicy(failures=4))
+    deliveries = Deliveries(settings, lanes, Runtime())
+    with ThreadPoolExecutor(16) as pool:
+        built = House(
+            store=store,
+            chatwoot=chatwoot,
+            settings=settings,
+            lanes=lanes,
+            intake=Intake(lanes, Bell(store)),
+            deliveries=deliveries,
+            relay=Relay(lanes, deliveries, Crowd()),
+            pool=pool,
+        )
+        for network in deliveries.adapters.values():
+            assert isinstance(network, Postcards)
+            network.errors, network.after, network.sent = [], [], []
+        yield built
+    deliveries.close()
 
 
 def settings_for(chatwoot: ChatwootStandIn, inbox: int, redis_url: str, **more: Any) -> Settings:

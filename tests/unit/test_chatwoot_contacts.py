@@ -9,8 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.contacts import Place, Step, context_in, name_of, resolve
+from gateway.chatwoot.contacts import Place, Step, context_in, resolve
 from gateway.chatwoot.errors import Invalid
+from gateway.chatwoot.freshness import name_of
 from gateway.chatwoot.values import Inbox
 from gateway.errors import ServerTrouble, Unknown
 from gateway.model import Inbound, Person
@@ -25,6 +26,7 @@ from tests.unit.chatwoot_script import (
 
 INBOX = Inbox(7)
 LOCKED = Inbox(7, lock_to_single_conversation=True)
+NAMED = Person(name="Ada")
 ADA = Person(name="Ada", phone="+15551230001", email="ada@x.io")
 FIND, FILTER = "POST /contact_inboxes/filter", "POST /contacts/filter"
 CONTACT, LIST, CREATE = "POST /contacts", "GET /conversations", "POST /conversations"
@@ -44,7 +46,7 @@ def chatwoot(script: Script) -> Iterator[Chatwoot]:
     client.close()
 
 
-def inbound(person: Person = ADA, peer: str = "tg:1", **fields: Any) -> Inbound:
+def inbound(person: Person = NAMED, peer: str = "tg:1", **fields: Any) -> Inbound:
     return Inbound(id="m1", peer=peer, text="hello", person=person, **fields)
 
 
@@ -52,19 +54,19 @@ def created(**fields: Any) -> dict[str, Any]:
     return {"payload": {"contact": contact(**fields), "contact_inbox": {"source_id": "tg:1"}}}
 
 
-def test_a_new_person_takes_four_calls_and_each_write_is_announced(
+def test_a_new_person_takes_three_calls_and_each_write_is_announced(
     script: Script, chatwoot: Chatwoot
 ) -> None:
-    script.says(404, b"").says(200, {"payload": []})
+    script.says(200, {"payload": []})
     script.says(200, created()).says(200, conversation(12))
     steps: list[tuple[Step, int]] = []
     place = resolve(
-        chatwoot, INBOX, inbound(), before=lambda step: steps.append((step, len(script.calls)))
+        chatwoot, INBOX, inbound(ADA), before=lambda step: steps.append((step, len(script.calls)))
     )
     assert place == Place(42, 12)
-    assert script.routes == [FIND, FILTER, CONTACT, CREATE]
-    assert steps == [("contact", 2), ("conversation", 3)]
-    made = script.calls[2].body
+    assert script.routes == [FILTER, CONTACT, CREATE]
+    assert steps == [("contact", 1), ("conversation", 2)]
+    made = script.calls[1].body
     assert made["name"] == "Ada"
     assert made["phone_number"] == "+15551230001"
     assert made["source_id"] == "tg:1"
@@ -144,53 +146,62 @@ def test_a_contact_with_the_same_address_is_given_the_source_id(
     script: Script, chatwoot: Chatwoot
 ) -> None:
     by_phone = contact(41, phone_number="+15551230001")
-    script.says(404, b"").says(200, {"payload": [by_phone, contact(42, email="Ada@x.io")]})
+    script.says(200, {"payload": [by_phone, contact(42, email="Ada@x.io")]})
     script.says(200, {"source_id": "tg:1", "inbox": {"id": 7}})
     script.says(200, conversations()).says(200, conversation(12))
     steps: list[Step] = []
-    assert resolve(chatwoot, INBOX, inbound(), before=steps.append) == Place(42, 12)
-    assert script.routes == [FIND, FILTER, ATTACH, LIST, CREATE]
+    assert resolve(chatwoot, INBOX, inbound(ADA), before=steps.append) == Place(42, 12)
+    assert script.routes == [FILTER, ATTACH, LIST, CREATE]
     assert steps == ["contact_inbox", "conversation"]
 
 
+def test_who_is_found_by_phone_and_has_the_address_costs_no_other_look(
+    script: Script, chatwoot: Chatwoot
+) -> None:
+    script.says(200, {"payload": [contact(42, phone_number=ADA.phone, sources=["tg:1"])]})
+    script.says(200, conversations(conversation(12)))
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    assert script.routes == [FILTER, LIST]
+
+
 def test_somebody_was_faster_with_the_source_id(script: Script, chatwoot: Chatwoot) -> None:
-    script.says(404, b"").says(200, {"payload": []}).says(500, {"status": 500})
+    script.says(200, {"payload": []}).says(500, {"status": 500})
     script.says(200, contact(sources=["tg:1"])).says(200, conversations(conversation(12)))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 12)
-    assert script.routes == [FIND, FILTER, CONTACT, FIND, LIST]
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    assert script.routes == [FILTER, CONTACT, FIND, LIST]
 
 
 def test_somebody_was_faster_with_the_e_mail(script: Script, chatwoot: Chatwoot) -> None:
-    script.says(404, b"").says(200, {"payload": []})
+    script.says(200, {"payload": []})
     script.says(422, {"message": "vergeben", "attributes": ["email"]})
     script.says(404, b"").says(200, {"payload": [contact(42, email="ada@x.io")]})
     script.says(200, {"source_id": "tg:1"}).says(200, conversations()).says(200, conversation(12))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 12)
-    assert script.routes == [FIND, FILTER, CONTACT, FIND, FILTER, ATTACH, LIST, CREATE]
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    assert script.routes == [FILTER, CONTACT, FIND, FILTER, ATTACH, LIST, CREATE]
 
 
 def test_somebody_was_faster_with_attaching(script: Script, chatwoot: Chatwoot) -> None:
-    script.says(404, b"").says(200, {"payload": [contact(42, email="ada@x.io")]}).says(500, {})
+    script.says(200, {"payload": [contact(42, email="ada@x.io")]}).says(500, {})
     script.says(200, contact(43)).says(200, conversations(conversation(12)))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(43, 12)
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(43, 12)
 
 
 def test_an_address_that_chatwoot_dislikes_is_left_out(script: Script, chatwoot: Chatwoot) -> None:
-    script.says(404, b"").says(200, {"payload": []})
+    script.says(200, {"payload": []})
     script.says(422, {"message": "ungültig", "attributes": ["email"]})
     script.says(404, b"").says(200, {"payload": []})
     script.says(200, created()).says(200, conversations()).says(200, conversation(12))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 12)
-    again = script.calls[5].body
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    again = script.calls[4].body
     assert (again["email"], again["phone_number"]) == (None, "+15551230001")
 
 
 def test_a_refusal_of_something_else_is_told(script: Script, chatwoot: Chatwoot) -> None:
-    script.says(404, b"").says(200, {"payload": []})
+    script.says(200, {"payload": []})
     script.says(422, {"message": "zu lang", "attributes": ["name"]})
     script.says(404, b"").says(200, {"payload": []})
     with pytest.raises(Invalid, match="zu lang"):
-        resolve(chatwoot, INBOX, inbound())
+        resolve(chatwoot, INBOX, inbound(ADA))
 
 
 def test_a_true_500_is_trouble(script: Script, chatwoot: Chatwoot) -> None:

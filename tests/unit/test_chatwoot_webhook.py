@@ -18,6 +18,7 @@ from gateway.chatwoot.events import (
     StatusChanged,
 )
 from gateway.chatwoot.fields import Fields
+from gateway.chatwoot.files import LinkedFile
 from gateway.chatwoot.missed import as_event
 from gateway.chatwoot.signature import verify
 from gateway.chatwoot.values import Contact, Conversation, Message
@@ -85,9 +86,11 @@ def test_chatwoots_own_text_has_no_sender() -> None:
 
 
 def test_a_reply_of_attachments_only() -> None:
-    event = read(reply(content=None, attachments=[{"id": 9}, {"id": 10}]))
+    picture = {"id": 9, "file_type": "image", "data_url": "https://x.example/b/cat.png"}
+    event = read(reply(content=None, attachments=[picture, {"id": 10, "file_type": "contact"}]))
     assert isinstance(event, AgentMessage)
-    assert (event.content, event.attachments) == ("", 2)
+    linked = LinkedFile("https://x.example/b/cat.png", "cat.png", "image/png", kind="image")
+    assert (event.content, event.attachments) == ("", (linked,))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,14 @@ def show_profile(call: Call) -> JSON:
 
 
 def show_account(call: Call) -> JSON:
-    return {"id": call.account.id, "name": call.account.name, "locale": "en", "status": "active"}
+    account = call.account
+    return {
+        "id": account.id,
+        "name": account.name,
+        "locale": "en",
+        "status": "active",
+        "features": dict.fromkeys(account.features, True),
+    }
 
 
 def list_agents(call: Call) -> list[JSON]:

@@ -3,14 +3,22 @@
 import { $ } from "/static/dom.js";
 
 /** Ask for something to be done. False if it was refused; the visitor is then told why. */
-export async function act(path, body = {}) {
+export function act(path, body = {}) {
+  return post(path, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
+/** The same with a file beside the values. */
+export function sendFile(path, file, values) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(values)) form.set(name, value);
+  form.set("file", file);
+  return post(path, { body: form });
+}
+
+async function post(path, content) {
   let refusal = "The sandbox does not answer.";
   try {
-    const answer = await fetch(`/api/${path}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
+    const answer = await fetch(`/api/${path}`, { method: "POST", ...content });
     const told = await answer.json();
     if (answer.ok) return told;
     refusal = told.error;

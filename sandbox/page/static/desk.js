@@ -1,8 +1,8 @@
 // The agent's side: the list of conversations, and the open one.
 
-import { act } from "/static/api.js";
+import { act, sendFile } from "/static/api.js";
 import { CHANNELS } from "/static/devices.js";
-import { $, clock, el, icon, initials, renew, writable } from "/static/dom.js";
+import { $, attachable, clock, el, filesOf, icon, initials, renew, writable } from "/static/dom.js";
 import { fromMarkdown } from "/static/styled.js";
 
 const TICKS = { sent: ["✓", "Sent"], delivered: ["✓✓", "Delivered"], read: ["✓✓", "Read"], failed: ["!", "Failed"] };
@@ -23,6 +23,8 @@ export class Desk {
     }
     writable($("desk-form"), $("desk-text"), (text) =>
       act(`conversations/${this.open}/messages`, { text, private: this.noting }));
+    attachable($("desk-file"), $("desk-text"), (file, text) =>
+      sendFile(`conversations/${this.open}/files`, file, { text, private: this.noting }));
     this.showMode();
   }
 
@@ -82,7 +84,7 @@ export class Desk {
   item(each) {
     const last = each.messages.findLast((message) => message.kind !== "activity");
     const mine = last && last.kind !== "incoming";
-    const line = last ? (last.deleted ? "Deleted" : last.text.split("\n")[0]) : "";
+    const line = last ? (last.deleted ? "Deleted" : last.text.split("\n")[0] || (last.files[0]?.name ?? "")) : "";
     return el("li", {},
       el("button", { type: "button", class: `item ${each.status}`, "data-testid": "conversation", "data-channel": each.channel,
         "aria-current": each.current ? "true" : undefined,
@@ -107,6 +109,7 @@ export class Desk {
     return el("div", { class: `message ${kind}${failed ? " failed" : ""}`, "data-testid": "desk-message", "data-status": message.status },
       el("div", { class: "bubble" },
         message.private ? el("div", { class: "label", text: `Private note${message.sender ? ` · ${message.sender}` : ""}` }) : undefined,
+        ...filesOf(message),
         el("div", { class: message.deleted ? "text gone" : "text" }, ...fromMarkdown(message.text)),
         el("span", { class: "meta" }, clock(message.at), mine && !message.private ? this.tick(message) : undefined)),
       mine && !message.deleted ? el("button", { type: "button", class: "delete", title: "Delete", "aria-label": "Delete this message",

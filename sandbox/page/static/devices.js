@@ -1,7 +1,7 @@
 // The customer's side: one device at a time, chosen by channel and by customer.
 
-import { act } from "/static/api.js";
-import { $, clock, el, icon, renew, writable } from "/static/dom.js";
+import { act, sendFile } from "/static/api.js";
+import { $, attachable, clock, el, filesOf, icon, renew, writable } from "/static/dom.js";
 import { fromEntities } from "/static/styled.js";
 
 export const CHANNELS = {
@@ -23,6 +23,7 @@ export class Devices {
       act(`${this.path()}/unreachable`, { on: $("unreachable").checked }));
     $("fresh").addEventListener("change", () => this.show(this.state));
     writable($("device-form"), $("device-text"), (text) => this.write(text));
+    attachable($("device-file"), $("device-text"), (file, text) => this.write(text, file));
   }
 
   get customer() {
@@ -51,9 +52,10 @@ export class Devices {
     $("device-text").focus();
   }
 
-  async write(text) {
+  async write(text, file) {
     const subject = $("subject").hidden ? "" : $("subject").value.trim() || "A question";
-    const done = await act(`${this.path()}/messages`, { text, subject });
+    const done = await (file ? sendFile(`${this.path()}/files`, file, { text, subject }) :
+      act(`${this.path()}/messages`, { text, subject }));
     if (done) {
       $("subject").value = "";
       $("fresh").checked = false;
@@ -123,6 +125,7 @@ export class Devices {
       el("div", { class: "bubble" },
         head,
         message.quoted ? el("div", { class: "quoted", text: message.quoted }) : undefined,
+        ...filesOf(message),
         el("div", { class: "text" }, ...fromEntities(message.text, message.entities ?? [])),
         el("span", { class: "meta", text: `${message.edited ? "edited " : ""}${clock(message.at)}` })));
   }

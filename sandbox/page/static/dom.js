@@ -81,3 +81,29 @@ export function writable(form, field, send) {
     if (!(await send(text)) && !field.value) field.value = text;
   });
 }
+
+/** A file that is chosen is sent at once, with what is written in the field. */
+export function attachable(input, field, send) {
+  input.addEventListener("change", async () => {
+    const [file] = input.files;
+    input.value = "";
+    if (!file) return;
+    const text = field.value.trim();
+    field.value = "";
+    if (!(await send(file, text)) && !field.value) field.value = text;
+  });
+}
+
+/** The files of a message: pictures as such, others as links. */
+export function filesOf(message) {
+  return (message.files ?? []).map((file) =>
+    el("a", { class: file.picture ? "picture" : "file", href: file.url, target: "_blank", rel: "noopener", "data-testid": "file" },
+      file.picture ? el("img", { src: file.url, alt: file.name, onload: stayAtEnd }) : icon("clip"),
+      file.picture ? undefined : el("span", { text: file.name })));
+}
+
+/** A picture is as tall as it is only when it has come: a talk that was at its end goes on there. */
+function stayAtEnd({ target }) {
+  const talk = target.closest(".talk");
+  if (talk && talk.scrollHeight - talk.scrollTop - talk.clientHeight < target.height + 60) talk.scrollTop = talk.scrollHeight;
+}

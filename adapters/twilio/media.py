@@ -1,0 +1,36 @@
+"""Pictures and files that come by MMS.
+https://www.twilio.com/docs/messaging/guides/webhook-request
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from gateway.model import Attachment
+
+MOST_MEDIA = 10
+DOWNLOAD = 60.0
+"""Seconds that fetching a file may take."""
+
+
+def media(form: Mapping[str, str]) -> tuple[Attachment, ...]:
+    """What a message's form names as MediaUrl0, MediaUrl1 …"""
+    found = []
+    for number in range(MOST_MEDIA):
+        if url := form.get(f"MediaUrl{number}"):
+            kind = form.get(f"MediaContentType{number}", "")
+            name = f"media-{number + 1}{mimetypes.guess_extension(kind) or ''}"
+            found.append(Attachment(url, name, kind))
+    return tuple(found)
+
+
+def is_twilios(address: str, api_url: str) -> bool:
+    """Whoever can write to our store must not learn the password by naming a host of theirs."""
+    try:
+        url, own = urlsplit(address), urlsplit(api_url)
+        secure = url.scheme == "https" and (url.hostname or "").endswith(".twilio.com")
+    except ValueError:
+        return False
+    return secure or (url.scheme, url.netloc) == (own.scheme, own.netloc)

@@ -1,0 +1,175 @@
+"""What an administrator of an account can see and change: its inboxes, and who works in them.
+
+Addresses and bodies are those of `app/controllers/api/v1/accounts/inboxes_controller.rb`,
+`inbox_members_controller.rb` and `agents_controller.rb` in Chatwoot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import SecretStr
+
+from gateway.chatwoot.api import Api, Json
+from gateway.chatwoot.fields import Fields, WrongShape
+from gateway.chatwoot.values import Inbox, Profile
+
+API_INBOX: Final = "Channel::Api"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What a Chatwoot says of itself to everybody (`app/controllers/api_controller.rb`)."""
+
+    version: str
+    time: float | None
+    """Unix seconds by its own clock, whole ones; None if it does not tell."""
+    queue_works: bool
+    """Whether its job queue answers: without it no webhook leaves."""
+
+    @classmethod
+    def read(cls, fields: Fields) -> Installation:
+        return cls(
+            version=fields.text("version"),
+            time=_moment(fields.optional_text("timestamp")),
+            queue_works=fields.optional_text("queue_services") in {"", "ok"},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A user of the account: an agent or an administrator."""
+
+    id: int
+    name: str
+    email: str
+
+    @classmethod
+    def read(cls, fields: Fields) -> Agent:
+        email = fields.optional_text("email")
+        return cls(fields.integer("id"), fields.optional_text("name"), email)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that the account calls, and the events that it calls it with."""
+
+    id: int
+    url: str
+    events: tuple[str, ...]
+
+    @classmethod
+    def read(cls, fields: Fields) -> Webhook:
+        return cls(fields.integer("id"), fields.text("url"), fields.text_list("subscriptions"))
+
+
+class Administration:
+    """One account, with the token of one of its administrators. Nothing is retried.
+
+    Arguments as for `Chatwoot`. Every call raises a `DeliveryError`: `NotAllowed` if the token's
+    user is no administrator.
+    """
+
+    def __init__(self, url: str, account: int, token: SecretStr, *, deadline: float = 15.0) -> None:
+        self._api = Api(url, token, deadline=deadline)
+        self._account = f"/api/v1/accounts/{account}"
+
+    def close(self) -> None:
+        """Give up connections."""
+        self._api.close()
+
+    def installation(self) -> Installation:
+        """Needs no token."""
+        return self._api.read("/api", Installation.read)
+
+    def profile(self) -> Profile:
+        return self._api.read("/api/v1/profile", Profile.read)
+
+    def features(self) -> frozenset[str] | None:
+        """The features that are switched on in the account; None if it does not tell."""
+        return self._api.read(self._account, _features)
+
+    def inboxes(self) -> tuple[Inbox, ...]:
+        """All of the account, of every kind."""
+        return self._api.read(f"{self._account}/inboxes", _inboxes)
+
+    def inbox(self, inbox_id: int) -> Inbox:
+        """Raises `Missing`."""
+        return self._api.read(f"{self._account}/inboxes/{inbox_id}", Inbox.read)
+
+    def create_inbox(self, name: str, webhook_url: str) -> Inbox:
+        """A new API inbox without members."""
+        channel: dict[str, Json] = {"type": "api", "webhook_url": webhook_url}
+        body: dict[str, Json] = {"name": name, "channel": channel}
+        return self._api.write("POST", f"{self._account}/inboxes", body, Inbox.read)
+
+    def set_webhook_url(self, inbox_id: int, webhook_url: str) -> Inbox:
+        """Where Chatwoot calls with what happens in an API inbox."""
+        body: dict[str, Json] = {"channel": {"webhook_url": webhook_url}}
+        return self._api.write("PATCH", f"{self._account}/inboxes/{inbox_id}", body, Inbox.read)
+
+    def agents(self) -> tuple[Agent, ...]:
+        """Everybody who works in the account, administrators too."""
+        return self._api.read_list(f"{self._account}/agents", Agent.read)
+
+    def members(self, inbox_id: int) -> tuple[Agent, ...]:
+        """Who works in an inbox."""
+        return self._api.read(f"{self._account}/inbox_members/{inbox_id}", _agents)
+
+    def set_members(self, inbox_id: int, agents: Iterable[Agent]) -> None:
+        """Make these members of an inbox.
+
+        Name those who are members already too: old releases take out whoever is not named.
+        """
+        ids: list[Json] = [agent.id for agent in agents]
+        body: dict[str, Json] = {"inbox_id": inbox_id, "user_ids": ids}
+        self._api.write("POST", f"{self._account}/inbox_members", body, _agents)
+
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """The account's webhooks, which hear of all inboxes."""
+        return self._api.read(f"{self._account}/webhooks", _webhooks)
+
+    def create_webhook(self, url: str, events: Iterable[str]) -> Webhook:
+        """Have the account call `url`. Raises `Invalid` if it does so already."""
+        body: dict[str, Json] = {"url": url, "subscriptions": list(events)}
+        return self._api.write("POST", f"{self._account}/webhooks", body, _new_webhook)
+
+    def delete_webhook(self, webhook_id: int) -> None:
+        """Raises `Missing`."""
+        self._api.tell("DELETE", f"{self._account}/webhooks/{webhook_id}", {})
+
+
+def _webhooks(fields: Fields) -> tuple[Webhook, ...]:
+    return tuple(Webhook.read(each) for each in fields.object("payload").objects("webhooks"))
+
+
+def _new_webhook(fields: Fields) -> Webhook:
+    return Webhook.read(fields.object("payload").object("webhook"))
+
+
+def _moment(timestamp: str) -> float | None:
+    try:
+        return datetime.strptime(timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def _features(fields: Fields) -> frozenset[str] | None:
+    """`app/views/api/v1/models/_account.json.jbuilder`: those that are on, by name."""
+    told = fields.values.get("features")
+    if told is None:
+        return None
+    if not isinstance(told, dict):
+        raise WrongShape("features: expected an object")
+    return frozenset(name for name, on in told.items() if on)
+
+
+def _inboxes(fields: Fields) -> tuple[Inbox, ...]:
+    return tuple(Inbox.read(item) for item in fields.objects("payload"))
+
+
+def _agents(fields: Fields) -> tuple[Agent, ...]:
+    return tuple(Agent.read(item) for item in fields.objects("payload"))

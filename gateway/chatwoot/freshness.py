@@ -1,0 +1,65 @@
+"""Keeping a contact as the network tells of the person, without undoing what an agent wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Final
+
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.values import Contact
+from gateway.model import Inbound
+
+LONGEST_FIELD: Final = 255
+
+
+def name_of(inbound: Inbound) -> str:
+    """The name that agents see: never empty."""
+    person = inbound.person
+    names = (person.name, person.username, person.phone, person.email, inbound.peer)
+    return next((name.strip() for name in names if name.strip()), "?")[:LONGEST_FIELD]
+
+
+def attributes_of(inbound: Inbound) -> dict[str, str]:
+    """What a contact's additional attributes say of the person, by Chatwoot's own names."""
+    told = {"username": inbound.person.username, "language_code": inbound.person.language}
+    return {name: value for name, value in {**told, **inbound.attributes}.items() if value}
+
+
+def fingerprint(inbound: Inbound) -> str:
+    """Another text whenever the network tells something else of them; empty if it tells nothing."""
+    told = {**asdict(inbound.person), **inbound.attributes}
+    if not any(told.values()):
+        return ""
+    return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def freshen(chatwoot: Chatwoot, contact: Contact, inbound: Inbound, written: str) -> None:
+    """Write to the contact what has changed; no call if nothing has.
+
+    `written`: the name that we wrote last, which we may replace. Raises a `DeliveryError`.
+    """
+    name = _new_name(contact, inbound, written)
+    attributes = {
+        key: value
+        for key, value in attributes_of(inbound).items()
+        if contact.attributes.get(key) != value
+    }
+    if name or attributes:
+        chatwoot.update_contact(contact.id, name=name, attributes=attributes)
+
+
+def _new_name(contact: Contact, inbound: Inbound, written: str) -> str:
+    """The network's name for the person; empty if Chatwoot shows it, or one that an agent chose."""
+    person = inbound.person
+    name = (person.name.strip() or person.username.strip())[:LONGEST_FIELD]
+    stand_ins = {"", "?", written, person.username, person.phone, person.email, inbound.peer}
+    return name if name != contact.name and contact.name in stand_ins else ""
+
+
+def memo(inbound: Inbound, written: str) -> Mapping[str, str]:
+    """What to remember of the person with the lane, once the contact is fresh."""
+    named = inbound.person.name.strip() or inbound.person.username.strip() or not written
+    return {"person": fingerprint(inbound), "name": name_of(inbound) if named else written}

@@ -1,0 +1,33 @@
+"""How far a channel's inbox has been looked at: what lies below is never sent for being unknown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from gateway.lanes import Lanes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a channel has been reconciled. Times in Unix seconds."""
+
+    message: int
+    """No message up to this id is looked at again."""
+    since: float
+    """Nor any that was written before the gateway met this inbox."""
+    looked: float
+
+    def is_below(self, message: int, written_at: float) -> bool:
+        """Whether a message that we do not know may be one that we missed."""
+        return message > self.message and written_at >= self.since
+
+
+def mark_of(lanes: Lanes, channel: str) -> Mark | None:
+    """None: the inbox has never been looked at."""
+    text = lanes.memo(f"reconciled:{channel}")
+    return Mark(**json.loads(text)) if text else None
+
+
+def keep_mark(lanes: Lanes, channel: str, mark: Mark) -> None:
+    lanes.remember(f"reconciled:{channel}", json.dumps(asdict(mark)))

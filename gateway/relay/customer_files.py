@@ -1,0 +1,149 @@
+"""A customer's files at hand while the message is posted, and the words for those that are not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from gateway import logs, naming
+from gateway.adapter import Adapter
+from gateway.chatwoot.files import MOST_FILES
+from gateway.errors import DeliveryError, LeaseLost, Permanent, Retry
+from gateway.filenames import content_type_of, safe_name
+from gateway.lanes import Taken
+from gateway.media import TooLarge, save
+from gateway.model import Attachment, File, Inbound
+from gateway.scratch import Scratch
+
+SECONDS = 120.0
+"""The longest that one file may take."""
+ATTEMPTS = 3
+"""How often the network is asked for a file that it may have later."""
+MEGABYTE = 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one message in Chatwoot holds of a customer's message. Nearly always all of it."""
+
+    number: int
+    total: int
+    source: str
+    """Its source id."""
+    text: str
+    attachments: tuple[Attachment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The files of a share that are at hand, and a line for each that is not."""
+
+    files: tuple[File, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    def described(self, text: str) -> str:
+        return "\n".join(filter(None, (text, *self.lines)))
+
+    def left_out(self, why: str) -> Fetched:
+        """The same without its files."""
+        named = tuple(_line(file.name, why) for file in self.files)
+        return Fetched(lines=self.lines + named)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFiles:
+    """Fetches the files of one channel's customers."""
+
+    adapter: Adapter
+    scratch: Scratch
+    limit: int
+    """The most bytes that Chatwoot takes, in one file and in one message."""
+
+    def shares(self, channel: str, message: Inbound, text: str) -> list[Share]:
+        """The messages that a customer's message becomes; the same ones at every attempt."""
+        groups = list(_groups(message.attachments, self.limit))
+        total, seen, shares = len(groups), 0, []
+        for number, group in enumerate(groups, start=1):
+            last = seen + len(group)
+            words = f"(files {seen + 1} to {last} of {len(message.attachments)}, continued)"
+            source = naming.source_id(channel, message.id, number)
+            shares.append(Share(number, total, source, text if number == 1 else words, group))
+            seen = last
+        return shares
+
+    @contextmanager
+    def at_hand(self, share: Share, taken: Taken) -> Iterator[Fetched]:
+        """The share's files, which are gone afterwards.
+
+        Raises `Retry` while it is worth asking the network again; what cannot be had is a line.
+        """
+        if not share.attachments:
+            yield Fetched()
+            return
+        with self.scratch.room() as room:
+            yield self._fetched(share.attachments, taken, room)
+
+    def _fetched(self, attachments: Sequence[Attachment], taken: Taken, room: Path) -> Fetched:
+        files, lines = [], []
+        for number, attachment in enumerate(attachments):
+            try:
+                files.append(self._fetch(attachment, room / str(number)))
+            except DeliveryError as error:
+                if not isinstance(error, Permanent) and taken.attempts < ATTEMPTS:
+                    # Not the error itself: it would be taken for trouble with Chatwoot.
+                    raise Retry(error.reason, detail=error.detail) from error
+                lines.append(_line(_name(attachment), error.reason))
+        return Fetched(tuple(files), tuple(lines))
+
+    def _fetch(self, attachment: Attachment, path: Path) -> File:
+        largest = f"larger than {self.limit / MEGABYTE:g} MB"
+        if attachment.size is not None and attachment.size > self.limit:
+            raise TooLarge(largest)
+        try:
+            pieces = _until(monotonic() + SECONDS, self.adapter.open(attachment))
+            size = save(pieces, path, self.limit)
+        except TooLarge as error:
+            raise TooLarge(largest) from error
+        except NotImplementedError as error:
+            raise Permanent("this channel cannot fetch files") from error
+        except (DeliveryError, LeaseLost):
+            raise
+        except Exception as error:
+            # A fault in an adapter costs the file, not the message.
+            logs.event(log, "delivery_crashed", level=logging.ERROR, error=error, file=path.name)
+            raise Permanent("the gateway has a fault with it, see its log") from error
+        name = _name(attachment)
+        return File(name, content_type_of(name, attachment.content_type), size, path)
+
+
+def _until(end: float, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if monotonic() > end:
+            raise Retry("it came too slowly")
+        yield piece
+
+
+def _groups(attachments: Sequence[Attachment], limit: int) -> Iterator[tuple[Attachment, ...]]:
+    """As many together as one message of Chatwoot takes; at least one group, perhaps empty."""
+    group: list[Attachment] = []
+    for attachment in attachments:
+        size = sum(each.size or 0 for each in (*group, attachment))
+        if group and (len(group) == MOST_FILES or size > limit):
+            yield tuple(group)
+            group = []
+        group.append(attachment)
+    yield tuple(group)
+
+
+def _name(attachment: Attachment) -> str:
+    return safe_name(attachment.name, attachment.content_type)
+
+
+def _line(name: str, why: str) -> str:
+    return f"[{name} could not be fetched: {why}]"

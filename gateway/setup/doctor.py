@@ -1,0 +1,85 @@
+"""`python -m gateway doctor`: looks at everything that the gateway depends on, and changes nothing.
+
+What cannot be looked at because something before it failed is left out: its line would only repeat
+the same trouble.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from gateway.adapter import Finding
+from gateway.chatwoot.administration import Administration
+from gateway.config import Channel, ChatwootAccount, Settings
+from gateway.errors import DeliveryError
+from gateway.runtime import Runtime
+from gateway.setup.account import look_at_account
+from gateway.setup.address import is_private, look_at_address
+from gateway.setup.inbox import look_at_inbox
+from gateway.setup.report import Line, lines_about
+from gateway.setup.rights import administrator
+from gateway.setup.storage import look_at_storage
+from gateway.setup.versions import known_faults
+
+MEND = "Mend that, and run this again."
+
+
+def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Line]:
+    """Every line, in the order in which things depend on each other.
+
+    `redis_url`: empty if the embedded server does not run.
+    """
+    yield from lines_about("redis", look_at_storage(redis_url))
+    yield from lines_about("gateway", look_at_address(settings.gateway.public_url))
+    for account in settings.accounts.values():
+        yield from _account(settings, account)
+    for channel in settings.channels.values():
+        yield from lines_about(f"channels.{channel.name}", _network(settings, channel, runtime))
+
+
+def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
+    subject = f"chatwoot.{account.name}"
+    administration = Administration(account.api_url, account.account, account.token)
+    with contextlib.closing(administration):
+        try:
+            installation = administration.installation()
+        except DeliveryError as error:
+            cure = f"Look whether {account.api_url} is right, and whether Chatwoot runs."
+            yield Line(subject, Finding.bad("reachable", error.reason, cure))
+            return
+        private = is_private(settings.gateway.public_url)
+        yield from lines_about(subject, known_faults(installation.version, private=private))
+        rights = administrator(account, administration)
+        yield from lines_about(subject, rights.findings)
+        yield from lines_about(
+            subject, _asked("account", look_at_account(installation, administration, rights))
+        )
+        if rights.granted:
+            yield from _inboxes(settings, account, administration)
+
+
+def _inboxes(
+    settings: Settings, account: ChatwootAccount, administration: Administration
+) -> Iterator[Line]:
+    for channel in settings.channels.values():
+        if channel.account == account:
+            findings = look_at_inbox(settings, channel, administration)
+            yield from lines_about(f"channels.{channel.name}", _asked("inbox", findings))
+
+
+def _network(settings: Settings, channel: Channel, runtime: Runtime) -> Iterator[Finding]:
+    adapter = channel.adapter(channel.config, settings.site(channel, runtime))
+    with contextlib.closing(adapter):
+        try:
+            yield from adapter.check()
+        except DeliveryError as error:
+            yield Finding.bad("network", error.reason, MEND)
+
+
+def _asked(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings, and that Chatwoot did not answer for the next."""
+    try:
+        yield from findings
+    except DeliveryError as error:
+        yield Finding.bad(check, error.reason, MEND)

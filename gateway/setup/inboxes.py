@@ -1,0 +1,127 @@
+"""Making a channel's inbox in Chatwoot what it should be. What is so already is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gateway.adapter import Finding
+from gateway.chatwoot.administration import API_INBOX, Administration, Agent
+from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.values import Inbox
+from gateway.config import Channel
+from gateway.setup.signing import look_at_signing
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A channel's inbox as it should be."""
+
+    name: str
+    """By which it is found, or made, if its number is not known."""
+    number: int | None
+    webhook_url: str
+    channel: Channel
+    agents: tuple[str, ...]
+    """E-mail addresses of those who should work in it. Empty: everybody, if nobody does."""
+
+
+class InboxUnclear(Exception):
+    """It cannot be told which inbox is meant, or it cannot serve. Says what is wrong, and cure."""
+
+    def __init__(self, wrong: str, cure: str) -> None:
+        super().__init__(wrong)
+        self.cure = cure
+
+
+@dataclass(slots=True)
+class InboxSetup:
+    """The inboxes of one account. `taken`: the numbers of those that other channels have."""
+
+    administration: Administration
+    taken: set[int] = field(default_factory=set)
+    found: dict[str, Inbox] = field(default_factory=dict)
+    """The inboxes that are there now, by channel."""
+
+    def make(self, wanted: Wanted) -> Iterator[Finding]:
+        """Bring the inbox about. Raises a `DeliveryError` if Chatwoot cannot be asked."""
+        try:
+            inbox, found = self._inbox(wanted)
+        except InboxUnclear as unclear:
+            yield Finding.bad("inbox", str(unclear), unclear.cure)
+            return
+        self.taken.add(inbox.id)
+        self.found[wanted.channel.name] = inbox
+        yield found
+        yield self._webhook(inbox, wanted)
+        yield look_at_signing(wanted.channel, inbox.secret)
+        yield self._members(inbox, wanted.agents)
+
+    def _inbox(self, wanted: Wanted) -> tuple[Inbox, Finding]:
+        if wanted.number is not None:
+            try:
+                return self._by_number(wanted.number)
+            except Missing:
+                pass  # it was deleted, or the number is wrong: one is made under the name
+        return self._by_name(wanted) or self._new(wanted)
+
+    def _by_number(self, number: int) -> tuple[Inbox, Finding]:
+        inbox = self.administration.inbox(number)
+        if inbox.channel_type != API_INBOX:
+            raise InboxUnclear(
+                f"inbox {number} «{inbox.name}» is not an API inbox, but {inbox.channel_type}",
+                "Write the name of a new one instead of the number, in quotes, and run this again.",
+            )
+        return inbox, Finding.good("inbox", f"«{inbox.name}» is there, number {number}")
+
+    def _by_name(self, wanted: Wanted) -> tuple[Inbox, Finding] | None:
+        named = [
+            inbox
+            for inbox in self.administration.inboxes()
+            if inbox.name == wanted.name
+            and inbox.channel_type == API_INBOX
+            and inbox.id not in self.taken
+        ]
+        if len(named) > 1:
+            numbers = ", ".join(str(inbox.id) for inbox in named)
+            raise InboxUnclear(
+                f"several API inboxes are called «{wanted.name}»: {numbers}",
+                "Write the number of the one that is meant: inbox = NUMBER.",
+            )
+        if not named:
+            return None
+        text = f"«{wanted.name}» is there, number {named[0].id}"
+        return named[0], Finding.good("inbox", text)
+
+    def _new(self, wanted: Wanted) -> tuple[Inbox, Finding]:
+        inbox = self.administration.create_inbox(wanted.name, wanted.webhook_url)
+        return inbox, Finding.changed("inbox", f"made «{wanted.name}», number {inbox.id}")
+
+    def _webhook(self, inbox: Inbox, wanted: Wanted) -> Finding:
+        if inbox.webhook_url == wanted.webhook_url:
+            return Finding.good("webhook", "the inbox calls this gateway")
+        self.administration.set_webhook_url(inbox.id, wanted.webhook_url)
+        return Finding.changed("webhook", "the inbox calls this gateway from now on")
+
+    def _members(self, inbox: Inbox, emails: tuple[str, ...]) -> Finding:
+        members = self.administration.members(inbox.id)
+        if members and not emails:
+            return Finding.good("agents", f"{_names(members)} work in it")
+        everybody = self.administration.agents()
+        known = {agent.email.casefold(): agent for agent in everybody}
+        if strangers := [email for email in emails if email.casefold() not in known]:
+            return Finding.bad(
+                "agents",
+                f"nobody in the account has the address {', '.join(strangers)}",
+                "Invite them in Chatwoot (Settings, Agents), or mend --agents.",
+            )
+        wanted = [known[email.casefold()] for email in emails] or list(everybody)
+        new = [agent for agent in wanted if agent not in members]
+        if not new:
+            return Finding.good("agents", f"{_names(members)} work in it")
+        self.administration.set_members(inbox.id, [*members, *new])
+        return Finding.changed("agents", f"{_names(new)} work in it from now on")
+
+
+def _names(agents: Sequence[Agent]) -> str:
+    return ", ".join(agent.name or agent.email for agent in agents)

@@ -1,0 +1,136 @@
+"""`python -m gateway setup`: inboxes in Chatwoot, and registration with the networks.
+
+Whatever is right already is left as it is: run twice, the second time changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from gateway.adapter import Adapter, Finding
+from gateway.chatwoot.administration import Administration
+from gateway.chatwoot.values import Inbox
+from gateway.config import Channel, ChatwootAccount, Settings, load, named_inboxes
+from gateway.errors import DeliveryError
+from gateway.runtime import Runtime
+from gateway.setup.inboxes import InboxSetup, Wanted
+from gateway.setup.report import Line, lines_about
+from gateway.setup.rights import administrator
+from gateway.setup.signing import is_held, variable_for
+
+BEYOND_ANY_INBOX = 2**40
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What setup did, and what it leaves to its user."""
+
+    lines: list[Line] = field(default_factory=list)
+    settings_to_paste: list[str] = field(default_factory=list)
+    variables_to_set: dict[str, SecretStr] = field(default_factory=dict)
+    addresses_to_enter: list[str] = field(default_factory=list)
+
+
+def load_unnumbered(path: Path, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, str]]:
+    """The settings, of which some may not have the numbers of their inboxes yet, and the names of
+    those. Raises `ConfigError` for everything else that is wrong."""
+    names = named_inboxes(path, environ)
+    # Numbers that no inbox has stand in for them, so that all the rest is checked before anything
+    # is made.
+    numbers = dict(zip(names, count(BEYOND_ANY_INBOX), strict=False))
+    return load(path, environ, inboxes=numbers), names
+
+
+def set_up(
+    settings: Settings, names: Mapping[str, str], agents: tuple[str, ...], runtime: Runtime
+) -> Outcome:
+    """Make everything as it should be, as far as that is in our power.
+
+    `names`: channel → name of its inbox, where the settings do not know its number. `agents`: the
+    e-mail addresses of those who should work in the inboxes.
+    """
+    outcome = Outcome()
+    for account in settings.accounts.values():
+        _set_up_account(settings, account, names, agents, outcome)
+    for channel in settings.channels.values():
+        _connect(settings, channel, runtime, outcome)
+    return outcome
+
+
+def _set_up_account(
+    settings: Settings,
+    account: ChatwootAccount,
+    names: Mapping[str, str],
+    agents: tuple[str, ...],
+    outcome: Outcome,
+) -> None:
+    channels = [c for c in settings.channels.values() if c.account == account]
+    administration = Administration(account.api_url, account.account, account.token)
+    with contextlib.closing(administration):
+        rights = administrator(account, administration)
+        outcome.lines += lines_about(f"chatwoot.{account.name}", rights.findings)
+        if not rights.granted:
+            return
+        numbered = {c.config.inbox for c in channels if c.name not in names}
+        inboxes = InboxSetup(administration, taken=numbered)
+        for channel in channels:
+            wanted = _wanted(settings, channel, names, agents)
+            findings = _told(inboxes.make(wanted))
+            outcome.lines += lines_about(f"channels.{channel.name}", findings)
+            if inbox := inboxes.found.get(channel.name):
+                _note_what_to_write(wanted, inbox, outcome)
+
+
+def _note_what_to_write(wanted: Wanted, inbox: Inbox, outcome: Outcome) -> None:
+    channel, lines = wanted.channel, list[str]()
+    if inbox.id != wanted.number:
+        lines.append(f"inbox = {inbox.id}")
+    if inbox.secret and not is_held(inbox.secret, channel.config.signing_secret):
+        variable = variable_for(channel)
+        lines.append(f'signing_secret = "${{{variable}}}"')
+        outcome.variables_to_set[variable] = inbox.secret
+    if lines:
+        outcome.settings_to_paste.append("\n".join([f"[channels.{channel.name}]", *lines]))
+
+
+def _wanted(
+    settings: Settings, channel: Channel, names: Mapping[str, str], agents: tuple[str, ...]
+) -> Wanted:
+    return Wanted(
+        name=names.get(channel.name, channel.name),
+        number=None if channel.name in names else channel.config.inbox,
+        webhook_url=settings.chatwoot_url(channel),
+        channel=channel,
+        agents=agents,
+    )
+
+
+def _told(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, and that Chatwoot could not be asked for the next."""
+    try:
+        yield from findings
+    except DeliveryError as error:
+        yield Finding.bad("inbox", error.reason, "Mend that, and run this again: it goes on there.")
+
+
+def _connect(settings: Settings, channel: Channel, runtime: Runtime, outcome: Outcome) -> None:
+    adapter = channel.adapter(channel.config, settings.site(channel, runtime))
+    with contextlib.closing(adapter):
+        try:
+            finding = Finding.good("network", adapter.connect())
+        except DeliveryError as error:
+            finding = Finding.bad("network", error.reason, "Mend that, and run this again.")
+        outcome.lines.append(Line(f"channels.{channel.name}", finding))
+        if adapter.takes_webhooks and not _registers_itself(adapter):
+            address = settings.webhook_url(channel)
+            outcome.addresses_to_enter.append(f"{channel.name}: {address}")
+
+
+def _registers_itself(adapter: Adapter) -> bool:
+    return type(adapter).connect is not Adapter.connect

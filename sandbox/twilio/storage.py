@@ -1,0 +1,49 @@
+"""Files that came with messages: https://www.twilio.com/docs/messaging/api/media-resource"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import NotFound
+
+from sandbox.twilio.errors import Refused
+from sandbox.twilio.message import API_VERSION, Media
+
+if TYPE_CHECKING:
+    from sandbox.twilio.stand_in import TwilioStandIn
+
+Authenticate = Callable[[str], None]
+
+
+def add_storage(app: Flask, twilio: TwilioStandIn, authenticate: Authenticate) -> None:
+    """The API redirects to the storage, which is another host at Twilio's, too."""
+
+    @app.get(f"/{API_VERSION}/Accounts/<account>/Messages/<sid>/Media/<media>")
+    def file(account: str, sid: str, media: str) -> Response:
+        try:
+            authenticate(account)
+        except Refused as refusal:
+            return Response(json.dumps(refusal.answer()), refusal.status)
+        _found(twilio, sid, media)
+        return Response(status=307, headers={"Location": f"{twilio.url}/storage/{sid}/{media}"})
+
+    @app.get("/storage/<sid>/<media>")
+    def stored(sid: str, media: str) -> Response:
+        """The storage takes its own signature only, and refuses whoever logs in as well."""
+        if request.authorization is not None:
+            return Response("Only one auth mechanism allowed", 400)
+        found = _found(twilio, sid, media)
+        return Response(base64.b64decode(found.data), content_type=found.content_type)
+
+
+def _found(twilio: TwilioStandIn, sid: str, media: str) -> Media:
+    """Raises NotFound, which becomes Twilio's own 404."""
+    for message in twilio.messages():
+        for found in message.media:
+            if (message.sid, found.sid) == (sid, media):
+                return found
+    raise NotFound

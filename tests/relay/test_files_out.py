@@ -1,0 +1,220 @@
+"""Agents' files out: with the text where it fits, as links where the network does not take them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import Permanent, Retry
+from gateway.model import FileLimits, Part, Sent
+from sandbox.chatwoot import Upload
+from tests.relay.house import House, Postcards
+
+PNG = b"\x89PNG" + bytes(500)
+CAT = Upload("cat.png", "image/png", PNG)
+DOG = Upload("dog.jpg", "image/jpeg", PNG * 2)
+LARGE = Upload("film.mp4", "video/mp4", bytes(5000))
+
+
+class Parcels:
+    """What the network got of each part: its text, and the files' names, types and bytes."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.files: list[list[tuple[str, str, bytes]]] = []
+        self.errors: list[Exception | None] = []
+
+    @property
+    def texts(self) -> list[str]:
+        return [part.text for part in self.parts]
+
+    @property
+    def names(self) -> list[list[str]]:
+        return [[name for name, _, _ in files] for files in self.files]
+
+    def send(self, part: Part) -> Sent:
+        if self.errors and (error := self.errors.pop(0)):
+            raise error
+        self.parts.append(part)
+        self.files.append(
+            [(file.name, file.content_type, file.path.read_bytes()) for file in part.files]
+        )
+        return Sent(f"parcel-{part.id}")
+
+
+@pytest.fixture
+def parcels(house: House, monkeypatch: pytest.MonkeyPatch) -> Parcels:
+    parcels = Parcels()
+    monkeypatch.setattr(house.network, "send", parcels.send)
+    house.customer_writes("hello")
+    house.drain()
+    return parcels
+
+
+Takes = Callable[[FileLimits | None], None]
+
+
+@pytest.fixture
+def takes(monkeypatch: pytest.MonkeyPatch) -> Takes:
+    def set_to(limits: FileLimits | None) -> None:
+        able = replace(Postcards.capabilities, files=limits, text_limit=500)
+        monkeypatch.setattr(Postcards, "capabilities", able)
+
+    return set_to
+
+
+def writes(house: House, text: str | None, *files: Upload) -> int:
+    number = house.chatwoot.agent_reply(1, text, attachments=files)
+    house.told(number)
+    house.drain()
+    return number
+
+
+def link(house: House, message: int, n: int = 0) -> str:
+    return str(house.shown(message)["attachments"][n]["data_url"])
+
+
+def left_behind(house: House) -> list[Path]:
+    return list(house.deliveries.scratch.path.iterdir())
+
+
+def test_a_file_goes_with_its_text_and_is_gone_afterwards(
+    house: House, parcels: Parcels, takes: Takes
+) -> None:
+    takes(FileLimits(largest=4000, caption=100))
+    number = writes(house, "look", CAT)
+    assert parcels.texts == ["look"]
+    assert parcels.files == [[("cat.png", "image/png", PNG)]]
+    assert not parcels.parts[0].files[0].path.exists()
+    assert left_behind(house) == []
+    assert house.shown(number)["status"] == "sent"
+
+
+def test_a_file_alone_is_a_message(house: House, parcels: Parcels, takes: Takes) -> None:
+    takes(FileLimits(largest=4000, caption=100))
+    writes(house, None, CAT)
+    assert (parcels.texts, parcels.names) == ([""], [["cat.png"]])
+
+
+def test_a_text_too_long_for_a_caption_goes_first(
+    house: House, parcels: Parcels, takes: Takes
+) -> None:
+    takes(FileLimits(largest=4000, caption=10))
+    writes(house, "longer than a caption", CAT, DOG)
+    assert parcels.texts == ["longer than a caption", "", ""]
+    assert parcels.names == [[], ["cat.png"], ["dog.jpg"]]
+    assert [(part.number, part.total) for part in parcels.parts] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_files_go_in_groups(house: House, parcels: Parcels, takes: Takes) -> None:
+    takes(FileLimits(largest=4000, per_part=10))
+    files = [Upload(f"{n}.png", "image/png", PNG) for n in range(15)]
+    writes(house, "look", *files)
+    assert parcels.texts == ["look", ""]
+    assert [len(names) for names in parcels.names] == [10, 5]
+
+
+def test_what_the_network_does_not_take_goes_as_a_link(
+    house: House, parcels: Parcels, takes: Takes
+) -> None:
+    takes(FileLimits(largest=4000, types=frozenset({"image", "video/mp4"})))
+    table = Upload("table.csv", "text/csv", b"a,b")
+    number = writes(house, "look", CAT, LARGE, table)
+    film, csv = link(house, number, 1), link(house, number, 2)
+    assert parcels.texts == [f"look\nfilm.mp4: {film}\ntable.csv: {csv}"]
+    assert parcels.names == [["cat.png"]]
+
+
+def test_a_channel_of_text_only_gets_links_and_nothing_is_fetched(
+    house: House, parcels: Parcels, takes: Takes
+) -> None:
+    takes(None)
+    number = writes(house, None, CAT)
+    assert parcels.texts == [f"cat.png: {link(house, number)}"]
+    assert not [path for _, path in house.chatwoot.requests if "active_storage" in path]
+    assert house.notes() == []
+
+
+def test_a_larger_file_than_the_gateway_fetches_goes_as_a_link(
+    house: House, parcels: Parcels, takes: Takes
+) -> None:
+    takes(FileLimits(largest=400))
+    writes(house, "look", CAT)
+    assert parcels.names == [[]]
+    assert parcels.texts[0].startswith("look\ncat.png: http")
+
+
+def test_a_late_file_is_waited_for(house: House, parcels: Parcels, takes: Takes) -> None:
+    takes(FileLimits(largest=4000, caption=100))
+    house.chatwoot.delay_files(0.5)
+    began = time.monotonic()
+    writes(house, "look", CAT)
+    assert parcels.parts == []
+    house.drain_until(lambda: parcels.parts)
+    assert time.monotonic() - began >= 0.4
+    assert parcels.files == [[("cat.png", "image/png", PNG)]]
+    assert house.store.hget("gw:gate:channel/cards", "state") in {None, "open"}
+
+
+def test_a_file_that_never_comes_fails_the_reply(
+    house: House, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.relay.agent_files.LATE_SECONDS", 0.0)
+    takes(FileLimits(largest=4000, caption=100))
+    house.chatwoot.delay_files(1000)
+    number = writes(house, "look", CAT)
+    house.drain_until(lambda: house.shown(number)["status"] == "failed")
+    told = house.shown(number)["content_attributes"]["external_error"]
+    assert told == "Chatwoot does not hand out cat.png"
+    assert left_behind(house) == []
+
+
+def test_only_what_is_not_done_is_fetched_again(
+    house: House, parcels: Parcels, takes: Takes
+) -> None:
+    takes(FileLimits(largest=4000, caption=100))
+    parcels.errors = [None, Retry("busy")]
+    writes(house, "look", CAT, DOG)
+    assert parcels.names == [["cat.png"]]
+    fetched: list[str] = []
+    fetch = house.deliveries.media["main"].fetch
+
+    def noted(file: object, *rest: object) -> object:
+        fetched.append(file.name)  # type: ignore[attr-defined]
+        return fetch(file, *rest)  # type: ignore[arg-type]
+
+    house.deliveries.media["main"].fetch = noted  # type: ignore[method-assign,assignment]
+    house.drain_until(lambda: len(parcels.parts) == 2)
+    assert (parcels.names, fetched) == ([["cat.png"], ["dog.jpg"]], ["dog.jpg"])
+
+
+def test_the_disk_is_clean_after_a_refusal(house: House, parcels: Parcels, takes: Takes) -> None:
+    takes(FileLimits(largest=4000))
+    parcels.errors = [Permanent("No pictures today")]
+    number = writes(house, "look", CAT)
+    assert house.shown(number)["status"] == "failed"
+    assert left_behind(house) == []
+
+
+def test_a_reply_deleted_while_its_file_was_fetched_is_not_sent(
+    house: House, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes(FileLimits(largest=4000))
+    media = house.deliveries.media["main"]
+    fetch = media.fetch
+
+    def deleted_meanwhile(*args: object) -> object:
+        file = fetch(*args)  # type: ignore[arg-type]
+        house.chatwoot.agent_delete(number)
+        house.told(number, event="message_updated")
+        return file
+
+    monkeypatch.setattr(media, "fetch", deleted_meanwhile)
+    number = house.chatwoot.agent_reply(1, "oops", attachments=[CAT])
+    house.told(number)
+    house.drain()
+    assert parcels.parts == []

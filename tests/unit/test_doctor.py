@@ -1,0 +1,271 @@
+"""`python -m gateway doctor` against stand-ins: each fault turns its own line red, and no other."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from gateway.adapter import Finding
+from gateway.setup.address import is_private
+from gateway.setup.report import Line, Paper
+from gateway.setup.storage import connections, memory, server_version
+from gateway.setup.versions import known_faults
+from sandbox.telegram.updates import Webhook
+from tests.unit.setup_kit import World, small_world
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[World]:
+    """Everything was set up, and is well."""
+    with small_world(tmp_path, redis_url, monkeypatch, capsys) as built:
+        assert built.run("setup")[0] == 0
+        built.finish()
+        yield built
+
+
+def test_after_setup_all_is_green(world: World) -> None:
+    assert "Nothing had to be changed." in world.run("setup")[1]
+    found = world.examined()
+    assert {f["verdict"] for f in found.values()} == {"good"}
+    assert set(found) == {
+        ("redis", "reachable"),
+        ("redis", "eviction"),
+        ("redis", "durability"),
+        ("redis", "memory"),
+        ("redis", "connections"),
+        ("gateway", "public address"),
+        ("chatwoot.main", "version"),
+        ("chatwoot.main", "token"),
+        ("chatwoot.main", "queue"),
+        ("chatwoot.main", "clock"),
+        ("chatwoot.main", "e-mail continuity"),
+        *((f"channels.{c}", check) for c in ("bot", "sms", "post") for check in INBOX),
+        ("channels.bot", "token"),
+        ("channels.bot", "network webhook"),
+        ("channels.sms", "account"),
+        ("channels.post", "reading"),
+        ("channels.post", "sending"),
+    }
+    status, said = world.run("doctor")
+    assert status == 0
+    assert said.endswith("All is well.\n")
+    assert "\x1b" not in said, "no colours in a pipe"
+
+
+INBOX = ("inbox", "webhook", "signature", "agents")
+Fault = Callable[[World], Any]
+
+
+def change_inbox(number: int = 1, **values: Any) -> Fault:
+    def change(world: World) -> None:
+        with world.chatwoot.store.changing():
+            for name, value in values.items():
+                setattr(world.chatwoot.store.inboxes.get(number), name, value)
+
+    return change
+
+
+def continuity(world: World) -> None:
+    with world.chatwoot.store.changing():
+        world.chatwoot.store.accounts.get(1).features.append("email_continuity_on_api_channel")
+
+
+def wrong_clock(world: World) -> None:
+    world.chatwoot.store.now = lambda: time.time() + 400
+
+
+def no_queue(world: World) -> None:
+    body = json.dumps({"version": "4.13.0", "queue_services": "failing", "timestamp": ""})
+    world.chatwoot.fault("status", path="/api", status=200, body=body)
+
+
+def failing_push(world: World) -> None:
+    updates = world.telegram.updates
+    updates.append("message", {})
+    updates.last_error = (int(time.time()), "Connection refused")
+
+
+def somebody_else(world: World) -> None:
+    world.front = "welcome"
+
+
+def suspended(world: World) -> None:
+    world.twilio.account_status = "suspended"
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (lambda w: w.gateway.stop(), ("gateway", "public address")),
+        (somebody_else, ("gateway", "public address")),
+        (lambda w: w.chatwoot.go_away(), ("chatwoot.main", "reachable")),
+        (no_queue, ("chatwoot.main", "queue")),
+        (wrong_clock, ("chatwoot.main", "clock")),
+        (continuity, ("chatwoot.main", "e-mail continuity")),
+        (lambda w: w.write(token="of-nobody"), ("chatwoot.main", "token")),
+        (lambda w: w.write(token=w.chatwoot.agent.token), ("chatwoot.main", "token")),
+        (lambda w: w.write(account=9), ("chatwoot.main", "account")),
+        (lambda w: w.write(bot=77), ("channels.bot", "inbox")),
+        (change_inbox(channel_type="Channel::Email"), ("channels.bot", "inbox")),
+        (change_inbox(webhook_url=None), ("channels.bot", "webhook")),
+        (change_inbox(webhook_url="https://u:p@old.example/x"), ("channels.bot", "webhook")),
+        (change_inbox(member_ids=[]), ("channels.bot", "agents")),
+        (change_inbox(secret="another"), ("channels.bot", "signature")),
+        (change_inbox(secret=None), ("channels.bot", "signature")),
+        (lambda w: w.write(telegram_token="1:wrong"), ("channels.bot", "network")),
+        (
+            lambda w: w.telegram.set_webhook(Webhook(), None, drop=False),
+            PUSH := ("channels.bot", "network webhook"),
+        ),
+        (failing_push, PUSH),
+        (lambda w: w.write(auth_token="wrong"), ("channels.sms", "network")),
+        (suspended, ("channels.sms", "account")),
+        (lambda w: w.write(smtp=1), ("channels.post", "sending")),
+        (lambda w: w.write(imap=1), ("channels.post", "reading")),
+    ],
+)
+def test_each_fault_turns_its_own_line_red(
+    world: World, fault: Fault, line: tuple[str, str]
+) -> None:
+    fault(world)
+    assert world.red() == {line}
+
+
+def test_a_dead_redis_is_red_and_says_how_to_mend_it(world: World, tmp_path: Path) -> None:
+    world.monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path}/none.sock")
+    assert world.red() == {("redis", "reachable")}
+
+
+def test_a_redis_that_throws_data_away_is_red(world: World, store: redis.Redis) -> None:
+    store.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert world.red() == {("redis", "eviction")}
+    finally:
+        store.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_redis_that_may_lose_a_second_is_a_note(world: World, store: redis.Redis) -> None:
+    store.config_set("appendfsync", "everysec")
+    try:
+        found = world.examined()["redis", "durability"]
+    finally:
+        store.config_set("appendfsync", "always")
+    assert found["verdict"] == "note"
+    assert "up to a second" in found["text"]
+
+
+def test_without_a_server_it_says_how_to_start_one(world: World) -> None:
+    world.monkeypatch.delenv("REDIS_URL")
+    assert world.examined()["redis", "reachable"]["verdict"] == "note"
+
+
+@pytest.mark.parametrize(
+    ("finding", "verdict"),
+    [
+        (server_version({"redis_version": "6.2.14"}), "bad"),
+        (server_version({"redis_version": "7.2.4", "valkey_version": "9.1.2"}), "good"),
+        (memory({"used_memory": 86, "maxmemory": 100}), "bad"),
+        (memory({"used_memory": 84, "maxmemory": 100}), "good"),
+        (memory({"used_memory": 84, "maxmemory": 0}), "good"),
+        (connections({"connected_clients": 19, "maxclients": 20}), "bad"),
+        (connections({"connected_clients": 8, "maxclients": 18}), "note"),
+        (connections({"connected_clients": 18, "maxclients": 20}), "good"),
+        (connections({"connected_clients": 18}), "good"),
+    ],
+)
+def test_what_redis_tells_of_itself(finding: Finding, verdict: str) -> None:
+    assert finding.verdict == verdict
+    assert bool(finding.cure) is (verdict != "good")
+
+
+@pytest.mark.parametrize(
+    ("version", "private", "notes"),
+    [
+        ("4.10.0", True, {"delivered", "signature"}),
+        ("4.11.2", True, {"signature"}),
+        ("4.13.0", True, set()),
+        ("4.14.0", True, {"private address"}),
+        ("4.16.0-fork.2", True, {"private address"}),
+        ("4.16.0", False, set()),
+        ("main", False, {"version"}),
+    ],
+)
+def test_releases_and_their_faults(version: str, private: bool, notes: set[str]) -> None:
+    found = known_faults(version, private=private)
+    assert {finding.check for finding in found if finding.verdict == "note"} == notes
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("http://127.0.0.1:8080", True),
+        ("https://10.1.2.3", True),
+        ("https://[fd00::1]/x", True),
+        ("https://1.1.1.1", False),
+        ("https://no-such-name.invalid", False),
+    ],
+)
+def test_which_addresses_are_private(url: str, private: bool) -> None:
+    assert is_private(url) is private
+
+
+def test_an_address_with_the_secret_that_is_to_be_replaced_still_works(world: World) -> None:
+    world.file.write_text(
+        world.file.read_text().replace('secret = ["', 'secret = ["a newer secret, too", "')
+    )
+    found = world.examined()
+    assert found["channels.bot", "webhook"]["verdict"] == "note"
+    assert world.run("setup")[0] == 0
+    assert world.examined()["channels.bot", "webhook"]["verdict"] == "good"
+
+
+def test_signatures_that_nobody_looks_at_are_a_note(world: World) -> None:
+    world.write(bot_key="[]")
+    assert world.examined()["channels.bot", "signature"]["verdict"] == "note"
+
+
+def test_features_that_are_not_told_are_a_note(world: World) -> None:
+    world.chatwoot.fault("status", path="/api/v1/accounts/1", status=200, body='{"id": 1}')
+    assert world.examined()["chatwoot.main", "e-mail continuity"]["verdict"] == "note"
+
+
+def test_polling_wants_no_webhook(world: World) -> None:
+    world.file.write_text(world.file.read_text().replace("api_url", 'mode = "polling"\napi_url', 1))
+    assert world.red() == {PUSH}
+    world.telegram.set_webhook(Webhook(), None, drop=False)
+    assert not world.red()
+
+
+def test_what_is_wrong_is_shown_with_its_cure() -> None:
+    out = io.StringIO()
+    Paper(out).show(
+        [
+            Line("redis", Finding.good("memory", "fine")),
+            Line("gateway", Finding.bad("clock", "[red]late[/red]", "Wind it.")),
+            Line("redis", Finding.note("connections", "few", "Buy some.")),
+        ]
+    )
+    assert out.getvalue() == (
+        "redis\n  ok       memory: fine\n  note     connections: few\n           → Buy some.\n"
+        "gateway\n  BAD      clock: [red]late[/red]\n           → Wind it.\n"
+    )
+
+
+def test_of_a_foreign_webhook_address_only_the_host_is_shown(world: World) -> None:
+    change_inbox(webhook_url="https://u:pass@old.example/hook/s3cret")(world)
+    text = world.examined()["channels.bot", "webhook"]["text"]
+    assert "(old.example)" in text
+    assert "s3cret" not in text
+    assert "pass" not in text

@@ -1,0 +1,226 @@
+"""`python -m gateway setup` against stand-ins, over real HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main
+from tests.unit.setup_kit import SECRET, World, small_world
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[World]:
+    with small_world(tmp_path, redis_url, monkeypatch, capsys) as built:
+        yield built
+
+
+def inboxes(world: World) -> dict[str, int]:
+    with world.chatwoot.store.reading():
+        return {inbox.name: inbox.id for inbox in world.chatwoot.store.inboxes}
+
+
+def writes(world: World) -> int:
+    return sum(n for (method, _), n in world.chatwoot.requests.items() if method != "GET")
+
+
+def test_setup_makes_everything_and_says_what_to_paste(world: World) -> None:
+    status, said = world.run("setup")
+    assert status == 0, said
+    assert inboxes(world) == {"Telegram": 1, "SMS": 2, "Mail": 3}
+    assert re.findall(r"\[channels\.(\w+)\]\ninbox = (\d+)\nsigning_secret = \"(.+)\"", said) == [
+        ("bot", "1", "${BOT_SIGNING_SECRET}"),
+        ("sms", "2", "${SMS_SIGNING_SECRET}"),
+        ("post", "3", "${POST_SIGNING_SECRET}"),
+    ]
+    with world.chatwoot.store.reading():
+        for inbox in world.chatwoot.store.inboxes:
+            assert inbox.webhook_url
+            assert inbox.webhook_url.startswith(f"{world.gateway.url}/chatwoot/")
+            assert inbox.member_ids == [1, 2], "everybody, as there was nobody"
+    assert world.telegram.updates.webhook.url == f"{world.gateway.url}/channels/bot/webhook"
+    assert f"sms: {world.gateway.url}/channels/sms/webhook" in said
+
+
+def test_the_signing_secret_is_printed_only_if_asked_for(world: World) -> None:
+    assert "BOT_SIGNING_SECRET=…" in world.run("setup")[1]
+    with world.chatwoot.store.reading():
+        key = world.chatwoot.store.inboxes.get(1).secret
+    assert f"BOT_SIGNING_SECRET={key}\n" in world.run("setup", "--secrets", "shown")[1]
+
+
+@pytest.mark.parametrize("pasted", [True, False])
+def test_run_twice_it_changes_nothing_and_says_so(world: World, pasted: bool) -> None:
+    world.run("setup")
+    before = writes(world)
+    if pasted:
+        world.finish()
+    status, said = world.run("setup")
+    assert (status, writes(world)) == (0, before)
+    assert "Nothing had to be changed." in said
+    assert ("Write in channels.toml" in said) is not pasted
+
+
+def test_an_inbox_that_is_not_there_is_made_once(world: World) -> None:
+    world.write(bot=77)
+    for _ in range(2):
+        status, said = world.run("setup")
+        assert status == 0
+        assert "[channels.bot]\ninbox = 1\n" in said
+    assert sorted(inboxes(world)) == ["Mail", "SMS", "bot"]
+
+
+def test_without_inbox_it_bears_the_channel_s_name(world: World) -> None:
+    world.file.write_text(world.file.read_text().replace('inbox = "Telegram"\n', ""))
+    assert world.run("setup")[0] == 0
+    assert "bot" in inboxes(world)
+
+
+def test_the_inbox_of_another_channel_is_not_adopted(world: World) -> None:
+    number = world.chatwoot.add_inbox("Telegram", None)
+    world.write(sms=number)
+    world.run("setup")
+    with world.chatwoot.store.reading():
+        named = [inbox.id for inbox in world.chatwoot.store.inboxes if inbox.name == "Telegram"]
+    assert len(named) == 2
+
+
+def test_two_inboxes_of_one_name_are_for_a_person_to_choose_from(world: World) -> None:
+    for _ in range(2):
+        world.chatwoot.add_inbox("Telegram", None)
+    status, said = world.run("setup")
+    assert status == 1
+    assert "several API inboxes are called «Telegram»: 1, 2" in said
+
+
+def test_an_inbox_of_another_kind_is_left_alone(world: World) -> None:
+    number = world.chatwoot.add_inbox("Website", "https://elsewhere.example/hook")
+    with world.chatwoot.store.changing():
+        world.chatwoot.store.inboxes.get(number).channel_type = "Channel::WebWidget"
+    world.write(bot=number)
+    status, said = world.run("setup")
+    assert status == 1
+    assert "not an API inbox, but Channel::WebWidget" in said
+    with world.chatwoot.store.reading():
+        url = world.chatwoot.store.inboxes.get(number).webhook_url
+    assert url == "https://elsewhere.example/hook"
+
+
+def test_another_webhook_address_gives_way(world: World) -> None:
+    number = world.chatwoot.add_inbox("Telegram", "https://old.example/hook")
+    status, said = world.run("setup")
+    assert status == 0
+    assert "webhook: the inbox calls this gateway from now on" in said
+    with world.chatwoot.store.reading():
+        url = world.chatwoot.store.inboxes.get(number).webhook_url or ""
+    assert url.startswith(world.gateway.url)
+
+
+def test_agents_by_name_join_those_who_are_there(world: World) -> None:
+    number = world.chatwoot.add_inbox("Telegram", None)
+    status, _ = world.run("setup", "--agents", "Ada@sandbox.example")
+    assert status == 0
+    with world.chatwoot.store.reading():
+        assert world.chatwoot.store.inboxes.get(number).member_ids == [1, 2]
+        assert world.chatwoot.store.inboxes.get(inboxes(world)["SMS"]).member_ids == [1]
+    status, said = world.run("setup", "--agents", "eve@sandbox.example")
+    assert status == 1
+    assert "nobody in the account has the address eve@sandbox.example" in said
+
+
+def test_somebody_who_works_there_is_enough(world: World) -> None:
+    number = world.chatwoot.add_inbox("Telegram", None)
+    world.run("setup")
+    with world.chatwoot.store.reading():
+        assert world.chatwoot.store.inboxes.get(number).member_ids == [2]
+
+
+@pytest.mark.parametrize(
+    ("whose", "said"),
+    [
+        ("agent", "no administrator but agent"),
+        ("bot", "it must be the token of a user, not of a bot"),
+        ("nobody", "Chatwoot refuses the access token"),
+    ],
+)
+def test_only_an_administrator_s_token_will_do(world: World, whose: str, said: str) -> None:
+    tokens = {
+        "agent": world.chatwoot.agent.token,
+        "bot": world.chatwoot.add_bot("Robbie"),
+        "nobody": "a-token-of-nobody",
+    }
+    world.write(token=tokens[whose])
+    status, told = world.run("setup")
+    assert status == 1
+    assert said in told
+    assert "Log in to Chatwoot as an administrator of account 1" in told
+    assert not inboxes(world)
+
+
+def test_an_account_of_others(world: World) -> None:
+    world.write(account=9)
+    status, said = world.run("setup")
+    assert status == 1
+    assert "9 is no account of «Ada Admin»" in said
+
+
+def test_chatwoot_that_fails_in_the_middle_is_a_line_and_a_second_run_goes_on(
+    world: World,
+) -> None:
+    world.chatwoot.fault("status", method="POST", path="*/inbox_members", status=500)
+    status, said = world.run("setup")
+    assert status == 1
+    assert "BAD" in said
+    assert "1 to be mended" in said
+    assert world.run("setup")[0] == 0
+    assert len(inboxes(world)) == 3
+
+
+def test_a_network_that_refuses_us_is_a_line(world: World) -> None:
+    world.write(telegram_token="1:wrong")
+    status, said = world.run("setup")
+    assert status == 1
+    assert "network: Telegram does not accept the bot's token" in said
+
+
+def test_no_secret_is_said(world: World) -> None:
+    said = world.run("setup")[1]
+    world.finish()
+    said += world.run("doctor")[1] + world.run("doctor", "--json")[1]
+    with world.chatwoot.store.reading():
+        ends = [str(i.webhook_url).rpartition("/")[2] for i in world.chatwoot.store.inboxes]
+        keys = [i.secret for i in world.chatwoot.store.inboxes]
+    secrets = [SECRET, world.values["token"], world.telegram.token, world.twilio.auth_token]
+    for secret in (*secrets, world.mail.password, *ends, *keys):
+        assert secret not in said
+
+
+def test_other_mistakes_in_the_file_are_told_before_anything_is_made(world: World) -> None:
+    world.file.write_text(world.file.read_text().replace("account_sid", "acount_sid"))
+    assert main(["setup"]) == 1
+    assert "Did you mean «account_sid»?" in world.capsys.readouterr().err
+    assert not inboxes(world)
+
+
+def test_nothing_runs_with_an_inbox_by_name(world: World) -> None:
+    assert main(["check"]) == 1
+    said = world.capsys.readouterr().out
+    assert "channels.bot.inbox: is the name of an inbox, and should be its number" in said
+    assert "python -m gateway setup" in said
+
+
+def test_an_inbox_of_another_kind_with_the_name_is_not_adopted(world: World) -> None:
+    number = world.chatwoot.add_inbox("Telegram", None)
+    change = world.chatwoot.store
+    with change.changing():
+        change.inboxes.get(number).channel_type = "Channel::WebWidget"
+    assert world.run("setup")[0] == 0
+    assert inboxes(world)["Telegram"] != number
