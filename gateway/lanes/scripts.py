@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
 import redis
+
+from gateway.lanes.together import Together
 
 # A script that only drains may run when Redis is full: otherwise a full Redis could never empty.
 TAKES_MEMORY = frozenset({"append", "withdraw", "receipt", "replay", "retry", "notice", "suspect"})
 
 
 class Scripts:
-    """Runs the scripts by name, within one namespace."""
+    """Runs the scripts by name, within one namespace. Threads may share it."""
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
-        self._client = client
+        self._together = Together(client)
         self._namespace = namespace
-        self._scripts: dict[str, Any] = {}
+        self._known: dict[str, tuple[str, str]] = {}
 
     def __call__(self, name: str, *argv: str | int | float) -> Any:
         """Run the script `name`. Raises redis.RedisError."""
-        script = self._scripts.get(name)
-        if script is None:
-            script = self._scripts[name] = self._client.register_script(source(name))
-        return script(keys=[self._namespace], args=argv)
+        text, digest = self._known.get(name) or self._learn(name)
+        try:
+            return self._together("EVALSHA", digest, 1, self._namespace, *argv)
+        except redis.exceptions.NoScriptError:
+            # A server that started anew has forgotten it.
+            return self._together("EVAL", text, 1, self._namespace, *argv)
+
+    def _learn(self, name: str) -> tuple[str, str]:
+        text = source(name)
+        known = self._known[name] = text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return known
 
 
 def source(name: str) -> str:

@@ -1,0 +1,104 @@
+"""Commands of many threads in one round trip to Redis.
+
+A worker has more threads than connections. Whoever finds a connection free takes along what the
+others want to have sent: one write, one answer and, behind `appendfsync always`, one wait for the
+disk serve them all. Alone, a thread sends its command at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from copy import copy
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+import redis
+
+Command: TypeAlias = tuple[str | int | float, ...]
+
+AT_ONCE = 2
+"""Round trips under way at once: of a worker's three connections one waits for wake-ups."""
+MOST = 64
+"""Commands in one round trip: what one of them waits for the others must stay short."""
+
+
+class _Call:
+    """One thread's command, and its answer once there is one."""
+
+    __slots__ = ("answer", "command", "done", "signal")
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self.signal: SimpleQueue[None] = SimpleQueue()
+        """Something happened: the answer is there, or a connection is free."""
+        self.answer: Any = None
+        self.done = False
+
+    def end(self, answer: Any) -> None:
+        self.answer = answer
+        self.done = True
+        self.signal.put(None)
+
+
+class Together:
+    """Sends commands, those of several threads together. Each must bear being repeated."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._execute: Callable[..., Any] = client.execute_command
+        self._waiting: deque[_Call] = deque()
+        self._free = threading.Semaphore(AT_ONCE)
+
+    def __call__(self, *command: str | int | float) -> Any:
+        """The command's answer. Raises redis.RedisError."""
+        call = _Call(command)
+        self._waiting.append(call)
+        while not call.done:
+            if self._free.acquire(blocking=False):
+                self._send()
+            else:
+                call.signal.get()
+        if isinstance(call.answer, redis.RedisError):
+            raise copy(call.answer)  # several threads may have the same one
+        return call.answer
+
+    def _send(self) -> None:
+        """One round trip, with what waits now; then somebody else's turn."""
+        calls = self._taken()
+        answers: list[Any] = [redis.ConnectionError("interrupted")] * len(calls)
+        try:
+            answers = self._answers(calls)
+        except redis.RedisError as error:
+            answers = [error] * len(calls)
+        finally:
+            self._free.release()
+            for call, answer in zip(calls, answers, strict=True):
+                call.end(answer)
+            self._wake_next()
+
+    def _taken(self) -> list[_Call]:
+        calls: list[_Call] = []
+        while self._waiting and len(calls) < MOST:
+            try:
+                calls.append(self._waiting.popleft())
+            except IndexError:  # another thread took the last one
+                break
+        return calls
+
+    def _answers(self, calls: list[_Call]) -> list[Any]:
+        if len(calls) <= 1:
+            return [self._execute(*call.command) for call in calls]
+        with self._client.pipeline(transaction=False) as pipeline:
+            append: Callable[..., Any] = pipeline.execute_command
+            for call in calls:
+                append(*call.command)
+            return pipeline.execute(raise_on_error=False)
+
+    def _wake_next(self) -> None:
+        """Whoever came while no connection was free waits for this."""
+        try:
+            self._waiting[0].signal.put(None)
+        except IndexError:
+            return
