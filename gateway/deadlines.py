@@ -29,6 +29,8 @@ class Watch:
         self.until = until
         self.expired = False
         self.over = False
+        self.written = False
+        """Something of the call may have reached the other side."""
         self._socket: socket.socket | None = None
 
     def hold(self, sock: socket.socket) -> None:
@@ -96,7 +98,7 @@ class WatchedHTTPConnection(HTTPConnection):
         return _held(super()._new_conn())
 
     def request(self, *args: Any, **options: Any) -> None:
-        _hold_open_socket(self)
+        _about_to_write(self)
         super().request(*args, **options)
 
 
@@ -105,7 +107,7 @@ class WatchedHTTPSConnection(HTTPSConnection):
         return _held(super()._new_conn())
 
     def request(self, *args: Any, **options: Any) -> None:
-        _hold_open_socket(self)
+        _about_to_write(self)
         super().request(*args, **options)
 
 
@@ -115,10 +117,13 @@ def _held(sock: socket.socket) -> socket.socket:
     return sock
 
 
-def _hold_open_socket(connection: HTTPConnection) -> None:
+def _about_to_write(connection: HTTPConnection) -> None:
     """A kept-alive connection has its socket already; a TLS one has changed it by now."""
-    if isinstance(connection.sock, socket.socket):
-        _held(connection.sock)
+    if connection.sock is None:
+        connection.connect()
+    if (watch := watching.get()) is not None and isinstance(connection.sock, socket.socket):
+        watch.hold(connection.sock)
+        watch.written = True
 
 
 class WatchedHTTPPool(HTTPConnectionPool):

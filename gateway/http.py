@@ -9,18 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-from urllib.parse import urljoin, urlsplit
+from typing import Any, ClassVar, TypeAlias, cast
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
-from requests.utils import default_headers, get_environ_proxies
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxyError,
-)
+from requests.utils import default_headers, get_environ_proxies, select_proxy
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
+from urllib3.exceptions import DecodeError, HTTPError
 
 from gateway.deadlines import Watch, Watchdog, WatchedTransport, watching
 from gateway.errors import (
@@ -37,6 +32,8 @@ from gateway.errors import (
 LARGEST_ANSWER = 16 * 1024 * 1024
 PIECE = 64 * 1024
 """Bytes that are read at once."""
+MOST_WAYS = 32
+"""Hosts whose connections are found without a search. Whoever fetches files meets many hosts."""
 MOVED = frozenset({301, 302, 303, 307, 308})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -112,16 +109,19 @@ class Session:
     answer that is not 2xx, from what the network says in it; None leaves it to the status code.
     """
 
+    transport: ClassVar[type[WatchedTransport]] = WatchedTransport
+
     def __init__(
         self, *, deadline: float = 20.0, explain: Explain | None = None, connections: int = 64
     ) -> None:
         self._deadline = deadline
         self._explain = explain
         self._watchdog = Watchdog()
-        self._proxies: dict[str, dict[str, str]] = {}
-        # Without a requests.Session: at every call it would look for ~/.netrc and the proxy
-        # variables, merge settings and keep cookies, which takes a quarter of a call's time.
-        self._transport = WatchedTransport(pool_connections=8, pool_maxsize=connections)
+        # Of requests only how a request is written and how a host is reached, not its Session: at
+        # every call that would look for ~/.netrc and the proxy variables, merge settings, keep
+        # cookies, and find the host's connections anew, which takes half of a call's time.
+        self._transport = self.transport(pool_connections=2 * MOST_WAYS, pool_maxsize=connections)
+        self._ways: dict[str, _Way] = {}
         self._headers = dict(default_headers())
         self._verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
 
@@ -154,7 +154,7 @@ class Session:
             with self._sent(method, url, watch, options) as answer:
                 body = _read(answer)
             _check_complete(watch)
-            return Answer(method, answer.status_code, answer.headers, body)
+            return Answer(method, answer.status, answer.headers, body)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _what_failed(method, url, error, watch) from error
         finally:
@@ -175,10 +175,10 @@ class Session:
                     if onward := _onward(url, answer):
                         url, options = onward, {"headers": {"Accept-Encoding": "identity"}}
                         continue
-                    if not 200 <= answer.status_code < 300:
-                        refused = answer.status_code, answer.headers, _read(answer)
+                    if not 200 <= answer.status < 300:
+                        refused = answer.status, answer.headers, _read(answer)
                         raise self._error(Answer("GET", *refused))
-                    yield from answer.iter_content(PIECE)
+                    yield from answer.stream(PIECE, decode_content=True)
                 _check_complete(watch)
                 return
             raise Permanent("The file's address leads on and on")
@@ -199,17 +199,26 @@ class Session:
 
     def _sent(
         self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
-    ) -> requests.Response:
+    ) -> BaseHTTPResponse:
         """The answer as far as its headers; `watch` ends the reading of the rest."""
+        address, headers, body = self._written(method, url, **options)
+        way = self._way(address)
         token = watching.set(watch)
         try:
-            return self._transport.send(
-                self._prepared(method, url, **options),
-                stream=True,
+            return way.pool.urlopen(
+                method,
+                way.target(address),
+                body=body,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
                 # No time-out for reads: it would cost a system call each, and the watch ends them.
-                timeout=(min(5.0, max(0.001, watch.until - time.monotonic())), None),
-                verify=self._verify,
-                proxies=self._proxies_for(url),
+                timeout=Timeout(
+                    connect=min(5.0, max(0.001, watch.until - time.monotonic())), read=None
+                ),
             )
         finally:
             watching.reset(token)
@@ -217,21 +226,52 @@ class Session:
     def _error(self, answer: Answer) -> DeliveryError:
         return (self._explain and self._explain(answer)) or meaning(answer)
 
-    def _prepared(
+    def _written(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
-    ) -> requests.PreparedRequest:
+    ) -> tuple[str, Mapping[str, str], Any]:
+        """Address, headers and body of a request."""
+        together = {**self._headers, **(headers or {})}
+        if options.keys() == {"json"}:
+            body = json.dumps(options["json"], allow_nan=False).encode()
+            return url, {**together, "Content-Type": "application/json"}, body
         request = requests.PreparedRequest()
-        request.prepare(
-            method=method, url=url, headers={**self._headers, **(headers or {})}, **options
-        )
-        return request
+        request.prepare(method=method, url=url, headers=together, **options)
+        return request.url or url, request.headers, request.body
 
-    def _proxies_for(self, url: str) -> dict[str, str]:
+    def _way(self, url: str) -> _Way:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        if origin not in self._proxies:
-            self._proxies[origin] = get_environ_proxies(url)
-        return self._proxies[origin]
+        way = self._ways.get(origin)
+        if way is None:
+            if len(self._ways) >= MOST_WAYS:
+                self._ways.clear()
+            way = self._ways[origin] = self._new_way(origin)
+        return way
+
+    def _new_way(self, origin: str) -> _Way:
+        proxies = get_environ_proxies(origin)
+        request = requests.PreparedRequest()
+        request.prepare(method="GET", url=origin, headers={})
+        found = self._transport.get_connection_with_tls_context(request, self._verify, proxies)
+        pool = cast(HTTPConnectionPool, found)
+        named = self._transport.request_url(request, proxies) != "/"
+        return _Way(pool, proxied=bool(select_proxy(origin, proxies)), named=named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a host is reached."""
+
+    pool: HTTPConnectionPool
+    proxied: bool
+    named: bool
+    """Its proxy has to be told the whole address: it makes the request itself."""
+
+    def target(self, url: str) -> str:
+        scheme, host, path, query, _ = urlsplit(url)
+        if not self.named:
+            scheme = host = ""
+        return urlunsplit((scheme, host, path or "/", query, ""))
 
 
 def meaning(answer: Answer) -> DeliveryError:
@@ -252,9 +292,9 @@ def meaning(answer: Answer) -> DeliveryError:
     return Permanent(f"Refused with status {status}", detail=detail)
 
 
-def _onward(url: str, answer: requests.Response) -> str:
+def _onward(url: str, answer: BaseHTTPResponse) -> str:
     """Where a redirect leads; empty if the answer is none."""
-    if answer.status_code not in MOVED or "Location" not in answer.headers:
+    if answer.status not in MOVED or "Location" not in answer.headers:
         return ""
     onward = urljoin(url, answer.headers["Location"])
     if urlsplit(onward).scheme not in {"https", urlsplit(url).scheme}:
@@ -265,34 +305,25 @@ def _onward(url: str, answer: requests.Response) -> str:
 def _check_complete(watch: Watch) -> None:
     if watch.expired:
         # What ends with the connection counts as complete for http.client.
-        raise requests.ReadTimeout("cut off at the deadline")
+        raise TimeoutError("cut off at the deadline")
 
 
-def _read(answer: requests.Response) -> bytes:
+def _read(answer: BaseHTTPResponse) -> bytes:
     body = bytearray()
-    for chunk in answer.iter_content(PIECE):
+    for chunk in answer.stream(PIECE, decode_content=True):
         body += chunk
         if len(body) > LARGEST_ANSWER:
-            raise requests.exceptions.ContentDecodingError("the answer is too large")
+            raise DecodeError("the answer is too large")
     return bytes(body)
 
 
 def _what_failed(method: str, url: str, error: Exception, watch: Watch) -> DeliveryError:
     host = urlsplit(url).hostname or "?"
     detail = f"{method} {host}: {type(error).__name__}"
-    if _never_written(error):
+    if not watch.written:
         return Unreachable(f"{host} cannot be reached", detail=detail)
-    late = watch.expired or isinstance(error, requests.Timeout)
+    late = watch.expired or isinstance(error, TimeoutError)
     reason = f"{host} did not answer in time" if late else f"{host} broke the connection off"
     if method in SAFE_METHODS:
         return Unreachable(reason, detail=detail)
     return Unknown(reason, detail=detail)
-
-
-def _never_written(error: Exception) -> bool:
-    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)):
-        return True
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(
-        cause.reason, (NewConnectionError, ConnectTimeoutError, ProxyError)
-    )

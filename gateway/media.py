@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from gateway.chatwoot.files import LinkedFile
@@ -106,7 +107,7 @@ class _Line(Session):
     """Calls with nothing that tells who calls: no token, no cookie, no credentials."""
 
     @contextmanager
-    def opened(self, url: str, until: float) -> Iterator[requests.Response]:
+    def opened(self, url: str, until: float) -> Iterator[BaseHTTPResponse]:
         """The answer at `url` as far as its headers; all must be read by `until` (monotonic)."""
         watch = self._watch({"deadline": until - time.monotonic()})
         try:
@@ -121,14 +122,12 @@ class _Line(Session):
 class _PublicLine(_Line):
     """The same, to public addresses only."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._transport = PublicTransport()
+    transport = PublicTransport
 
     def _sent(
         self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
-    ) -> requests.Response:
-        if urlsplit(url).scheme in self._proxies_for(url):
+    ) -> BaseHTTPResponse:
+        if self._way(url).proxied:
             check_behind_proxy(url)
         return super()._sent(method, url, watch, options)
 
@@ -155,25 +154,25 @@ def save(pieces: Iterable[bytes], path: Path, largest: int) -> int:
     return size
 
 
-def _kept(file: LinkedFile, answer: requests.Response, path: Path, largest: int) -> File:
-    if answer.status_code != 200:
+def _kept(file: LinkedFile, answer: BaseHTTPResponse, path: Path, largest: int) -> File:
+    if answer.status != 200:
         reason = f"Chatwoot does not hand out {file.name}"
-        raise NotThere(reason, detail=f"GET {answer.status_code}")
+        raise NotThere(reason, detail=f"GET {answer.status}")
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise NotFetched(f"{file.name}: its storage hands it out compressed")
     told = answer.headers.get("Content-Length", "")
     if told.isdecimal() and int(told) > largest:
         raise TooLarge(f"It is larger than {largest} bytes")
-    size = save(answer.iter_content(PIECE), path, largest)
+    size = save(answer.stream(PIECE, decode_content=False), path, largest)
     content_type = file.content_type
     if content_type in {"", UNKNOWN_TYPE}:
         content_type = content_type_of(file.name, answer.headers.get("Content-Type", ""), file.kind)
     return File(safe_name(file.name, content_type), content_type, size, path)
 
 
-def _onward(url: str, answer: requests.Response) -> str:
+def _onward(url: str, answer: BaseHTTPResponse) -> str:
     """Where a redirect leads; empty if the answer is none."""
-    if answer.status_code not in MOVED or "Location" not in answer.headers:
+    if answer.status not in MOVED or "Location" not in answer.headers:
         return ""
     parts = urlsplit(urljoin(url, answer.headers["Location"]))
     if parts.scheme not in {"https", urlsplit(url).scheme} or not parts.hostname:

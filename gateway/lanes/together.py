@@ -7,11 +7,11 @@ disk serve them all. Alone, a thread sends its command at once.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
-from queue import SimpleQueue
+from itertools import repeat
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 import redis
@@ -22,6 +22,8 @@ AT_ONCE = 2
 """Round trips under way at once: of a worker's three connections one waits for wake-ups."""
 MOST = 64
 """Commands in one round trip: what one of them waits for the others must stay short."""
+
+INTERRUPTED = redis.ConnectionError("the thread that asked was interrupted")
 
 
 class _Call:
@@ -49,17 +51,21 @@ class Together:
         self._client = client
         self._execute: Callable[..., Any] = client.execute_command
         self._waiting: deque[_Call] = deque()
-        self._free = threading.Semaphore(AT_ONCE)
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(AT_ONCE):
+            self._free.put(None)
 
     def __call__(self, *command: str | int | float) -> Any:
         """The command's answer. Raises redis.RedisError."""
         call = _Call(command)
         self._waiting.append(call)
         while not call.done:
-            if self._free.acquire(blocking=False):
-                self._send()
-            else:
+            try:
+                self._free.get_nowait()
+            except Empty:
                 call.signal.get()
+            else:
+                self._send()
         if isinstance(call.answer, redis.RedisError):
             raise copy(call.answer)  # several threads may have the same one
         return call.answer
@@ -67,14 +73,14 @@ class Together:
     def _send(self) -> None:
         """One round trip, with what waits now; then somebody else's turn."""
         calls = self._taken()
-        answers: list[Any] = [redis.ConnectionError("interrupted")] * len(calls)
+        answers: Iterable[Any] = repeat(INTERRUPTED)
         try:
             answers = self._answers(calls)
         except redis.RedisError as error:
-            answers = [error] * len(calls)
+            answers = repeat(error)
         finally:
-            self._free.release()
-            for call, answer in zip(calls, answers, strict=True):
+            self._free.put(None)
+            for call, answer in zip(calls, answers, strict=False):
                 call.end(answer)
             self._wake_next()
 

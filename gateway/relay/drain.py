@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 from uuid import uuid4
 
 import redis
@@ -17,8 +18,8 @@ import redis
 from gateway import logs
 from gateway.lanes import Claim, Hold, Lanes
 
-GATHER = 0.005
-"""Seconds that a claim waits for more threads to come back."""
+GATHER = 0.02
+"""Seconds that a claim waits for more threads to come back: one claim then serves several."""
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,11 @@ class Drain:
         self._stop = stop
         self._beat = beat
         self._wait = wait or lanes.wait
-        self._running: dict[Future[None], Hold] = {}
         # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
         self._ours_until: dict[Hold, float] = {}
+        self._at_work: Counter[str] = Counter()
+        """How many lanes of each destination."""
+        self._returned: SimpleQueue[tuple[Hold, Future[None]]] = SimpleQueue()
         self._came_back = threading.Event()
         self._renewed = self._last_claim = time.monotonic()
         self._winding_up = False
@@ -95,7 +98,7 @@ class Drain:
                 return
 
     def _claim(self) -> Claim:
-        free = self._limits.threads - len(self._running)
+        free = self._limits.threads - len(self._ours_until)
         if free <= 0:
             return Claim((), None)
         asked = time.monotonic()
@@ -103,25 +106,29 @@ class Drain:
             free,
             lease=self._limits.lease,
             most_each=self._most_each,
-            at_work=Counter(hold.destination for hold in self._running.values()),
+            at_work=self._at_work,
             token=uuid4().hex,
         )
         for hold in claim.holds:
             self._ours_until[hold] = asked + self._safe_lease
+            self._at_work[hold.destination] += 1
         return claim
 
     def _start(self, hold: Hold) -> None:
         def still_ours() -> bool:
             return time.monotonic() < self._ours_until.get(hold, 0.0)
 
+        def returned(future: Future[None]) -> None:
+            self._returned.put((hold, future))
+            self._came_back.set()
+
         future = self._pool.submit(self._work, hold, self._last_message, still_ours)
-        self._running[future] = hold
-        future.add_done_callback(lambda _: self._came_back.set())
+        future.add_done_callback(returned)
 
     def _wait_for_more(self, claim: Claim, ends: float) -> bool:
         """False once nothing has come for the time that a drain lingers."""
         if self._crowded():
-            # Redis need not wake us: a thread comes back. One claim then serves several.
+            # Redis need not wake us: a thread comes back.
             if self._came_back.wait(0.05):
                 self._stop.wait(GATHER)
             self._came_back.clear()
@@ -130,18 +137,18 @@ class Drain:
         wait = linger if claim.next_due is None else min(linger, claim.next_due)
         # However long it lingers: leases must be renewed in between, and a stop must be seen.
         self._wait(max(0.01, min(wait, 1.0, self._limits.lease / 8, ends - now)))
-        return bool(self._running) or time.monotonic() - self._last_claim < linger
+        return bool(self._ours_until) or time.monotonic() - self._last_claim < linger
 
     def _crowded(self) -> bool:
-        at_work = Counter(hold.destination for hold in self._running.values())
-        full = any(count >= self._most_each for count in at_work.values())
-        return full or len(self._running) >= self._limits.threads
+        full = any(count >= self._most_each for count in self._at_work.values())
+        return full or len(self._ours_until) >= self._limits.threads
 
     def _tidy(self) -> None:
         self._beat()
-        for future in [future for future in self._running if future.done()]:
-            hold = self._running.pop(future)
-            self._ours_until.pop(hold, None)
+        while not self._returned.empty():
+            hold, future = self._returned.get()
+            del self._ours_until[hold]
+            self._at_work[hold.destination] -= 1
             if (error := future.exception()) is not None:
                 logs.event(log, "lane_abandoned", level=logging.ERROR, error=error, lane=hold.lane)
         if time.monotonic() - self._renewed > self._limits.lease / 4:
@@ -149,8 +156,8 @@ class Drain:
 
     def _renew(self) -> None:
         asked = time.monotonic()
-        kept = self._lanes.renew(self._running.values(), lease=self._limits.lease)
-        for hold in self._running.values():
+        kept = self._lanes.renew(self._ours_until, lease=self._limits.lease)
+        for hold in self._ours_until:
             if str(hold.lane) in kept:
                 self._ours_until[hold] = asked + self._safe_lease
         self._renewed = asked
@@ -158,7 +165,7 @@ class Drain:
     def _finish(self) -> None:
         """Let every lane finish the message that it is at."""
         self._winding_up = True
-        while self._running:
+        while self._ours_until:
             self._came_back.wait(0.2)
             self._came_back.clear()
             with suppress(redis.RedisError):

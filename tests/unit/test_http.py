@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from time import monotonic
 
 import pytest
@@ -19,7 +22,7 @@ from gateway.errors import (
     Unknown,
     Unreachable,
 )
-from gateway.http import LARGEST_ANSWER, Answer, Session, check_fence, fence
+from gateway.http import LARGEST_ANSWER, MOST_WAYS, Answer, Session, check_fence, fence
 from tests.scripted import (
     Behaviour,
     ScriptedServer,
@@ -108,6 +111,29 @@ def test_retry_after_is_never_without_end(
 def test_a_refused_connection_is_unreachable(session: Session) -> None:
     assert type(failure(session, "POST", refused_url())) is Unreachable
     assert type(failure(session, "GET", refused_url())) is Unreachable
+
+
+def test_what_cannot_be_written_has_not_arrived(session: Session) -> None:
+    assert type(failure(session, "POST", "http:///no-host")) is Unreachable
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        threading.Thread(target=_speak_no_tls, args=(plain,), daemon=True).start()
+        url = f"https://127.0.0.1:{plain.getsockname()[1]}/"
+        assert type(failure(session, "POST", url)) is Unreachable
+
+
+def _speak_no_tls(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+def test_more_hosts_than_are_remembered_are_reached(session: Session) -> None:
+    with ExitStack() as open_ones:
+        servers = [open_ones.enter_context(ScriptedServer()) for _ in range(MOST_WAYS + 2)]
+        for server in [*servers[:20], *servers]:
+            server.otherwise = answer(200, b"here")
+            assert session.get(server.url).text == "here"
 
 
 @pytest.mark.parametrize("behaviour", [silence, drip_headers, drip_body])
