@@ -120,7 +120,7 @@ class Session:
         # Of requests only how a request is written and how a host is reached, not its Session: at
         # every call that would look for ~/.netrc and the proxy variables, merge settings, keep
         # cookies, and find the host's connections anew, which takes half of a call's time.
-        self._transport = self.transport(pool_connections=2 * MOST_WAYS, pool_maxsize=connections)
+        self._transport = self.transport(pool_connections=MOST_WAYS, pool_maxsize=connections)
         self._ways: dict[str, _Way] = {}
         self._headers = dict(default_headers())
         self._verify = os.environ.get("REQUESTS_CA_BUNDLE") or True

@@ -134,6 +134,7 @@ def test_more_hosts_than_are_remembered_are_reached(session: Session) -> None:
         for server in [*servers[:20], *servers]:
             server.otherwise = answer(200, b"here")
             assert session.get(server.url).text == "here"
+    assert len(session._ways) <= MOST_WAYS
 
 
 @pytest.mark.parametrize("behaviour", [silence, drip_headers, drip_body])
