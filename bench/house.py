@@ -1,15 +1,16 @@
-"""The real thing: embedded Valkey and a worker process, filled with messages to relay."""
+"""The real thing: embedded Valkey, web and worker processes, filled with messages to relay."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,14 @@ from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 from gateway.intake import Intake
 from gateway.lanes import Lanes
+from gateway.launch import web_command
 from gateway.model import Inbound
 
 CHANNELS = """
 [gateway]
 public_url = "http://127.0.0.1:1"
 secret = "only for the bench, and long enough"
+threads = {threads}
 
 [chatwoot.main]
 url = "{url}"
@@ -43,36 +46,51 @@ inbox = 1
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A running worker, and the way to give it work."""
+    """Running processes, and the way to give them work."""
 
     store: redis.Redis
     intake: Intake
+    bell: Bell
     channel: config.Channel
-    worker: subprocess.Popen[bytes]
+    environ: Mapping[str, str]
+    workers: list[subprocess.Popen[bytes]]
 
-    def drain(self, lanes: int, each: int, name: str) -> float:
-        """Messages a second, from before they are stored until the last is posted."""
+    def append(self, lanes: int, each: int, name: str) -> int:
+        """Store messages of so many people, as webhooks would. Returns how many."""
         batch = [
             Inbound(id=f"{name}-{lane}-{number}", peer=f"peer-{lane}", text="hello")
             for number in range(each)
             for lane in range(lanes)
         ]
-        goal = self._delivered() + len(batch)
-        started = time.perf_counter()
         self.intake.take(self.channel, batch)
-        while self._delivered() < goal:
+        return len(batch)
+
+    def drain(self, lanes: int, each: int, name: str) -> float:
+        """Messages a second, from before they are stored until the last is posted."""
+        goal, started = self.delivered() + lanes * each, time.perf_counter()
+        self.append(lanes, each, name)
+        self.wait_for(goal)
+        return lanes * each / (time.perf_counter() - started)
+
+    def wait_for(self, goal: int) -> None:
+        """Until so many have been delivered since the house was built."""
+        while self.delivered() < goal:
             time.sleep(0.005)
-        return len(batch) / (time.perf_counter() - started)
 
-    def peak_megabytes(self) -> float:
-        """The most memory that the worker process has had."""
-        status = Path(f"/proc/{self.worker.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) / 1024
-
-    def _delivered(self) -> int:
+    def delivered(self) -> int:
         return int(self.store.hget("gw:count", "delivered_in|bench") or 0)
+
+
+def peak_megabytes(process: subprocess.Popen[bytes]) -> float:
+    """The most memory that a process and its children have had, added up."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return sum(_peak(pid) for pid in (str(process.pid), *children))
+
+
+def _peak(pid: str) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 @contextmanager
@@ -95,34 +113,73 @@ def valkey() -> Iterator[str]:
         server.prepare()
         with subprocess.Popen(server.command(), stdout=subprocess.DEVNULL) as process:
             try:
-                _wait_for(server.url)
+                _answers(server.url)
                 yield server.url
             finally:
                 process.kill()
 
 
 @contextmanager
-def house(url: str, redis_url: str, *, lanes: int) -> Iterator[House]:
-    """A worker whose people are all known already, as in the steady state."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+def house(url: str, redis_url: str, *, workers: int = 1, threads: int = 160) -> Iterator[House]:
+    """A gateway without web, as many workers as asked for."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as running:
         file = Path(folder) / "channels.toml"
-        file.write_text(CHANNELS.format(url=url))
+        file.write_text(CHANNELS.format(url=url, threads=threads))
         environ = {**os.environ, "GATEWAY_CONFIG": str(file), "REDIS_URL": redis_url}
-        command = [sys.executable, "-m", "gateway", "worker"]
-        log = (Path(folder) / "log").open("wb")
-        with log, subprocess.Popen(command, env=environ, stderr=log, stdout=log) as worker:
-            try:
-                settings = config.load(file, environ)
-                store = connect(redis_url, connections=2, retries=0)
-                intake = Intake(Lanes(store, queue_key()), Bell(store))
-                built = House(store, intake, settings.channels["bench"], worker)
-                built.drain(lanes, 1, f"warm-{time.time_ns()}")
-                yield built
-            finally:
-                worker.terminate()
+        settings = config.load(file, environ)
+        store = connect(redis_url, connections=2, retries=0)
+        bell = Bell(store)
+        yield House(
+            store=store,
+            intake=Intake(Lanes(store, queue_key()), bell),
+            bell=bell,
+            channel=settings.channels["bench"],
+            environ=environ,
+            workers=[
+                running.enter_context(started([sys.executable, "-m", "gateway", "worker"], environ))
+                for _ in range(workers)
+            ],
+        )
 
 
-def _wait_for(url: str) -> None:
+@contextmanager
+def started(command: list[str], environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process for as long as this lasts; what it says is not kept."""
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def web(
+    built: House, application: str = "", more: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of the gateway's webhooks, or of another application on the same gunicorn."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environ = {**built.environ, **(more or {}), "GATEWAY_BIND": address}
+    command = web_command(environ)
+    if application:
+        command[-1] = application
+    with started(command, environ) as process:
+        deadline = time.monotonic() + 20
+        while not _listens(address):
+            assert time.monotonic() < deadline, "web does not start"
+            time.sleep(0.02)
+        yield address, process
+
+
+def _listens(address: str) -> bool:
+    host, port = address.split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def _answers(url: str) -> None:
     client, deadline = connect(url, connections=1, retries=0), time.monotonic() + 10
     while True:
         try:

@@ -70,7 +70,7 @@ class GatewaySettings(BaseModel):
         description="the largest webhook that is accepted, in bytes",
     )
     threads: int = Field(
-        default=96, ge=2, le=256, description="how many deliveries one worker has under way"
+        default=160, ge=2, le=256, description="how many deliveries one worker has under way"
     )
     lease: float = Field(
         default=60.0,

@@ -31,7 +31,7 @@ Work = Callable[[Hold, Callable[[], bool], Callable[[], bool]], None]
 class Limits:
     """How much one drain does. Times in seconds."""
 
-    threads: int = 96
+    threads: int = 160
     lease: float = 60.0
     linger: float = 1.0
     longest: float = 50.0
