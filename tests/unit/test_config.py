@@ -67,7 +67,7 @@ def test_reads_a_file_with_references(tmp_path: Path) -> None:
     channel = settings.channels["my-bot"]
     assert settings.gateway.public_url == "https://gw.example.org"
     assert settings.gateway.redis_url == ENVIRON["REDIS_URL"]
-    assert settings.gateway.threads == 96
+    assert settings.gateway.threads == 160
     assert channel.adapter is Pigeon
     assert isinstance(channel.config, Pigeon.Config)
     assert channel.config.token.get_secret_value() == "pigeon$$token"  # not expanded twice
