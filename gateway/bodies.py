@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gateway.chatwoot.files import LinkedFile
@@ -66,7 +66,14 @@ class Deletion:
 
 
 def write(value: Inbound | Reply | NoteText | Deletion) -> str:
-    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, default=_fields_of, ensure_ascii=False, separators=(",", ":"))
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    """Of a dataclass that `json` meets, at any depth; `asdict` would copy all that is in it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def read_inbound(body: str, version: str) -> Inbound:

@@ -27,6 +27,8 @@ PATIENCE = 5
 
 PATIENCE_SECONDS = 86400
 
+FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
 log = logging.getLogger(__name__)
 
 
@@ -130,7 +132,7 @@ class ChannelWebhooks:
             url=f"{url}?{query}" if query else url,
             headers={name.lower(): value for name, value in request.headers.items()},
             query=request.args.to_dict(),
-            form=request.form.to_dict(),
+            form=request.form.to_dict() if request.mimetype in FORMS else {},
             body=body,
         )
 
