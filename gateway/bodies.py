@@ -66,7 +66,9 @@ class Deletion:
 
 
 def write(value: Inbound | Reply | NoteText | Deletion) -> str:
-    return json.dumps(asdict(value), ensure_ascii=False, separators=(",", ":"))
+    known = asdict(value)
+    known.pop("press", None)  # worth nothing by the time at which a body is read
+    return json.dumps(known, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_inbound(body: str, version: str) -> Inbound:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 Item = Mapping[str, object]
 
 MARKDOWN_SIGNS = re.compile(r"([\\`*_~\[\]<>#+\-.!()|])")
+BELOW = "\n\n"
 ANSWER = re.compile(r"\s*(\d{1,3})\s*[.)]?\s*")
 
 
@@ -29,12 +30,18 @@ def items_in(attributes: Mapping[str, object]) -> tuple[Item, ...]:
 def readable(content: str, content_type: str, items: Sequence[Item]) -> str:
     """The message as Markdown: its text, and below it what the widget would draw."""
     drawn = _DRAWN[content_type](items) if content_type in _DRAWN else ""
-    return "\n\n".join(text for text in (content, drawn) if text.strip())
+    return BELOW.join(text for text in (content, drawn) if text.strip())
 
 
 def choices(content_type: str, items: Sequence[Item]) -> tuple[str, ...]:
     """What the customer may choose from, in the order in which `readable` numbers it."""
     return tuple(_choice(item) for item in items) if content_type == "input_select" else ()
+
+
+def without_list(text: str, offered: Sequence[str]) -> str:
+    """A message that `readable` spelled out, less the list of its choices. All of it if there is
+    nothing beside the list, or if another release of the gateway has written the list otherwise."""
+    return text.removesuffix(BELOW + numbered(offered)) if offered else text
 
 
 def with_choice(text: str, offered: Sequence[str]) -> str:
@@ -45,13 +52,17 @@ def with_choice(text: str, offered: Sequence[str]) -> str:
     return f"{text.strip()} ({offered[int(answer[1]) - 1]})"
 
 
+def numbered(offered: Sequence[str]) -> str:
+    """Choices as lines of Markdown, for networks without buttons."""
+    return "\n".join(f"{n}. {_literal(choice)}" for n, choice in enumerate(offered, start=1))
+
+
 def _choice(item: Item) -> str:
     return _text(item, "title") or _text(item, "value") or "…"
 
 
 def _select(items: Sequence[Item]) -> str:
-    lines = [f"{n}. {_literal(_choice(item))}" for n, item in enumerate(items, start=1)]
-    return "\n".join(lines)
+    return numbered([_choice(item) for item in items])
 
 
 def _cards(items: Sequence[Item]) -> str:

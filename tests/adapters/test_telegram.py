@@ -77,7 +77,7 @@ def test_the_webhook_is_set_with_its_secret(
     form = server.requests[-1].form
     assert form["url"] == WEBHOOK
     assert form["secret_token"] == "webhookSecret123"
-    assert form["allowed_updates"] == '["message", "edited_message"]'
+    assert form["allowed_updates"] == '["message", "edited_message", "callback_query"]'
     assert form["max_connections"] == "1"
     assert form.get("drop_pending_updates", "false") == "false"
 
