@@ -435,8 +435,9 @@ def every_declared_capability_has_a_case(subject: Subject) -> None:
         for case in subject.cases("parse").values()
         for item in case.get("items", [])
     ]
-    presses = subject.adapter_class.pressed is not Adapter.pressed
-    assert any("press" in message for message in messages) == presses, "a press is told to `pressed`"
+    pressed = any("press" in message for message in messages)
+    hears = subject.adapter_class.pressed is not Adapter.pressed
+    assert pressed == hears, "a press is shown to be heard"
     opens = subject.adapter_class.open is not Adapter.open
     brought = any("attachments" in message for message in messages)
     assert brought == opens, "what is announced can be opened"
