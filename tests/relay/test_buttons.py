@@ -59,6 +59,15 @@ def test_choices_are_buttons_below_the_text(house: House) -> None:
     assert labels(house) == [["Front", "Back"]]
 
 
+def test_what_a_card_lets_a_customer_say_is_a_button(house: House) -> None:
+    more = {"type": "postback", "text": "Tell more", "payload": "MORE"}
+    card = {"title": "Blue", "actions": [more]}
+    house.told(house.chatwoot.interactive_reply(1, "", "cards", [card]))
+    house.drain()
+    assert [part.text for part in house.network.sent] == ["Blue"]
+    assert labels(house) == [["Tell more"]]
+
+
 def test_only_the_last_part_has_the_buttons(house: House) -> None:
     offers(house, "There are several. Which door shall it be?")
     assert [part.text for part in house.network.sent][-1].endswith("be?")
