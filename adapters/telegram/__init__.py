@@ -13,7 +13,16 @@ from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from telegram import Bot, CallbackQuery, Message, MessageEntity, ReplyParameters, Update, User
+from telegram import (
+    Bot,
+    CallbackQuery,
+    MaybeInaccessibleMessage,
+    Message,
+    MessageEntity,
+    ReplyParameters,
+    Update,
+    User,
+)
 from telegram.constants import ChatAction
 
 from adapters.telegram import buttons
@@ -243,11 +252,9 @@ def _inbound(message: Message) -> Iterator[Inbound]:
     files, text = attachments(message), _text(message)
     if message.chat.type != "private" or not (text or files):
         return
-    if not (isinstance(message.chat.id, int) and isinstance(message.message_id, int)):
-        raise TypeError("ids are numbers")
     answered, sender = message.reply_to_message, message.from_user
     yield Inbound(
-        id=f"{message.chat.id}:{message.message_id}",
+        id=_name(message),
         peer=str(message.chat.id),
         text=text,
         person=_person(sender) if sender else Person(),
@@ -285,9 +292,7 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
     asked, label = query.message, buttons.label_of(query)
     if asked is None or asked.chat.type != "private" or not label:
         return
-    if not (isinstance(asked.chat.id, int) and isinstance(asked.message_id, int)):
-        raise TypeError("ids are numbers")
-    question = f"{asked.chat.id}:{asked.message_id}"
+    question = _name(asked)
     yield Inbound(
         id=f"{question}:button:{query.data}".replace("\0", ""),
         peer=str(asked.chat.id),
@@ -314,6 +319,14 @@ def _attributes(user: User) -> dict[str, str]:
         "language_code": user.language_code,
     }
     return {name: str(value) for name, value in told.items() if value}
+
+
+def _name(message: MaybeInaccessibleMessage) -> str:
+    """Raises TypeError if its ids are none of Telegram's."""
+    chat, number = message.chat.id, message.message_id
+    if not (isinstance(chat, int) and isinstance(number, int)):
+        raise TypeError("ids are numbers")
+    return f"{chat}:{number}"
 
 
 def _message_id(external_id: str) -> int:

@@ -97,6 +97,14 @@ def test_who_taps_twice_has_answered_once_and_is_heard_twice(house: House) -> No
     assert sorted(heard.press for heard in Keyed.heard) == ["q1", "q2", "q3"]
 
 
+def test_a_worker_is_called_for_every_press(house: House) -> None:
+    offers(house)
+    for press in ("q1", "q2"):
+        house.store.delete("rq:queue:gateway")
+        presses(house, "Back", press)
+        assert house.store.llen("rq:queue:gateway") == 1
+
+
 def test_who_changes_their_mind_has_said_both(house: House) -> None:
     offers(house)
     presses(house, "Back", "q1")
