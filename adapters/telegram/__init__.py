@@ -294,7 +294,7 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
         return
     question = _name(asked)
     yield Inbound(
-        id=f"{question}:button:{query.data}".replace("\0", ""),
+        id=f"{question}:button:{buttons.number_of(query)}".replace("\0", ""),
         peer=str(asked.chat.id),
         text=label.replace("\0", ""),
         person=_person(query.from_user),

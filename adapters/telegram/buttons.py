@@ -30,6 +30,13 @@ def chosen(data: str, label: str) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup([[_button(f"{CHOSEN}{label}", data)]])
 
 
+def number_of(query: CallbackQuery) -> str:
+    """Which button it was: ids are logged, and labels are between the customer and the agent. Of
+    one that another program has sent, whatever it carried."""
+    number, space, _ = (query.data or "").partition(" ")
+    return number if space and number.isdecimal() else query.data or ""
+
+
 def label_of(query: CallbackQuery) -> str:
     """What the customer read on the button. Of a message that Telegram no longer shows to bots
     (https://core.telegram.org/bots/api#inaccessiblemessage), as much as the button carried."""

@@ -59,7 +59,7 @@ def numbered(offered: Sequence[str]) -> str:
     return "\n".join(f"{n}. {_literal(choice)}" for n, choice in enumerate(offered, start=1))
 
 
-def _options_of(items: Sequence[Item]) -> Iterator[str]:
+def _titles(items: Sequence[Item]) -> Iterator[str]:
     for item in items:
         yield _text(item, "title") or _text(item, "value") or "…"
 
@@ -133,7 +133,7 @@ _DRAWN: Mapping[str, Callable[[Sequence[Item]], str]] = {
 
 
 _CHOICES: Mapping[str, Callable[[Sequence[Item]], Iterator[str]]] = {
-    "input_select": _options_of,
+    "input_select": _titles,
     "cards": _postbacks,
 }
 

@@ -54,6 +54,21 @@ def test_typing_is_a_chat_action(subject: TelegramSubject, server: ScriptedServe
     assert server.requests[-1].form == {"chat_id": "42", "action": "typing"}
 
 
+def test_a_press_is_answered_and_the_button_marked(
+    subject: TelegramSubject, server: ScriptedServer
+) -> None:
+    server.otherwise = answer(200, OK)
+    (press,) = subject.adapter(server.url).parse(
+        subject.request(subject.cases("parse")["a button"]["request"])
+    )
+    assert isinstance(press, Inbound)
+    subject.adapter(server.url).pressed(press)
+    assert calls(server)[-2:] == ["answerCallbackQuery", "editMessageReplyMarkup"]
+    assert server.requests[-2].form == {"callback_query_id": "4382bfdwdsb323b2d9"}
+    marked = '{"inline_keyboard": [[{"callback_data": "1 Yes", "text": "\\u2713 Yes"}]]}'
+    assert server.requests[-1].form == {"chat_id": "42", "message_id": "7", "reply_markup": marked}
+
+
 @pytest.mark.parametrize("name", ["done", "gone already", "too late"])
 def test_a_message_is_taken_back(
     subject: TelegramSubject, server: ScriptedServer, name: str

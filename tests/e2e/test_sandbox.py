@@ -151,6 +151,8 @@ def test_another_site_can_change_nothing(sandbox: SandboxProcess) -> None:
         ("customers/pigeon", "{}", 404),
         ("customers/sms/+15550000000/messages", '{"text": "?"}', 404),
         ("conversations/99999/messages", '{"text": "?"}', 404),
+        ("conversations/1/choices", '{"text": "a question alone"}', 400),
+        ("customers/telegram/1/presses", '{"message": 1, "label": "Yes"}', 404),
         ("messages/99999/delete", "{}", 404),
         ("troubles/rain", '{"on": true}', 404),
         ("troubles/chatwoot-down", '{"on": "yes"}', 400),
