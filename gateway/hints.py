@@ -70,9 +70,7 @@ class Hints:
     def wait(self, seconds: float) -> Hint | None:
         """Sleep until a lane becomes due or a hint comes, at most `seconds`. A hint that has
         outlived its worth is dropped."""
-        names = [self._pressed, self._typing, f"{self.namespace}:wake"]
-        popped = cast(tuple[str, str] | None, self.client.blpop(names, timeout=max(0.01, seconds)))
-        match popped:
+        match self._pop([self._pressed, self._typing, self._wake], seconds):
             case (self._pressed, told):
                 channel, number, peer, text, reply_to, press = json.loads(told)
                 return Pressed(channel, Inbound(number, peer, text, reply_to=reply_to, press=press))
@@ -81,12 +79,24 @@ class Hints:
             case _:
                 return None
 
+    def pause(self, seconds: float) -> None:
+        """Sleep until a lane becomes due, at most `seconds`, and leave the hints for later."""
+        self._pop([self._wake], seconds)
+
+    def _pop(self, names: list[str], seconds: float) -> tuple[str, str] | None:
+        popped = self.client.blpop(names, timeout=max(0.01, seconds))
+        return cast(tuple[str, str] | None, popped)
+
     def _push(self, hints: str, hint: str, worth: int) -> None:
         with self.client.pipeline(transaction=False) as pipeline:
             pipeline.rpush(hints, hint)
             pipeline.ltrim(hints, -MOST, -1)
             pipeline.expire(hints, worth)
             pipeline.execute()
+
+    @property
+    def _wake(self) -> str:
+        return f"{self.namespace}:wake"
 
     @property
     def _typing(self) -> str:

@@ -4,7 +4,6 @@ was heard."""
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -15,7 +14,9 @@ from gateway.errors import DeliveryError
 from gateway.hints import Hint, Hints, Typing
 
 AT_ONCE = 4
-"""Threads that show signs. A network that hangs must not take those that deliver."""
+"""Signs that are shown at once. A network that hangs must not take the threads that deliver."""
+FULL_WAIT = 0.05
+"""Seconds until it is looked again whether one of them has come back."""
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +29,22 @@ class Signs:
         self._hints = hints
         self._adapters = adapters
         self._pool = pool
-        self._room = threading.BoundedSemaphore(AT_ONCE)
+        self._showing: set[Future[None]] = set()
 
     def wait(self, seconds: float) -> None:
         """Sleep until something becomes due, at most `seconds`. Raises redis.RedisError."""
+        if len(self._showing) >= AT_ONCE:
+            self._hints.pause(min(seconds, FULL_WAIT))
+            return
         hint = self._hints.wait(seconds)
         if hint is None or hint.channel not in self._adapters:
             return
-        if self._room.acquire(blocking=False):
-            shown = self._pool.submit(_show, self._adapters[hint.channel], hint)
-            shown.add_done_callback(partial(self._ended, hint.channel))
+        shown = self._pool.submit(_show, self._adapters[hint.channel], hint)
+        self._showing.add(shown)
+        shown.add_done_callback(partial(self._ended, hint.channel))
 
     def _ended(self, channel: str, shown: Future[None]) -> None:
-        self._room.release()
+        self._showing.discard(shown)
         if (error := shown.exception()) is not None:
             # An error that is none of ours may say anything, also a secret.
             why = error.reason if isinstance(error, DeliveryError) else type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import redis
@@ -10,6 +11,7 @@ import redis
 from gateway.errors import Unreachable
 from gateway.hints import Hints
 from gateway.model import ButtonLimits, Capabilities, Inbound
+from gateway.relay.signs import Signs
 from tests.relay.house import House, Postcards
 
 DOORS = [{"title": title, "value": title.lower()} for title in ("Front", "Back")]
@@ -103,6 +105,29 @@ def test_a_worker_is_called_for_every_press(house: House) -> None:
         house.store.delete("rq:queue:gateway")
         presses(house, "Back", press)
         assert house.store.llen("rq:queue:gateway") == 1
+
+
+def test_nobody_is_left_waiting_when_many_press_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def slowly(network: Keyed, message: Inbound) -> None:
+        go_on.wait(20)
+        Keyed.heard.append(message)
+
+    monkeypatch.setattr(Keyed, "pressed", slowly)
+    offers(house)
+    for number in range(12):
+        presses(house, "Back", f"q{number}")
+    signs = Signs(Hints(house.store), house.deliveries.adapters, house.pool)
+    for _ in range(12):
+        signs.wait(0.01)
+    go_on.set()
+    deadline = time.monotonic() + 10
+    while len(Keyed.heard) < 12:
+        assert time.monotonic() < deadline, "somebody was left waiting"
+        signs.wait(0.01)
 
 
 def test_who_changes_their_mind_has_said_both(house: House) -> None:
