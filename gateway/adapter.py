@@ -274,6 +274,14 @@ class Adapter:
         """Show the customer that an agent is writing. Optional; never repeated if it fails."""
         raise NotImplementedError
 
+    def pressed(self, message: Inbound) -> None:
+        """Show the customer that a button was heard: `message` has their choice as its text, what
+        it answers as `reply_to`, and the `press` that `parse` or `poll` gave it. Optional.
+
+        Called soon after the choice is stored, also for a repetition; never repeated if it fails.
+        """
+        raise NotImplementedError
+
     def connect(self) -> str:
         """Register the webhook, check the account. Called at every start: must be repeatable.
 

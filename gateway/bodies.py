@@ -66,7 +66,9 @@ class Deletion:
 
 
 def write(value: Inbound | Reply | NoteText | Deletion) -> str:
-    return json.dumps(value, default=_fields_of, ensure_ascii=False, separators=(",", ":"))
+    known = _fields_of(value)
+    known.pop("press", None)  # worth nothing by the time at which a body is read
+    return json.dumps(known, default=_fields_of, ensure_ascii=False, separators=(",", ":"))
 
 
 def _fields_of(value: Any) -> dict[str, Any]:

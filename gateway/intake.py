@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+
+import redis
 
 from gateway import bodies, naming
 from gateway.adapter import Adapter
@@ -64,6 +67,7 @@ class Intake:
         entries = [_inbound_entry(channel, message) for message in messages]
         outcomes = self._append(entries, move) if entries or move else ()
         new = tuple(e.id for e, how in zip(entries, outcomes, strict=True) if how == "new")
+        self._heard(channel, messages)
         return Stored(new, outcomes.count("duplicate"), len(receipts), outcomes)
 
     def recover(self, channel: Channel, event: AgentMessage, *, age: float, shown: str) -> bool:
@@ -100,12 +104,21 @@ class Intake:
                 outcome = _ignored(event)
         return outcome
 
+    def _heard(self, channel: Channel, messages: Sequence[Inbound]) -> None:
+        """Let a worker show, soon, that buttons were heard: also one that was pressed twice."""
+        pressed = [message for message in messages if message.press]
+        with suppress(redis.RedisError):  # the choices themselves are stored
+            for message in pressed:
+                self._hints.pressed(channel.name, message)
+        if pressed:
+            self._bell.ring_if_idle()
+
     def _typing(self, channel: Channel, event: AgentTyping) -> str:
         """A worker shows it, if one gets round to it in time."""
         peer = self._peer(channel, event)
         if channel.adapter.typing is Adapter.typing or is_made_up(peer):
             return "ignored:AgentTyping"
-        if not self._hints.leave(channel.name, event.conversation, peer):
+        if not self._hints.typing(channel.name, event.conversation, peer):
             return "ignored:AgentTyping"
         self._bell.ring_if_idle()
         return "noted:typing"

@@ -120,6 +120,9 @@ class Inbound:
     for instance the subject of an e-mail. The newest message's context wins."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Shown to agents on the Chatwoot contact (additional attributes)."""
+    press: str = ""
+    """Only if the customer pressed a button instead of writing: whatever `Adapter.pressed` needs
+    to show that it was heard. Not stored with the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,17 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Button:
+    """An answer that the customer gives with a finger. It comes back as an `Inbound` that has the
+    label as its text, and answers the message below which the button was."""
+
+    label: str
+    """Plain text on one line."""
+    number: int
+    """From 1, among the buttons of its message: what a network sends back may be limited."""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """What one call sends: a whole reply, or one piece of a reply too long for one call."""
 
@@ -148,6 +162,9 @@ class Part:
     """How the text is styled; only styles that the adapter's capabilities name."""
     files: tuple[File, ...] = ()
     """At most as many, as large and of such kinds as the adapter's capabilities say."""
+    buttons: tuple[Button, ...] = ()
+    """To be shown below the text; only in the last part of a reply, and within the limits that the
+    adapter's capabilities name."""
     number: int = 1
     total: int = 1
     reply_to: str = ""
@@ -211,6 +228,16 @@ class FileLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ButtonLimits:
+    """Which buttons a network shows below a message. Other choices are a numbered list."""
+
+    most: int
+    """How many one message can have."""
+    label: int
+    """The longest label, in `Capabilities.text_unit`: such that the customer sees it whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a network can do. The core degrades to it: no adapter splits or strips a text."""
 
@@ -222,6 +249,8 @@ class Capabilities:
     """The styles that `send` renders; the others arrive as plain text."""
     files: FileLimits | None = None
     """None: only text; files are sent as links."""
+    buttons: ButtonLimits | None = None
+    """None: what a customer may choose from is a numbered list in the text."""
     receipts: frozenset[Status] = frozenset()
     """What the network reports after it has taken a message."""
     rate: Rate | None = None

@@ -218,6 +218,11 @@ def utf16_length(text: str) -> int:
     return len(text) + sum(1 for character in text if character > "\uffff")
 
 
+def length(text: str, unit: str) -> int:
+    """The length in «characters» or «utf16»."""
+    return utf16_length(text) if unit == "utf16" else len(text)
+
+
 def split(rich: Rich, limit: int | None, unit: str) -> list[Rich]:
     """Pieces of at most `limit` units («characters» or «utf16»), cut at the best place there is:
     between paragraphs, lines, sentences, words, characters as a reader sees them. Only white space

@@ -37,7 +37,7 @@ from gateway.relay.crowd import Crowd
 from gateway.relay.deliveries import Deliveries
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.relay import Relay
-from gateway.relay.typing_signs import TypingSigns
+from gateway.relay.signs import Signs
 from gateway.runtime import Runtime
 
 LANE_CONNECTIONS = 3
@@ -59,7 +59,7 @@ class Workshop:
     stop: threading.Event
     bell: Bell
     pulse: Pulse
-    signs: TypingSigns
+    signs: Signs
 
     def drain(self) -> int:
         """Deliver what is due. Returns how many lanes were claimed."""
@@ -161,7 +161,7 @@ def main(settings: Settings) -> None:
         stop=stop,
         bell=Bell(store),
         pulse=Pulse(max(limits.lease, SHORTEST_STALL), _die),
-        signs=TypingSigns(Hints(store), deliveries.adapters, pool),
+        signs=Signs(Hints(store), deliveries.adapters, pool),
     )
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()

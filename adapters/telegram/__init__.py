@@ -7,14 +7,25 @@ library's own `Updater`: it confirms updates to Telegram while they sit only in 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from telegram import Bot, Message, MessageEntity, ReplyParameters, Update, User
+from telegram import (
+    Bot,
+    CallbackQuery,
+    MaybeInaccessibleMessage,
+    Message,
+    MessageEntity,
+    ReplyParameters,
+    Update,
+    User,
+)
 from telegram.constants import ChatAction
 
+from adapters.telegram import buttons
 from adapters.telegram.bot import MISREAD, BotLine, EntitiesRefused, KindRefused
 from adapters.telegram.checks import webhook_finding
 from adapters.telegram.entities import as_entities, as_markdown
@@ -37,7 +48,7 @@ from gateway.model import (
     WebRequest,
 )
 
-ALLOWED_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE)
+ALLOWED_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY)
 LONG_POLL = 20
 
 
@@ -64,6 +75,7 @@ class Telegram(Adapter):
         text_unit="utf16",
         styles=frozenset(Style),
         files=LIMITS,
+        buttons=buttons.LIMITS,
         # https://core.telegram.org/bots/faq: about 30 messages a second over all chats, one a
         # second in one chat, «short bursts» beyond that are let through.
         rate=Rate(30, burst=30),
@@ -131,6 +143,7 @@ class Telegram(Adapter):
                 part.text,
                 entities=entities or None,
                 reply_parameters=_reply(part.reply_to),
+                reply_markup=buttons.keyboard(part.buttons),
             )
 
         return self._line.write(work)
@@ -145,6 +158,7 @@ class Telegram(Adapter):
                 caption=part.text,
                 entities=entities,
                 reply=_reply(part.reply_to),
+                keyboard=buttons.keyboard(part.buttons),
             )
             try:
                 return self._line.write(partial(send, kind=kind_of(file)), size=file.size)
@@ -169,6 +183,21 @@ class Telegram(Adapter):
     def typing(self, peer: str) -> None:
         """Telegram takes the sign away after five seconds, or when a message comes."""
         self._line.write(lambda bot: bot.send_chat_action(peer, ChatAction.TYPING))
+
+    def pressed(self, message: Inbound) -> None:
+        """The button turns until its press is answered, in every case
+        (https://core.telegram.org/bots/api#callbackquery). The pressed one alone stays, marked:
+        Telegram shows the customer nowhere else what they chose."""
+        query, _, data = message.press.partition(" ")
+        with suppress(Permanent):  # Telegram takes no answer that comes late
+            self._line.write(lambda bot: bot.answer_callback_query(query))
+        self._line.write(
+            lambda bot: bot.edit_message_reply_markup(
+                message.peer,
+                _message_id(message.reply_to),
+                reply_markup=buttons.chosen(data, message.text),
+            )
+        )
 
     @property
     def polls(self) -> bool:
@@ -213,6 +242,8 @@ def _read(update: Update) -> Iterator[Inbound]:
     # A live location is «edited» every few seconds, for hours.
     elif update.edited_message is not None and update.edited_message.location is None:
         yield from _edited(update.edited_message)
+    elif update.callback_query is not None:
+        yield from _chosen(update.callback_query)
 
 
 def _inbound(message: Message) -> Iterator[Inbound]:
@@ -221,11 +252,9 @@ def _inbound(message: Message) -> Iterator[Inbound]:
     files, text = attachments(message), _text(message)
     if message.chat.type != "private" or not (text or files):
         return
-    if not (isinstance(message.chat.id, int) and isinstance(message.message_id, int)):
-        raise TypeError("ids are numbers")
     answered, sender = message.reply_to_message, message.from_user
     yield Inbound(
-        id=f"{message.chat.id}:{message.message_id}",
+        id=_name(message),
         peer=str(message.chat.id),
         text=text,
         person=_person(sender) if sender else Person(),
@@ -257,6 +286,24 @@ def _edited(message: Message) -> Iterator[Inbound]:
         )
 
 
+def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
+    """A button that was pressed below a message of the bot. The id is the button's, not the
+    press's: whoever taps twice has answered once."""
+    asked, label = query.message, buttons.label_of(query)
+    if asked is None or asked.chat.type != "private" or not label:
+        return
+    question = _name(asked)
+    yield Inbound(
+        id=f"{question}:button:{buttons.number_of(query)}".replace("\0", ""),
+        peer=str(asked.chat.id),
+        text=label.replace("\0", ""),
+        person=_person(query.from_user),
+        reply_to=question,
+        attributes=_attributes(query.from_user),
+        press=f"{query.id} {query.data}",
+    )
+
+
 def _person(user: User) -> Person:
     return Person(
         name=user.full_name, username=user.username or "", language=user.language_code or ""
@@ -272,6 +319,14 @@ def _attributes(user: User) -> dict[str, str]:
         "language_code": user.language_code,
     }
     return {name: str(value) for name, value in told.items() if value}
+
+
+def _name(message: MaybeInaccessibleMessage) -> str:
+    """Raises TypeError if its ids are none of Telegram's."""
+    chat, number = message.chat.id, message.message_id
+    if not (isinstance(chat, int) and isinstance(number, int)):
+        raise TypeError("ids are numbers")
+    return f"{chat}:{number}"
 
 
 def _message_id(external_id: str) -> int:

@@ -9,7 +9,15 @@ import mimetypes
 from collections.abc import Iterator
 from typing import IO
 
-from telegram import Bot, InputFile, Message, MessageEntity, ReplyParameters, Sticker
+from telegram import (
+    Bot,
+    InlineKeyboardMarkup,
+    InputFile,
+    Message,
+    MessageEntity,
+    ReplyParameters,
+    Sticker,
+)
 
 from gateway.model import Attachment, File, FileLimits
 
@@ -111,6 +119,7 @@ async def send_file(
     caption: str,
     entities: list[MessageEntity],
     reply: ReplyParameters | None,
+    keyboard: InlineKeyboardMarkup | None,
 ) -> Message:
     """Send the file as its kind. Its bytes go from `content` to Telegram, not through memory."""
     content.seek(0)
@@ -122,5 +131,6 @@ async def send_file(
         caption=caption or None,
         caption_entities=entities or None,
         reply_parameters=reply,
+        reply_markup=keyboard,
     )
     return message

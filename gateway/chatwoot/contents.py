@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 Item = Mapping[str, object]
 
 MARKDOWN_SIGNS = re.compile(r"([\\`*_~\[\]<>#+\-.!()|])")
+BELOW = "\n\n"
 ANSWER = re.compile(r"\s*(\d{1,3})\s*[.)]?\s*")
 
 
@@ -27,14 +28,22 @@ def items_in(attributes: Mapping[str, object]) -> tuple[Item, ...]:
 
 
 def readable(content: str, content_type: str, items: Sequence[Item]) -> str:
-    """The message as Markdown: its text, and below it what the widget would draw."""
+    """The message as Markdown: its text, below it what the widget would draw, and at the end a list
+    of its choices."""
     drawn = _DRAWN[content_type](items) if content_type in _DRAWN else ""
-    return "\n\n".join(text for text in (content, drawn) if text.strip())
+    listed = numbered(choices(content_type, items))
+    return BELOW.join(text for text in (content, drawn, listed) if text.strip())
 
 
 def choices(content_type: str, items: Sequence[Item]) -> tuple[str, ...]:
     """What the customer may choose from, in the order in which `readable` numbers it."""
-    return tuple(_choice(item) for item in items) if content_type == "input_select" else ()
+    return tuple(_CHOICES[content_type](items)) if content_type in _CHOICES else ()
+
+
+def without_list(text: str, offered: Sequence[str]) -> str:
+    """A message that `readable` spelled out, less the list of its choices. All of it if there is
+    nothing beside the list, or if another release of the gateway has written the list otherwise."""
+    return text.removesuffix(BELOW + numbered(offered)) if offered else text
 
 
 def with_choice(text: str, offered: Sequence[str]) -> str:
@@ -45,13 +54,23 @@ def with_choice(text: str, offered: Sequence[str]) -> str:
     return f"{text.strip()} ({offered[int(answer[1]) - 1]})"
 
 
-def _choice(item: Item) -> str:
-    return _text(item, "title") or _text(item, "value") or "…"
+def numbered(offered: Sequence[str]) -> str:
+    """Choices as lines of Markdown, for networks without buttons."""
+    return "\n".join(f"{n}. {_literal(choice)}" for n, choice in enumerate(offered, start=1))
 
 
-def _select(items: Sequence[Item]) -> str:
-    lines = [f"{n}. {_literal(_choice(item))}" for n, item in enumerate(items, start=1)]
-    return "\n".join(lines)
+def _titles(items: Sequence[Item]) -> Iterator[str]:
+    for item in items:
+        yield _text(item, "title") or _text(item, "value") or "…"
+
+
+def _postbacks(items: Sequence[Item]) -> Iterator[str]:
+    """The actions of cards that lead nowhere: pressing one in the widget says something."""
+    for item in items:
+        title = _text(item, "title") if len(items) > 1 else ""
+        for action in _actions(item):
+            if (label := _text(action, "text")) and not _text(action, "uri"):
+                yield f"{title}: {label}" if title else label
 
 
 def _cards(items: Sequence[Item]) -> str:
@@ -65,10 +84,16 @@ def _card(item: Item) -> Iterator[str]:
         yield _literal(description)
     if picture := _text(item, "media_url"):
         yield _link("", picture)
+    for action in _actions(item):
+        if address := _text(action, "uri"):
+            yield _link(_text(action, "text"), address)
+
+
+def _actions(item: Item) -> Iterator[Item]:
     actions = item.get("actions")
     for action in actions if isinstance(actions, list) else []:
         if isinstance(action, dict):
-            yield _link(_text(action, "text"), _text(action, "uri"))
+            yield action
 
 
 def _form(items: Sequence[Item]) -> str:
@@ -101,10 +126,15 @@ def _article(item: Item) -> Iterator[str]:
 
 
 _DRAWN: Mapping[str, Callable[[Sequence[Item]], str]] = {
-    "input_select": _select,
     "cards": _cards,
     "form": _form,
     "article": _articles,
+}
+
+
+_CHOICES: Mapping[str, Callable[[Sequence[Item]], Iterator[str]]] = {
+    "input_select": _titles,
+    "cards": _postbacks,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from gateway import bodies, naming, text
@@ -18,6 +18,7 @@ from gateway.model import Part, Sent
 from gateway.relay import parts
 from gateway.relay.addressing import Address, Addressing, together
 from gateway.relay.agent_files import AgentFiles
+from gateway.relay.choosing import Choosing, choosing
 from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.delivery import Done, announce
 
@@ -48,7 +49,8 @@ class OutboundDelivery:
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
         reply = bodies.read_reply(taken.body, taken.version)
         address = self.addressing.of(hold, taken, reply)
-        planned = self._parts(taken, reply, address)
+        choose = choosing(reply, self.adapter.capabilities)
+        planned = self._parts(taken, reply, address, choose)
         waiting = [(part, files) for part, files in planned if part.number not in taken.parts]
         sent: Sent | None = None
         for n, (part, files) in enumerate(waiting):
@@ -66,17 +68,18 @@ class OutboundDelivery:
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
         return Done(
             external=sent.external_id if sent else "",
-            memos=together(address.memos, self._offered(hold, taken, reply, address)),
+            memos=together(address.memos, self._offered(hold, taken, choose, address)),
         )
 
     def _offered(
-        self, hold: Hold, taken: Taken, reply: Reply, address: Address
+        self, hold: Hold, taken: Taken, choose: Choosing, address: Address
     ) -> dict[Lane, dict[str, str]]:
         """What the customer may answer with a number now; any later reply ends the offer. Kept
         with the replies to know of it here, and where the customer's answer will be read."""
-        if not reply.choices and not taken.route.get("choices"):
+        listed = choose.listed
+        if not listed and not taken.route.get("choices"):
             return {}
-        memo = {"choices": json.dumps(reply.choices, ensure_ascii=False) if reply.choices else ""}
+        memo = {"choices": json.dumps(listed, ensure_ascii=False) if listed else ""}
         answers = naming.inbound_lane(self.channel.name, address.peer, address.thread)
         return {hold.lane: memo, answers: memo}
 
@@ -91,15 +94,17 @@ class OutboundDelivery:
         return self.adapter.send(part)
 
     def _parts(
-        self, taken: Taken, reply: Reply, address: Address
+        self, taken: Taken, reply: Reply, address: Address, choose: Choosing
     ) -> Sequence[tuple[Part, Sequence[LinkedFile]]]:
         """Each part with the files that are still to be fetched for it."""
         able = self.adapter.capabilities
-        rich = text.render(reply.text, able.styles)
+        rich = text.render(choose.text, able.styles)
         planned = parts.planned(rich, reply.files, able, self.files.largest)
         if not planned:
             raise Permanent("There is neither text nor a file in it")
-        return [(self._part(taken, reply, address, piece), piece.files) for piece in planned]
+        made = [(self._part(taken, reply, address, piece), piece.files) for piece in planned]
+        last, files = made[-1]
+        return [*made[:-1], (replace(last, buttons=choose.buttons), files)]
 
     def _part(self, taken: Taken, reply: Reply, address: Address, piece: parts.Piece) -> Part:
         name = naming.part_id(taken.id, piece.number)

@@ -66,6 +66,6 @@ def _calls(
 
 
 def _is_caption(rich: Rich, able: Capabilities, limits: FileLimits) -> bool:
-    length = text.utf16_length(rich.text) if able.text_unit == "utf16" else len(rich.text)
+    length = text.length(rich.text, able.text_unit)
     most = [limit for limit in (limits.caption, able.text_limit) if limit is not None]
     return length <= min(most, default=length)

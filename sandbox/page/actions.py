@@ -20,6 +20,7 @@ def actions(scene: Scene, changed: Callable[[], None]) -> Blueprint:
     blueprint = Blueprint("actions", __name__, url_prefix="/api")
     _add_customers(blueprint, scene)
     _add_agent(blueprint, scene)
+    _add_choices(blueprint, scene)
     _add_troubles(blueprint, scene)
 
     @blueprint.after_request
@@ -107,6 +108,26 @@ def _add_agent(blueprint: Blueprint, scene: Scene) -> None:
     @blueprint.post("/messages/<int:number>/retry")
     def retry(number: int) -> Response:
         chatwoot.agent_retry(number)
+        return jsonify(done=True)
+
+
+def _add_choices(blueprint: Blueprint, scene: Scene) -> None:
+    @blueprint.post("/conversations/<int:number>/choices")
+    def offer(number: int) -> Response:
+        question, *titles = [line.strip() for line in _text("text").splitlines() if line.strip()]
+        if not titles:
+            raise BadRequest("A question, and below it a line for each choice.")
+        items = [{"title": title, "value": title} for title in titles]
+        offered = scene.town.chatwoot.interactive_reply(number, question, "input_select", items)
+        return jsonify(id=offered)
+
+    @blueprint.post("/customers/telegram/<customer>/presses")
+    def press(customer: str) -> Response:
+        who, message = scene.people.find("telegram", customer), _number("message") or 0
+        try:
+            scene.town.telegram.customer_presses(int(who.id), message, _text("label"))
+        except LookupError:
+            raise NotFound("There is no such button any more.") from None
         return jsonify(done=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.chatwoot import ChatwootStandIn
@@ -48,6 +49,7 @@ class Desk:
 
     def _conversation(self, row: Conversation) -> JSON:
         messages = self._store.messages_of(row)[-SHOWN_MESSAGES:]
+        texts = {message.id: message.content or "" for message in messages}
         seen = row.agent_last_seen_at or 0.0
         unread = [m for m in messages if m.message_type == "incoming" and m.created_at > seen]
         contact = self._store.contacts.get(row.contact_id)
@@ -60,14 +62,16 @@ class Desk:
             "subject": str(row.additional_attributes.get("mail_subject", "")),
             "at": row.last_activity_at,
             "unread": len(unread),
-            "messages": [self._message(message) for message in messages],
+            "messages": [self._message(message, texts) for message in messages],
         }
 
-    def _message(self, row: Message) -> JSON:
+    def _message(self, row: Message, texts: Mapping[Any, str]) -> JSON:
         return {
             "id": row.id,
             "kind": row.message_type,
             "text": row.content or "",
+            "choices": [str(item.get("title", "")) for item in self._items(row)],
+            "quoted": texts.get(row.content_attributes.get("in_reply_to"), ""),
             "files": [self._file(attached.blob) for attached in row.attachments],
             "private": row.private,
             "deleted": bool(row.content_attributes.get("deleted")),
@@ -76,6 +80,10 @@ class Desk:
             "at": row.created_at,
             "sender": self._sender(row),
         }
+
+    def _items(self, row: Message) -> list[JSON]:
+        items: list[JSON] = row.content_attributes.get("items", [])
+        return items if row.content_type == "input_select" else []
 
     def file(self, key: str) -> PageFile:
         """A file of a message. Raises LookupError if there is none."""

@@ -17,6 +17,7 @@ from sandbox.mail import MailStandIn
 from sandbox.page.files import PICTURES, PageFile, link
 from sandbox.people import Customer
 from sandbox.telegram import TelegramStandIn
+from sandbox.telegram.buttons import buttons_of
 from sandbox.telegram.files import Upload, file_in
 from sandbox.town import Town
 from sandbox.twilio import TwilioStandIn
@@ -92,8 +93,19 @@ class TelegramApp:
                 "at": message["date"],
                 "edited": "edit_date" in message,
                 "quoted": message.get("reply_to_message", {}).get("text", ""),
+                "buttons": self._buttons(int(customer.id), message),
             }
             for message in self._telegram.messages(int(customer.id))
+        ]
+
+    def _buttons(self, chat: int, message: JSON) -> list[JSON]:
+        turns = self._telegram.presses.turns
+        return [
+            {
+                "label": button["text"],
+                "turns": turns(chat, message["message_id"], button["callback_data"]),
+            }
+            for button in buttons_of(message)
         ]
 
     def write(

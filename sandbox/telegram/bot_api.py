@@ -37,6 +37,8 @@ def bot_api(telegram: TelegramStandIn) -> Flask:
         "getfile": lambda given: (telegram.files.fetched(str(given.get("file_id", ""))), ""),
         "sendchataction": lambda given: (_send_chat_action(telegram, given), ""),
         "deletemessage": lambda given: (_delete_message(telegram, given), ""),
+        "editmessagereplymarkup": lambda given: (_edit_markup(telegram, given), ""),
+        "answercallbackquery": lambda given: (_answer_press(telegram, given), ""),
         "setwebhook": lambda given: _set_webhook(telegram, given),
         "deletewebhook": lambda given: _delete_webhook(telegram, given),
         "getwebhookinfo": lambda _: (telegram.webhook_info(), ""),
@@ -130,6 +132,7 @@ def _send_message(telegram: TelegramStandIn, given: Parameters) -> Any:
         str(given.get("text", "")),
         parse_mode=str(given.get("parse_mode", "")),
         entities=_object(given, "entities"),
+        markup=_object(given, "reply_markup"),
         reply_to=_integer(reply, "message_id", 0) or None,
         reply_must_exist=not reply.get("allow_sending_without_reply"),
     )
@@ -150,6 +153,7 @@ def _sending(telegram: TelegramStandIn, kind: str) -> Callable[[Parameters], tup
             upload,
             caption=str(given.get("caption", "")),
             entities=_object(given, "caption_entities"),
+            markup=_object(given, "reply_markup"),
             reply_to=_integer(reply, "message_id", 0) or None,
             reply_must_exist=not reply.get("allow_sending_without_reply"),
         )
@@ -169,6 +173,17 @@ def _send_chat_action(telegram: TelegramStandIn, given: Parameters) -> bool:
 
 def _delete_message(telegram: TelegramStandIn, given: Parameters) -> bool:
     telegram.bot_deletes(_chat_id(given), _integer(given, "message_id", 0))
+    return True
+
+
+def _edit_markup(telegram: TelegramStandIn, given: Parameters) -> Any:
+    return telegram.bot_changes_buttons(
+        _chat_id(given), _integer(given, "message_id", 0), _object(given, "reply_markup")
+    )
+
+
+def _answer_press(telegram: TelegramStandIn, given: Parameters) -> bool:
+    telegram.bot_answers_press(str(given.get("callback_query_id", "")))
     return True
 
 

@@ -16,6 +16,7 @@ from sandbox.faults import Fault, Faults, FaultyApp, Kind
 from sandbox.feed import Event, Feed
 from sandbox.state import StateFile
 from sandbox.telegram.bot_api import bot_api
+from sandbox.telegram.buttons import Presses, buttons_of, checked
 from sandbox.telegram.errors import Refused, bad_request, too_many_requests
 from sandbox.telegram.files import Files, Upload, carried, check_sent
 from sandbox.telegram.markup import read, utf16_length
@@ -32,7 +33,7 @@ class TelegramStandIn:
 
     Speaks the Bot API at `{url}/bot{token}/<method>`, and hands out files below
     `{url}/file/bot{token}/`. Events of its feed: `message`, `edited`,
-    `deleted` and `action` (typing), each with the chat's id.
+    `deleted`, `pressed`, `answered` (a press) and `action` (typing), each with the chat's id.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class TelegramStandIn:
         self.token = f"{bot_id}:AA{secrets.token_urlsafe(25)}"
         self.store = Store(_bot(bot_id, username))
         self.files = Files()
+        self.presses = Presses()
         self.updates = Updates()
         self.faults = Faults()
         self.feed = Feed()
@@ -156,6 +158,31 @@ class TelegramStandIn:
         self._changed("message", chat_id, message)
         return int(message["message_id"])
 
+    def customer_presses(self, chat_id: int, message_id: int, label: str) -> str:
+        """The customer presses a button below a message. Returns the id of the query.
+
+        Raises LookupError if the message has no such button.
+        """
+        with self.store.lock:
+            chat = self.store.chats[chat_id]
+            message = chat.messages[message_id]
+            data = {each["text"]: each["callback_data"] for each in buttons_of(message)}[label]
+            query = self.presses.raised(chat.user, message, data)
+            self.updates.append("callback_query", query)
+        self._changed("pressed", chat_id, message)
+        return str(query["id"])
+
+    def bot_answers_press(self, query: str) -> None:
+        """The Bot API's answerCallbackQuery: the button stops turning. Raises `Refused`."""
+        chat_id, message = self.presses.answered(query)
+        self._changed("answered", chat_id, message)
+
+    def bot_changes_buttons(self, chat_id: int, message_id: int, markup: Any) -> Json:
+        """The Bot API's editMessageReplyMarkup. Raises `Refused`."""
+        message = self.store.mark_up(chat_id, message_id, checked(markup))
+        self._changed("edited", chat_id, message)
+        return message
+
     def bot_says(
         self,
         chat_id: int,
@@ -163,6 +190,7 @@ class TelegramStandIn:
         *,
         parse_mode: str = "",
         entities: list[Json] | None = None,
+        markup: Any = None,
         reply_to: int | None = None,
         reply_must_exist: bool = True,
     ) -> Json:
@@ -175,7 +203,8 @@ class TelegramStandIn:
             raise bad_request("text must be non-empty")
         if utf16_length(plain) > LONGEST_TEXT:
             raise bad_request("message is too long")
-        return self._bot_adds(chat_id, _written(plain, shown), reply_to, reply_must_exist)
+        content = _written(plain, shown) | _with_buttons(markup)
+        return self._bot_adds(chat_id, content, reply_to, reply_must_exist)
 
     def bot_sends_file(
         self,
@@ -185,6 +214,7 @@ class TelegramStandIn:
         *,
         caption: str = "",
         entities: list[Json] | None = None,
+        markup: Any = None,
         reply_to: int | None = None,
         reply_must_exist: bool = True,
     ) -> Json:
@@ -196,6 +226,7 @@ class TelegramStandIn:
             content |= {"caption": plain}
         if shown:
             content |= {"caption_entities": shown}
+        content |= _with_buttons(markup)
         return self._bot_adds(chat_id, content, reply_to, reply_must_exist)
 
     def _bot_adds(
@@ -319,6 +350,12 @@ class TelegramStandIn:
 
 def _written(text: str, entities: list[Json] | None) -> Json:
     return {"text": text, "entities": entities} if entities else {"text": text}
+
+
+def _with_buttons(markup: Any) -> Json:
+    """What a message shows of its keyboard. Raises `Refused`."""
+    keyboard = checked(markup)
+    return {"reply_markup": keyboard} if keyboard else {}
 
 
 def _bot(bot_id: int, username: str) -> dict[str, Any]:

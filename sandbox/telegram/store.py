@@ -96,6 +96,27 @@ class Store:
             messages[message_id] = edited
             return edited
 
+    def mark_up(self, chat_id: int, message_id: int, markup: Json | None) -> Json:
+        """Give a message of the bot other buttons, or none, and return it. Raises `Refused`.
+
+        https://core.telegram.org/bots/api#editmessagereplymarkup
+        """
+        with self.lock:
+            messages = self.chat(chat_id).messages
+            if message_id not in messages:
+                raise bad_request("message to edit not found")
+            message = messages[message_id]
+            if message["from"] != self.bot:
+                raise bad_request("message can't be edited")
+            if message.get("reply_markup") == markup:
+                raise bad_request(
+                    "message is not modified: specified new message content and reply markup are "
+                    "exactly the same as a current content and reply markup of the message"
+                )
+            edited = {name: value for name, value in message.items() if name != "reply_markup"}
+            messages[message_id] = edited | ({"reply_markup": markup} if markup else {})
+            return messages[message_id]
+
     def delete(self, chat_id: int, message_id: int) -> None:
         """Raises `Refused` if there is no such message, or it is older than 48 hours.
 

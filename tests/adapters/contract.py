@@ -26,6 +26,7 @@ from gateway.http import fence
 from gateway.logs import CHATTY
 from gateway.model import (
     Attachment,
+    Button,
     File,
     Inbound,
     Part,
@@ -81,7 +82,8 @@ def told(value: Any) -> Any:
 def part_of(case: Mapping[str, Any]) -> Part:
     spans = tuple(Span(Style(style), *rest) for style, *rest in case.get("spans", []))
     files = tuple(a_file(name, content_type) for name, content_type in case.get("files", []))
-    return Part(**{"id": "p1", **case, "spans": spans, "files": files})
+    buttons = tuple(Button(label, n) for n, label in enumerate(case.get("buttons", []), start=1))
+    return Part(**{"id": "p1", **case, "spans": spans, "files": files, "buttons": buttons})
 
 
 def a_file(name: str, content_type: str) -> File:
@@ -427,12 +429,16 @@ def every_declared_capability_has_a_case(subject: Subject) -> None:
     if subject.adapter_class.delete is not Adapter.delete:
         assert subject.cases("delete")
     assert any(part.files for part in parts) == (declared.files is not None)
-    brought = [
-        item
+    assert any(part.buttons for part in parts) == (declared.buttons is not None)
+    messages = [
+        item.get("Inbound", {})
         for case in subject.cases("parse").values()
         for item in case.get("items", [])
-        if item.get("Inbound", {}).get("attachments")
     ]
+    pressed = any("press" in message for message in messages)
+    hears = subject.adapter_class.pressed is not Adapter.pressed
+    assert pressed == hears, "a press is shown to be heard"
     opens = subject.adapter_class.open is not Adapter.open
-    assert bool(brought) == opens, "what is announced can be opened"
+    brought = any("attachments" in message for message in messages)
+    assert brought == opens, "what is announced can be opened"
     assert bool(subject.cases("open")) == opens

@@ -54,6 +54,21 @@ def test_typing_is_a_chat_action(subject: TelegramSubject, server: ScriptedServe
     assert server.requests[-1].form == {"chat_id": "42", "action": "typing"}
 
 
+def test_a_press_is_answered_and_the_button_marked(
+    subject: TelegramSubject, server: ScriptedServer
+) -> None:
+    server.otherwise = answer(200, OK)
+    (press,) = subject.adapter(server.url).parse(
+        subject.request(subject.cases("parse")["a button"]["request"])
+    )
+    assert isinstance(press, Inbound)
+    subject.adapter(server.url).pressed(press)
+    assert calls(server)[-2:] == ["answerCallbackQuery", "editMessageReplyMarkup"]
+    assert server.requests[-2].form == {"callback_query_id": "4382bfdwdsb323b2d9"}
+    marked = '{"inline_keyboard": [[{"callback_data": "1 Yes", "text": "\\u2713 Yes"}]]}'
+    assert server.requests[-1].form == {"chat_id": "42", "message_id": "7", "reply_markup": marked}
+
+
 @pytest.mark.parametrize("name", ["done", "gone already", "too late"])
 def test_a_message_is_taken_back(
     subject: TelegramSubject, server: ScriptedServer, name: str
@@ -77,7 +92,7 @@ def test_the_webhook_is_set_with_its_secret(
     form = server.requests[-1].form
     assert form["url"] == WEBHOOK
     assert form["secret_token"] == "webhookSecret123"
-    assert form["allowed_updates"] == '["message", "edited_message"]'
+    assert form["allowed_updates"] == '["message", "edited_message", "callback_query"]'
     assert form["max_connections"] == "1"
     assert form.get("drop_pending_updates", "false") == "false"
 

@@ -102,6 +102,24 @@ def test_pictures_and_files_go_both_ways(page: Page, channel: str) -> None:
     assert download.value.path().read_bytes() == b"%PDF bill"
 
 
+def test_an_agent_offers_choices_and_the_customer_presses_one(page: Page) -> None:
+    page.get_by_test_id("tab-telegram").click()
+    page.get_by_test_id("new-customer").click()
+    page.get_by_test_id("customer-text").fill("Which doors are there?")
+    page.get_by_test_id("customer-text").press("Enter")
+    page.get_by_test_id("conversation").filter(has_text="Which doors are there?").click()
+    page.locator("label").filter(has_text="Choices").click()
+    page.get_by_test_id("agent-text").fill("These:\nFront\nBack")
+    page.get_by_test_id("agent-text").press("Enter")
+    buttons = page.get_by_test_id("device-button")
+    expect(buttons).to_have_text(["Front", "Back"], timeout=20_000)
+    buttons.last.click()
+    expect(buttons).to_have_text(["✓ Back"], timeout=20_000)
+    answer = page.get_by_test_id("desk-message").last
+    expect(answer.get_by_test_id("quoted")).to_have_text("These:", timeout=20_000)
+    expect(answer).to_contain_text("Back")
+
+
 def test_what_a_customer_writes_is_shown_and_never_run(page: Page) -> None:
     evil = "<img src=x onerror=\"document.title='caught'\"> **bold**"
     page.get_by_test_id("tab-telegram").click()

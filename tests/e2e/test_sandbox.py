@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -35,6 +36,34 @@ def test_a_message_travels_each_way(sandbox: SandboxProcess, channel: str) -> No
     sandbox.agent_sees(channel, f"Hello over {channel}")
     sandbox.agent_writes(channel, f"Welcome on {channel}")
     sandbox.customer_sees(channel, f"Welcome on {channel}")
+
+
+def test_choices_are_buttons_and_a_press_is_an_answer(sandbox: SandboxProcess) -> None:
+    sandbox.customer_writes("telegram", "choose?")
+    number = sandbox.agent_sees("telegram", "choose?")["id"]
+    sandbox.post(f"conversations/{number}/choices", text="Which door?\nFront\nBack")
+
+    def asked(*labels: str) -> dict[str, Any] | None:
+        """The question on the phone, once it has these buttons and none turns any more."""
+        shown = [{"label": label, "turns": False} for label in labels]
+        messages = sandbox.customer("telegram")["messages"]
+        return next((each for each in messages if each["buttons"] == shown), None)
+
+    question = until(lambda: asked("Front", "Back"))
+    presses = f"customers/telegram/{sandbox.customer('telegram')['id']}/presses"
+    sandbox.post(presses, message=int(question["id"]), label="Back")
+    until(lambda: asked("✓ Back"))
+    answer = sandbox.agent_sees("telegram", "Back")["messages"][-1]
+    assert (answer["text"], answer["quoted"]) == ("Back", "Which door?")
+
+
+def test_choices_are_numbers_in_a_text_message(sandbox: SandboxProcess) -> None:
+    sandbox.customer_writes("sms", "choose?")
+    number = sandbox.agent_sees("sms", "choose?")["id"]
+    sandbox.post(f"conversations/{number}/choices", text="Which door?\nFront\nBack")
+    sandbox.customer_sees("sms", "Which door?\n\n1. Front\n2. Back")
+    sandbox.customer_writes("sms", "2")
+    sandbox.agent_sees("sms", "2 (Back)")
 
 
 def test_an_sms_that_arrived_shows_two_ticks(sandbox: SandboxProcess) -> None:
@@ -122,6 +151,8 @@ def test_another_site_can_change_nothing(sandbox: SandboxProcess) -> None:
         ("customers/pigeon", "{}", 404),
         ("customers/sms/+15550000000/messages", '{"text": "?"}', 404),
         ("conversations/99999/messages", '{"text": "?"}', 404),
+        ("conversations/1/choices", '{"text": "a question alone"}', 400),
+        ("customers/telegram/1/presses", '{"message": 1, "label": "Yes"}', 404),
         ("messages/99999/delete", "{}", 404),
         ("troubles/rain", '{"on": true}', 404),
         ("troubles/chatwoot-down", '{"on": "yes"}', 400),

@@ -11,7 +11,7 @@ import pytest
 from gateway.chatwoot.webhook import read
 from gateway.errors import Unreachable
 from gateway.hints import Hints
-from gateway.relay.typing_signs import TypingSigns
+from gateway.relay.signs import Signs
 from sandbox.chatwoot import payloads
 from sandbox.chatwoot.records import Event
 from tests.relay.house import House, Postcards
@@ -109,7 +109,7 @@ def test_a_sign_that_fails_harms_nothing(house: House, error: Exception) -> None
 
 
 def test_signs_that_were_shown_leave_room_for_others(house: House) -> None:
-    signs = TypingSigns(Hints(house.store), house.deliveries.adapters, house.pool)
+    signs = Signs(Hints(house.store), house.deliveries.adapters, house.pool)
     for shown in range(1, 9):
         house.store.delete("gw:typing:cards/1")  # some time later
         agent_types(house)

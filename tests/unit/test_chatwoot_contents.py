@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from gateway import text
-from gateway.chatwoot.contents import Item, choices, items_in, readable, with_choice
+from gateway.chatwoot.contents import (
+    Item,
+    choices,
+    items_in,
+    readable,
+    with_choice,
+    without_list,
+)
 
 
 def seen(content: str, content_type: str, *items: Item) -> str:
@@ -37,8 +44,27 @@ def test_cards_keep_their_links() -> None:
     }
     assert seen("Look", "cards", card, {"title": "Red"}) == (
         "Look\n\nBlue_one_\nA fine #1 thing\nhttps://x.example/_a_(b).png\n"
-        "Buy (https://x.example/buy?a=1&b=2)\nMore\n\nRed"
+        "Buy (https://x.example/buy?a=1&b=2)\n\nRed\n\n1. Blue_one_: More"
     )
+
+
+def test_what_cards_let_a_customer_say_are_choices() -> None:
+    cards = [
+        {"title": title, "actions": [{"type": "postback", "text": "More", "payload": "M"}]}
+        for title in ("Red", "Blue")
+    ]
+    assert seen("Look", "cards", *cards) == "Look\n\nRed\n\nBlue\n\n1. Red: More\n2. Blue: More"
+    assert choices("cards", cards) == ("Red: More", "Blue: More")
+    assert choices("cards", cards[:1]) == ("More",)
+    assert without_list(readable("Look", "cards", cards), choices("cards", cards)) == (
+        "Look\n\n**Red**\n\n**Blue**"
+    )
+
+
+@pytest.mark.parametrize("actions", [None, "x", [None], [{"text": None}], [{"type": "postback"}]])
+def test_actions_of_another_shape_are_no_choices(actions: Any) -> None:
+    assert choices("cards", [{"title": "Red", "actions": actions}]) == ()
+    assert seen("", "cards", {"title": "Red", "actions": actions}) == "Red"
 
 
 def test_a_form_asks_for_its_fields() -> None:

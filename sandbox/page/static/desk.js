@@ -7,6 +7,12 @@ import { fromMarkdown } from "/static/styled.js";
 
 const TICKS = { sent: ["✓", "Sent"], delivered: ["✓✓", "Delivered"], read: ["✓✓", "Read"], failed: ["!", "Failed"] };
 
+const HINTS = {
+  reply: "Reply. Enter sends, **bold** works",
+  note: "Only agents see this",
+  choices: "A question. Shift+Enter, and a choice on each line",
+};
+
 export class Desk {
   constructor(chosen) {
     this.chosen = chosen; // called when the visitor opens a conversation
@@ -21,8 +27,9 @@ export class Desk {
         $("desk-text").focus();
       });
     }
-    writable($("desk-form"), $("desk-text"), (text) =>
-      act(`conversations/${this.open}/messages`, { text, private: this.noting }));
+    writable($("desk-form"), $("desk-text"), (text) => (this.mode === "choices" ?
+      act(`conversations/${this.open}/choices`, { text }) :
+      act(`conversations/${this.open}/messages`, { text, private: this.noting })));
     attachable($("desk-file"), $("desk-text"), (file, text) =>
       sendFile(`conversations/${this.open}/files`, file, { text, private: this.noting }));
     this.showMode();
@@ -32,8 +39,12 @@ export class Desk {
     return this.state.conversations.find((each) => each.id === this.open);
   }
 
+  get mode() {
+    return document.querySelector("input[name=mode]:checked").value;
+  }
+
   get noting() {
-    return document.querySelector("input[name=mode]:checked").value === "note";
+    return this.mode === "note";
   }
 
   /** Open the newest conversation of a customer; none if there is none. */
@@ -78,7 +89,7 @@ export class Desk {
 
   showMode() {
     $("desk-form").classList.toggle("noting", this.noting);
-    $("desk-text").placeholder = this.noting ? "Only agents see this" : "Reply. Enter sends, **bold** works";
+    $("desk-text").placeholder = HINTS[this.mode];
   }
 
   item(each) {
@@ -109,8 +120,10 @@ export class Desk {
     return el("div", { class: `message ${kind}${failed ? " failed" : ""}`, "data-testid": "desk-message", "data-status": message.status },
       el("div", { class: "bubble" },
         message.private ? el("div", { class: "label", text: `Private note${message.sender ? ` · ${message.sender}` : ""}` }) : undefined,
+        message.quoted ? el("div", { class: "quoted", "data-testid": "quoted" }, ...fromMarkdown(message.quoted)) : undefined,
         ...filesOf(message),
         el("div", { class: message.deleted ? "text gone" : "text" }, ...fromMarkdown(message.text)),
+        message.choices.length ? el("ul", { class: "choices" }, ...message.choices.map((text) => el("li", { text }))) : undefined,
         el("span", { class: "meta" }, clock(message.at), mine && !message.private ? this.tick(message) : undefined)),
       mine && !message.deleted ? el("button", { type: "button", class: "delete", title: "Delete", "aria-label": "Delete this message",
         onclick: () => act(`messages/${message.id}/delete`) }, icon("trash")) : undefined,

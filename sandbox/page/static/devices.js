@@ -127,6 +127,12 @@ export class Devices {
         message.quoted ? el("div", { class: "quoted", text: message.quoted }) : undefined,
         ...filesOf(message),
         el("div", { class: "text" }, ...fromEntities(message.text, message.entities ?? [])),
-        el("span", { class: "meta", text: `${message.edited ? "edited " : ""}${clock(message.at)}` })));
+        el("span", { class: "meta", text: `${message.edited ? "edited " : ""}${clock(message.at)}` })),
+      message.buttons?.length ? el("div", { class: "buttons" }, ...message.buttons.map((each) => this.button(message, each))) : undefined);
+  }
+
+  button(message, { label, turns }) {
+    return el("button", { type: "button", class: turns ? "turns" : undefined, text: label, "aria-busy": turns ? "true" : undefined,
+      "data-testid": "device-button", onclick: () => act(`${this.path()}/presses`, { message: Number(message.id), label }) });
   }
 }
