@@ -8,6 +8,8 @@ from sandbox.chatwoot import shapes
 from sandbox.chatwoot.records import JSON
 from sandbox.chatwoot.routing import Access, Call, Route
 
+_TEAM = "/api/v1/accounts/{account}/teams/{team}"
+
 
 def show_version(call: Call) -> JSON:
     moment = datetime.fromtimestamp(call.store.now(), UTC)
@@ -69,6 +71,12 @@ def list_teams(call: Call) -> list[JSON]:
     return [shapes.team(team) for team in mine]
 
 
+def list_team_members(call: Call) -> list[JSON]:
+    team = call.store.teams.get(int(call.path["team"]))
+    members = (call.store.users.get(number) for number in team.member_ids)
+    return [shapes.agent(user, call.account.id) for user in members]
+
+
 def list_labels(call: Call) -> JSON:
     numbered = enumerate(call.account.labels, start=1)
     return {
@@ -91,5 +99,6 @@ ROUTES = (
     Route("GET", "/api/v1/accounts/{account}", Access.USER, show_account),
     Route("GET", "/api/v1/accounts/{account}/agents", Access.USER, list_agents),
     Route("GET", "/api/v1/accounts/{account}/teams", Access.USER, list_teams),
+    Route("GET", _TEAM + "/team_members", Access.USER, list_team_members),
     Route("GET", "/api/v1/accounts/{account}/labels", Access.USER, list_labels),
 )
