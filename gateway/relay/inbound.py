@@ -215,13 +215,15 @@ def _place(taken: Taken) -> Place:
 def _was_blocked(taken: Taken) -> bool:
     """Whether the conversation was chosen because the contact is blocked, a while ago: unblocked
     since, they get a new one instead of one that was resolved."""
-    looked = taken.route.get("blocked")
-    return bool(looked) and time.time() - float(looked or 0) > BLOCKED_LOOK
+    looked = float(taken.route.get("blocked") or 0)
+    return 0 < looked < time.time() - BLOCKED_LOOK
 
 
 def _memo_of_the_search(taken: Taken, place: Place) -> dict[str, str]:
     """When a contact was seen to be blocked, and which conversations were there to choose from."""
-    memo = {"looked": taken.route["newer"]} if "newer" in taken.route else {}
+    memo = {}
+    if place.conversation_id and "newer" in taken.route:
+        memo["looked"] = taken.route["newer"]
     blocked = place.contact is not None and place.contact.blocked
     if place.contact_id and (blocked or "blocked" in taken.route):
         memo["blocked"] = str(int(time.time())) if blocked else ""
