@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from gateway.chatwoot.opening import Opening
 from gateway.errors import DeliveryError, Forbidden, Permanent
 from gateway.http import Answer, Session
 from gateway.model import (
@@ -141,6 +142,9 @@ class ChannelConfig(BaseModel):
         ge=0,
         description="seconds that a reply may wait before its agents are told so in a private "
         "note; 0 for never",
+    )
+    opening: Opening = Field(
+        default=Opening(), description="a table of what a conversation is given when it begins"
     )
 
 

@@ -15,6 +15,7 @@ from gateway.chatwoot.agent_begun import is_made_up
 from gateway.chatwoot.events import (
     AgentMessage,
     AgentTyping,
+    ConversationCreated,
     Event,
     Ignored,
     MessageDeleted,
@@ -98,6 +99,8 @@ class Intake:
                 lane = naming.inbound_lane(channel.name, self._peer(channel, event))
                 self._lanes.forget(lane, str(event.conversation))
                 outcome = "noted:resolved"
+            case ConversationCreated():
+                outcome = self._begun(channel, event)
             case AgentTyping():
                 outcome = self._typing(channel, event)
             case _:
@@ -112,6 +115,15 @@ class Intake:
                 self._hints.pressed(channel.name, message)
         if pressed:
             self._bell.ring_if_idle()
+
+    def _begun(self, channel: Channel, event: ConversationCreated) -> str:
+        """The customer's next message goes into the newest conversation with them, as on Chatwoot's
+        own channels. A thread stays where it is: its lane has another name. So does a conversation
+        with a made-up address, which becomes known with its first reply: there is no such lane."""
+        lane = naming.inbound_lane(channel.name, event.peer)
+        if not self._lanes.begun(lane, event.conversation):
+            return "ignored:ConversationCreated"
+        return "noted:begun"
 
     def _typing(self, channel: Channel, event: AgentTyping) -> str:
         """A worker shows it, if one gets round to it in time."""

@@ -1,13 +1,14 @@
 """What an administrator of an account can see and change: its inboxes, and who works in them.
 
 Addresses and bodies are those of `app/controllers/api/v1/accounts/inboxes_controller.rb`,
-`inbox_members_controller.rb` and `agents_controller.rb` in Chatwoot.
+`inbox_members_controller.rb`, `agents_controller.rb`, `teams_controller.rb` and
+`labels_controller.rb` in Chatwoot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -46,11 +47,26 @@ class Agent:
     id: int
     name: str
     email: str
+    role: str = field(default="", compare=False)
+    """«agent», «administrator» or a custom one."""
 
     @classmethod
     def read(cls, fields: Fields) -> Agent:
-        email = fields.optional_text("email")
-        return cls(fields.integer("id"), fields.optional_text("name"), email)
+        name, email = fields.optional_text("name"), fields.optional_text("email")
+        return cls(fields.integer("id"), name, email, fields.optional_text("role"))
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Some of the account's agents, under a name."""
+
+    id: int
+    name: str
+    """In small letters: so Chatwoot keeps it."""
+
+    @classmethod
+    def read(cls, fields: Fields) -> Team:
+        return cls(fields.integer("id"), fields.text("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,17 @@ class Administration:
         """Everybody who works in the account, administrators too."""
         return self._api.read_list(f"{self._account}/agents", Agent.read)
 
+    def teams(self) -> tuple[Team, ...]:
+        return self._api.read_list(f"{self._account}/teams", Team.read)
+
+    def team_members(self, team_id: int) -> tuple[Agent, ...]:
+        """Raises `Missing`."""
+        return self._api.read_list(f"{self._account}/teams/{team_id}/team_members", Agent.read)
+
+    def labels(self) -> tuple[str, ...]:
+        """The titles of the labels that agents can choose from."""
+        return self._api.read(f"{self._account}/labels", _titles)
+
     def members(self, inbox_id: int) -> tuple[Agent, ...]:
         """Who works in an inbox."""
         return self._api.read(f"{self._account}/inbox_members/{inbox_id}", _agents)
@@ -144,6 +171,10 @@ class Administration:
 
 def _webhooks(fields: Fields) -> tuple[Webhook, ...]:
     return tuple(Webhook.read(each) for each in fields.object("payload").objects("webhooks"))
+
+
+def _titles(fields: Fields) -> tuple[str, ...]:
+    return tuple(label.text("title") for label in fields.objects("payload"))
 
 
 def _new_webhook(fields: Fields) -> Webhook:

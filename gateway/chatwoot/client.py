@@ -160,12 +160,14 @@ class Chatwoot:
         contact_id: int,
         source_id: str,
         attributes: Mapping[str, str] | None = None,
+        given: Mapping[str, Json] | None = None,
     ) -> Conversation:
         """A new conversation; in an inbox locked to a single one, the contact's latest instead.
 
         All three ids are always sent: from a source id alone Chatwoot takes the first in the whole
         installation. Attributes longer than 1,500 characters are cut, as Chatwoot refuses them.
-        Raises `Taken` if the address belongs to another contact.
+        `given`: what a new one shall have: «status», «assignee_id», «team_id»,
+        «custom_attributes». Raises `Taken` if the address belongs to another contact.
         """
         body: dict[str, Json] = {
             "inbox_id": inbox_id,
@@ -174,6 +176,7 @@ class Chatwoot:
             "additional_attributes": {
                 key: attribute(value) for key, value in (attributes or {}).items()
             },
+            **(given or {}),
         }
         path = f"{self._account}/conversations"
         return self._api.write("POST", path, body, Conversation.read, _conversation_refused)

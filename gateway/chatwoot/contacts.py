@@ -23,6 +23,8 @@ from gateway.model import Inbound
 Step: TypeAlias = Literal["contact", "contact_inbox", "conversation"]
 Before: TypeAlias = Callable[[Step], None]
 """Called before each write, with what is about to be made."""
+Begin: TypeAlias = Callable[[int, str, Mapping[str, str]], Conversation]
+"""Makes a conversation, of a contact's number, their address and additional attributes."""
 FirstAddress: TypeAlias = Callable[[Contact], str]
 """Where the channel writes to first, when an agent begins; empty if the contact has no address."""
 
@@ -44,6 +46,10 @@ class Place:
     conversation_id: int
     contact: Contact | None = field(default=None, compare=False)
     """As Chatwoot shows it; None if it was just made, of what the message told."""
+    conversation: Conversation | None = field(default=None, compare=False)
+    """As Chatwoot shows it; None if only its number is remembered."""
+    begun: bool = field(default=False, compare=False)
+    """It was made just now."""
 
 
 def resolve(
@@ -52,6 +58,8 @@ def resolve(
     inbound: Inbound,
     before: Before = lambda step: None,
     first_address: FirstAddress = lambda contact: "",
+    *,
+    begin: Begin | None = None,
 ) -> Place:
     """Find or make the contact and conversation for a message.
 
@@ -59,7 +67,7 @@ def resolve(
     once for one customer may make two conversations, so the caller lets only one run.
     Raises a `DeliveryError`.
     """
-    return _Search(chatwoot, inbox, inbound, before, first_address).place()
+    return _Search(chatwoot, inbox, inbound, before, first_address, begin).place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class _Search:
     inbound: Inbound
     before: Before
     first_address: FirstAddress
+    begin: Begin | None
 
     def place(self) -> Place:
         contact = self._found()
@@ -79,10 +88,10 @@ class _Search:
                 contact = self._after_refusal(refused)
             else:
                 # Nobody has written from this address before: no conversation to look for.
-                return Place(new.id, self._create_conversation(new))
-        found = self._conversation(contact)
-        conversation = found.id if found else self._create_conversation(contact)
-        return Place(contact.id, conversation, contact)
+                return self._begun(new.id, None)
+        if (found := self._conversation(contact)) is None:
+            return self._begun(contact.id, contact)
+        return Place(contact.id, found.id, contact, found)
 
     def _found(self) -> Contact | None:
         """One call for whoever is new: who has the phone or e-mail mostly has the address too. If
@@ -139,21 +148,22 @@ class _Search:
 
     def _conversation(self, contact: Contact) -> Conversation | None:
         found = [
-            self._newest(address, self._fits_of(address)) for address in self._addresses(contact)
+            self._newest(address, self._fits_of(address, contact))
+            for address in self._addresses(contact)
         ]
         return max(filter(None, found), key=lambda conversation: conversation.id, default=None)
 
-    def _fits_of(self, address: str) -> Callable[[Conversation], bool]:
+    def _fits_of(self, address: str, contact: Contact) -> Callable[[Conversation], bool]:
         """Which of an address's conversations the message may go on in."""
         if not self.inbound.thread:
-            return self._goes_on
+            # A blocked contact opens nothing again, and a new conversation would be born resolved:
+            # there would be one for each message.
+            whatever = self.inbox.lock_to_single_conversation or contact.blocked
+            return lambda conversation: whatever or conversation.status != "resolved"
         if address != self.inbound.peer:
             return lambda conversation: True  # an agent began it, with this very thread
         thread = attribute(self.inbound.thread)
         return lambda conversation: conversation.attributes.get("thread") == thread
-
-    def _goes_on(self, conversation: Conversation) -> bool:
-        return self.inbox.lock_to_single_conversation or conversation.status != "resolved"
 
     def _newest(self, source_id: str, fits: Callable[[Conversation], bool]) -> Conversation | None:
         for page in self._pages(source_id):
@@ -185,11 +195,19 @@ class _Search:
         known = {contact.phone, contact.email.casefold()}
         return peer.casefold() in known or peer == self.first_address(contact)
 
-    def _create_conversation(self, contact: Contact) -> int:
+    def _begun(self, contact_id: int, contact: Contact | None) -> Place:
         self.before("conversation")
-        return self.chatwoot.create_conversation(
-            self.inbox.id, contact.id, self.inbound.peer, self._attributes()
-        ).id
+        made = self._create_conversation(contact_id, self.inbound.peer, self._attributes())
+        # In a locked inbox Chatwoot answers with the latest one, if somebody has begun one since.
+        old = self.inbox.lock_to_single_conversation and made.newest_message
+        return Place(contact_id, made.id, contact, made, begun=not old)
+
+    def _create_conversation(
+        self, contact_id: int, source_id: str, attributes: Mapping[str, str]
+    ) -> Conversation:
+        if self.begin is not None:
+            return self.begin(contact_id, source_id, attributes)
+        return self.chatwoot.create_conversation(self.inbox.id, contact_id, source_id, attributes)
 
     def _attributes(self) -> dict[str, str]:
         subject = self.inbound.context.get("subject", "")

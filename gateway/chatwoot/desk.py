@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from gateway.chatwoot.api import Api, Json
 from gateway.chatwoot.fields import Fields
+from gateway.chatwoot.opening import Priority
 from gateway.chatwoot.values import Contact, Conversation
 
 ConversationStatus: TypeAlias = Literal["open", "resolved", "pending", "snoozed"]
@@ -83,6 +84,10 @@ class Desk:
         body: dict[str, Json] = {"labels": list(labels)}
         path = f"{self._conversation(conversation_id)}/labels"
         return self._api.write("POST", path, body, _labels)
+
+    def set_priority(self, conversation_id: int, priority: Priority | None) -> None:
+        body: dict[str, Json] = {"priority": priority}
+        self._api.tell("POST", f"{self._conversation(conversation_id)}/toggle_priority", body)
 
     def search_contacts(self, words: str, *, page: int = 1) -> tuple[Contact, ...]:
         """Those whose name, e-mail, phone or identifier contains `words`, 15 a page.

@@ -79,6 +79,15 @@ class StatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationCreated:
+    """A conversation began: by an agent, by a rule, or by us."""
+
+    conversation: int
+    inbox: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTyping:
     """An agent is writing a reply."""
 
@@ -95,5 +104,11 @@ class Ignored:
 
 
 Event: TypeAlias = (
-    AgentMessage | MessageUpdated | MessageDeleted | StatusChanged | AgentTyping | Ignored
+    AgentMessage
+    | MessageUpdated
+    | MessageDeleted
+    | StatusChanged
+    | ConversationCreated
+    | AgentTyping
+    | Ignored
 )

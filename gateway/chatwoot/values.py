@@ -92,6 +92,8 @@ class Contact:
     identifier: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The additional attributes that are texts (numbers as texts)."""
+    blocked: bool = False
+    """Agents do not want to hear of them: their conversations are born resolved, and stay so."""
     contact_inboxes: tuple[ContactInbox, ...] = ()
 
     @classmethod
@@ -104,6 +106,7 @@ class Contact:
             email=fields.optional_text("email"),
             identifier=fields.optional_text("identifier"),
             attributes=dict(fields.optional_object("additional_attributes").texts()),
+            blocked=fields.optional_flag("blocked"),
             contact_inboxes=tuple(
                 ContactInbox(link.object("inbox").integer("id"), link.text("source_id"))
                 for link in links
@@ -141,6 +144,9 @@ class Conversation:
     """Unix seconds."""
     newest_message: int = 0
     """Its id; 0 if there is none."""
+    labels: tuple[str, ...] = ()
+    priority: str = ""
+    """Empty if it has none."""
 
     @classmethod
     def read(cls, fields: Fields) -> Conversation:
@@ -154,6 +160,8 @@ class Conversation:
             source_id=_source_id_told_by(messages),
             updated_at=fields.optional_number("updated_at"),
             newest_message=max([message.optional_integer("id") or 0 for message in messages] + [0]),
+            labels=() if fields.values.get("labels") is None else fields.text_list("labels"),
+            priority=fields.optional_text("priority"),
         )
 
 

@@ -14,6 +14,7 @@ from gateway.chatwoot import contents
 from gateway.chatwoot.events import (
     AgentMessage,
     AgentTyping,
+    ConversationCreated,
     Event,
     Ignored,
     MessageDeleted,
@@ -27,7 +28,6 @@ from gateway.errors import Malformed
 
 KNOWN_AND_IGNORED = frozenset(
     {
-        "conversation_created",
         "conversation_updated",
         "conversation_typing_off",
         "contact_created",
@@ -90,6 +90,14 @@ def _status_changed(fields: Fields) -> Event:
     )
 
 
+def _conversation_created(fields: Fields) -> Event:
+    return ConversationCreated(
+        conversation=fields.integer("id"),
+        inbox=fields.integer("inbox_id"),
+        peer=fields.object("contact_inbox").text("source_id"),
+    )
+
+
 def _typing(fields: Fields) -> Event:
     """Of agents and bots, who have a type here. A contact has none: that is our own word for a
     customer, which comes back to us."""
@@ -108,6 +116,7 @@ _READERS: Mapping[str, Callable[[Fields], Event]] = {
     "message_created": _created,
     "message_updated": _updated,
     "conversation_status_changed": _status_changed,
+    "conversation_created": _conversation_created,
     "conversation_typing_on": _typing,
 }
 

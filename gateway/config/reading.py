@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.adapter import Adapter
 from gateway.catalogue import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
+from gateway.chatwoot.opening import Opening
 from gateway.config.lines import locate
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.references import expand
@@ -163,6 +164,8 @@ class _Reader:
         if adapter is None:
             return None
         self._only_known(section, where, adapter.Config.model_fields)
+        opening = (*where, "opening")
+        self._only_known(self._table(opening), opening, Opening.model_fields)
         values = {
             key: value for key, value in section.items() if key in adapter.Config.model_fields
         }

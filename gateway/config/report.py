@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -81,11 +81,21 @@ def _plain(detail: ErrorDetails) -> str:
 
 
 def _field(model: type[BaseModel], detail: ErrorDetails) -> FieldInfo | None:
-    name = detail["loc"][0] if detail["loc"] else None
-    for field, info in model.model_fields.items():
-        if name in {field, info.alias}:
-            return info
-    return None
+    """The innermost one, where tables stand in tables."""
+    found: FieldInfo | None = None
+    for step in detail["loc"]:
+        known = {info.alias or name: info for name, info in model.model_fields.items()}
+        if step not in known:
+            break
+        found = known[step]
+        if not _is_table(found.annotation):
+            break
+        model = found.annotation
+    return found
+
+
+def _is_table(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _secret_texts(model: type[BaseModel], values: Mapping[str, Any]) -> list[str]:

@@ -42,11 +42,20 @@ local function delivered(known)
   return of
 end
 
+-- A newer conversation began while the message was on its way to this one, and whoever chose this one
+-- had not `looked` at it: the next message must choose again.
+local function is_overtaken(memo)
+  local newer = redis.call('HGET', key_route(memo[1]), 'newer')
+  local chosen = tonumber(memo[2].conversation)
+  return newer and chosen and chosen < tonumber(newer) and memo[2].looked ~= newer
+end
+
 if redis.call('ZSCORE', key_lane(lane), id) then
   local known = redis.call('HMGET', msg, 'kind', 'channel', 'of', 'order', 'appended')
   local outcome = cjson.decode(ARGV[7])
   local subject = delivered(known)
   for _, memo in ipairs(outcome.memos or {}) do
+    if is_overtaken(memo) then memo[2].conversation = nil end
     for field, value in pairs(memo[2]) do redis.call('HSET', key_route(memo[1]), field, value) end
     redis.call('EXPIRE', key_route(memo[1]), LEDGER)
   end

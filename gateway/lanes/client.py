@@ -294,6 +294,11 @@ class Lanes:
         """The customer's next message must look for its conversation again, if it was this one."""
         return bool(self._run("forget", str(lane), conversation))
 
+    def begun(self, lane: Lane, conversation: int) -> bool:
+        """A conversation began: the customer's next message must look for the right one again, if
+        an older one is remembered. False if none is."""
+        return bool(self._run("begun", str(lane), conversation))
+
     def recall(self, lane: Lane, field: str) -> str:
         """One thing that is remembered of a lane; empty if it is not."""
         return str(self.client.hget(f"{self.namespace}:route:{lane}", field) or "")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.adapter import Adapter
+from gateway.chatwoot.administration import Administration
 from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.desk import Desk
 from gateway.config import Channel, Settings
 from gateway.lanes import Hold, Kind, Lanes, Pace
 from gateway.media import Home, Media
@@ -15,8 +17,10 @@ from gateway.relay.agent_files import AgentFiles
 from gateway.relay.customer_files import CustomerFiles
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
+from gateway.relay.known_assignees import KnownAssignees
 from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.known_version import KnownVersion
+from gateway.relay.openings import Openings
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
 from gateway.relay.people import People
 from gateway.relay.retries import RetryDelivery
@@ -35,6 +39,18 @@ class Deliveries:
         self.chatwoots = {
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
+        }
+        self._desks = {
+            name: Desk(account.api_url, account.account, account.token)
+            for name, account in settings.accounts.items()
+        }
+        self._administrations = {
+            name: Administration(account.api_url, account.account, account.token)
+            for name, account in settings.accounts.items()
+        }
+        self._assignees = {
+            name: KnownAssignees(administration)
+            for name, administration in self._administrations.items()
         }
         self.adapters: Mapping[str, Adapter] = {
             name: channel.adapter(channel.config, settings.site(channel, runtime))
@@ -60,6 +76,10 @@ class Deliveries:
             adapter.close()
         for chatwoot in self.chatwoots.values():
             chatwoot.close()
+        for desk in self._desks.values():
+            desk.close()
+        for administration in self._administrations.values():
+            administration.close()
         for media in self.media.values():
             media.close()
         self.scratch.close()
@@ -83,6 +103,12 @@ class Deliveries:
             addressing=addressing,
             people=People(chatwoot, channel.config.inbox),
             files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
+            openings=Openings(
+                channel,
+                chatwoot,
+                self._desks[channel.account.name],
+                self._assignees[channel.account.name],
+            ),
             uncertain_after=settings.gateway.uncertain_after,
         )
         return {

@@ -24,11 +24,15 @@ from gateway.relay.consequences import Patience
 from gateway.relay.customer_files import CustomerFiles, Fetched, Share
 from gateway.relay.delivery import Done, NotNow, announce
 from gateway.relay.known_inbox import KnownInbox
+from gateway.relay.openings import Openings, was_interrupted
 from gateway.relay.people import People
 
 LATE = 300.0
-PERSON_SECONDS = 75.0
-"""More than finding and making a contact and a conversation may take, with every call slow."""
+BLOCKED_LOOK = 60.0
+"""Seconds after which it is looked whether a blocked contact still is: no webhook tells."""
+PERSON_SECONDS = 120.0
+"""More than finding and making a contact and a conversation may take, with every call slow: eight
+at most, with the lists of teams and agents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class InboundDelivery:
     addressing: Addressing
     people: People
     files: CustomerFiles
+    openings: Openings
     uncertain_after: float
     """Seconds that Chatwoot may need to finish or drop a request that we gave up on."""
 
@@ -103,7 +108,7 @@ class InboundDelivery:
         return {"in_reply_to_external_id": source}
 
     def _place(self, hold: Hold, taken: Taken, message: Inbound) -> Place:
-        if "conversation" in taken.route:
+        if "conversation" in taken.route and not _was_blocked(taken):
             return _place(taken)
 
         def before(step: str) -> None:
@@ -111,12 +116,20 @@ class InboundDelivery:
 
         with self._alone_with(hold, message):
             try:
-                return resolve(
-                    self.chatwoot, self.inbox.now(), message, before, self.addressing.first_of
+                place = resolve(
+                    self.chatwoot,
+                    self.inbox.now(),
+                    message,
+                    before,
+                    self.addressing.first_of,
+                    begin=self.openings.begin,
                 )
             except Missing as gone:
                 # Merged or deleted between two calls, or the inbox itself: that can be mended.
                 raise Retry(gone.reason, detail=gone.detail) from gone
+        if (found := place.conversation) and (place.begun or was_interrupted(taken, found)):
+            self.openings.finish(taken, found, before)
+        return place
 
     @contextmanager
     def _alone_with(self, hold: Hold, message: Inbound) -> Iterator[None]:
@@ -185,6 +198,7 @@ class InboundDelivery:
         if place.contact_id:
             memo["contact"] = str(place.contact_id)
         memo.update(self.people.kept_fresh(taken, message, place))
+        memo.update(_memo_of_the_search(taken, place))
         memos = {hold.lane: memo}
         if message.context or message.thread:
             replies = naming.reply_lane(self.channel.name, posted.conversation_id)
@@ -196,6 +210,24 @@ class InboundDelivery:
 def _place(taken: Taken) -> Place:
     """Where the lane's messages go, as remembered."""
     return Place(contact_id=0, conversation_id=int(taken.route.get("conversation", 0)))
+
+
+def _was_blocked(taken: Taken) -> bool:
+    """Whether the conversation was chosen because the contact is blocked, a while ago: unblocked
+    since, they get a new one instead of one that was resolved."""
+    looked = float(taken.route.get("blocked") or 0)
+    return 0 < looked < time.time() - BLOCKED_LOOK
+
+
+def _memo_of_the_search(taken: Taken, place: Place) -> dict[str, str]:
+    """When a contact was seen to be blocked, and which conversations were there to choose from."""
+    memo = {}
+    if place.conversation_id and "newer" in taken.route:
+        memo["looked"] = taken.route["newer"]
+    blocked = place.contact is not None and place.contact.blocked
+    if place.contact_id and (blocked or "blocked" in taken.route):
+        memo["blocked"] = str(int(time.time())) if blocked else ""
+    return memo
 
 
 def _newest(taken: Taken) -> str:

@@ -17,6 +17,7 @@ from gateway.runtime import Runtime
 from gateway.setup.account import look_at_account
 from gateway.setup.address import is_private, look_at_address
 from gateway.setup.inbox import look_at_inbox
+from gateway.setup.opening import look_at_opening
 from gateway.setup.report import Line, lines_about
 from gateway.setup.rights import administrator
 from gateway.setup.storage import look_at_storage
@@ -66,6 +67,8 @@ def _inboxes(
         if channel.account == account:
             findings = look_at_inbox(settings, channel, administration)
             yield from lines_about(f"channels.{channel.name}", _asked("inbox", findings))
+            findings = look_at_opening(channel, administration)
+            yield from lines_about(f"channels.{channel.name}", _asked("opening", findings))
 
 
 def _network(settings: Settings, channel: Channel, runtime: Runtime) -> Iterator[Finding]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sandbox.chatwoot.contacts import attach
+from sandbox.chatwoot.contacts import attach, update_contact
 from sandbox.chatwoot.records import (
     CONVERSATION_STATUSES,
     JSON,
+    PRIORITIES,
     Contact,
     ContactInbox,
     Conversation,
@@ -62,6 +63,7 @@ def _create(
     store: Store, place: ContactInbox, inbox: Inbox, contact: Contact, fields: JSON
 ) -> Conversation:
     status = _first_status(inbox, contact, fields.get("status"))
+    assignee_id, team_id = fields.get("assignee_id"), fields.get("team_id")
     account = store.accounts.get(inbox.account_id)
     account.last_display_id += 1
     now = store.now()
@@ -77,13 +79,20 @@ def _create(
         last_activity_at=now,
         waiting_since=now,
         status=status,
-        assignee_id=fields.get("assignee_id"),
+        assignee_id=assignee_id if may_have(store, team_id, assignee_id) else None,
+        team_id=team_id,
         additional_attributes=fields.get("additional_attributes") or {},
         custom_attributes=fields.get("custom_attributes") or {},
     )
     store.add_conversation(conversation)
     announce(store, "conversation_created", conversation)
     return conversation
+
+
+def may_have(store: Store, team_id: int | None, assignee_id: int | None) -> bool:
+    """Nobody from outside of its team keeps a conversation (concerns/assignment_handler.rb)."""
+    team = None if team_id is None else store.teams.rows.get(team_id)
+    return team is None or assignee_id in team.member_ids
 
 
 def _first_status(inbox: Inbox, contact: Contact, wanted: str | None) -> str:
@@ -137,6 +146,23 @@ def set_status(
         raise ServerError
     until = snoozed_until if status == "snoozed" else None
     change(store, conversation, status=status, snoozed_until=until)
+
+
+def set_priority(store: Store, conversation: Conversation, priority: str | None) -> None:
+    """Raises ServerError for one that is none: the enum objects."""
+    if priority not in PRIORITIES:
+        raise ServerError
+    change(store, conversation, priority=priority)
+
+
+def mute(store: Store, conversation: Conversation) -> None:
+    """Blocks the contact and resolves."""
+    update_contact(store, store.contacts.get(conversation.contact_id), {"blocked": True})
+    set_status(store, conversation, "resolved")
+
+
+def unmute(store: Store, conversation: Conversation) -> None:
+    update_contact(store, store.contacts.get(conversation.contact_id), {"blocked": False})
 
 
 def announce(

@@ -85,6 +85,15 @@ class AgentDesk:
         """`until`: Unix seconds; None: until the customer writes again."""
         self._set_status(conversation, "snoozed", until)
 
+    def agent_blocks(self, conversation: int) -> None:
+        """«Mute»: block the contact, which also resolves the conversation."""
+        with self.store.changing(actor=self._actor()):
+            conversations.mute(self.store, self._conversation(conversation))
+
+    def agent_unblocks(self, conversation: int) -> None:
+        with self.store.changing(actor=self._actor()):
+            conversations.unmute(self.store, self._conversation(conversation))
+
     def agent_typing(self, conversation: int, typing: str = "on", *, private: bool = False) -> None:
         """`typing` is «on» or «off»."""
         with self.store.changing(actor=self._actor()):

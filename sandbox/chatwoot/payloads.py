@@ -104,7 +104,7 @@ def _meta(store: Store, row: Conversation) -> JSON:
         "sender": shapes.contact_push(store.contacts.get(row.contact_id)),
         "assignee": shapes.user_push(assignee) if assignee else None,
         "assignee_type": "User" if assignee else None,
-        "team": None,
+        "team": shapes.team_push(store, row),
         "hmac_verified": store.contact_inboxes.get(row.contact_inbox_id).hmac_verified,
     }
 

@@ -9,6 +9,7 @@ JSON: TypeAlias = dict[str, Any]
 
 MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
 STATUSES = ("sent", "delivered", "read", "failed")
+PRIORITIES = (None, "low", "medium", "high", "urgent")
 CONVERSATION_STATUSES = ("open", "resolved", "pending", "snoozed")
 
 
@@ -20,6 +21,8 @@ class Account:
     """Conversations are counted per account; every other id counts for the installation."""
     features: list[str] = field(default_factory=list)
     """Those that are switched on."""
+    labels: list[str] = field(default_factory=list)
+    """Titles of the labels that were made in the settings. Conversations may have others too."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,14 @@ class Bot:
     name: str
     account_id: int
     token: str
+
+
+@dataclass(slots=True)
+class Team:
+    id: int
+    account_id: int
+    name: str
+    member_ids: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -108,6 +119,7 @@ class Conversation:
     priority: str | None = None
     snoozed_until: float | None = None
     assignee_id: int | None = None
+    team_id: int | None = None
     labels: list[str] = field(default_factory=list)
     additional_attributes: JSON = field(default_factory=dict)
     custom_attributes: JSON = field(default_factory=dict)

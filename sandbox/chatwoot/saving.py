@@ -93,7 +93,7 @@ def snapshot(store: Store) -> JSON:
 
 def restore(store: Store, state: JSON) -> None:
     for name, table in _tables(store).items():
-        saved = state["tables"][name]
+        saved = state["tables"].get(name, {"last_id": 0, "rows": []})  # younger than the file
         table.last_id = saved["last_id"]
         table.rows = {row["id"]: table.row(**row) for row in saved["rows"]}
     for message in store.messages:
@@ -112,6 +112,7 @@ def _tables(store: Store) -> Mapping[str, Table[Any]]:
         "accounts": store.accounts,
         "users": store.users,
         "bots": store.bots,
+        "teams": store.teams,
         "inboxes": store.inboxes,
         "contacts": store.contacts,
         "contact_inboxes": store.contact_inboxes,

@@ -18,6 +18,7 @@ from sandbox.chatwoot.records import (
     ContactInbox,
     Conversation,
     Message,
+    Team,
     User,
 )
 from sandbox.chatwoot.shapes_of_inboxes import inbox_slim
@@ -100,6 +101,23 @@ def agent(row: User, account_id: int) -> JSON:
         "role": row.role_in(account_id),
         "thumbnail": "",
     }
+
+
+def team(row: Team) -> JSON:
+    """As REST shows a team (the partial _team.json.jbuilder)."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": None,
+        "allow_auto_assign": False,
+        "account_id": row.account_id,
+        "is_member": False,
+    }
+
+
+def team_push(store: Store, row: Conversation) -> JSON | None:
+    found = None if row.team_id is None else store.teams.rows.get(row.team_id)
+    return {"id": found.id, "name": found.name} if found else None
 
 
 def sender_push(store: Store, row: Message) -> JSON | None:
@@ -262,4 +280,6 @@ def _meta(store: Store, row: Conversation) -> JSON:
     if row.assignee_id is not None:
         meta["assignee"] = agent(store.users.get(row.assignee_id), row.account_id)
         meta["assignee_type"] = "User"
+    if row.team_id in store.teams.rows:
+        meta["team"] = team(store.teams.get(row.team_id))
     return {**meta, "hmac_verified": verified}

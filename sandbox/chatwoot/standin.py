@@ -132,6 +132,17 @@ class ChatwootStandIn(AgentDesk):
             self.administrator.roles[str(account.id)] = "administrator"
             return account.id
 
+    def add_team(self, name: str, *members: int) -> int:
+        """A team of account 1; answers with its id. Chatwoot writes names of teams small."""
+        with self.store.changing():
+            mine = {"account_id": self.account_id, "name": name.lower()}
+            return self.store.teams.add(**mine, member_ids=list(members)).id
+
+    def add_label(self, title: str) -> None:
+        """A label in the settings of account 1. Chatwoot writes titles of labels small."""
+        with self.store.changing():
+            self.store.accounts.get(self.account_id).labels.append(title.lower())
+
     def add_bot(self, name: str, inbox_id: int | None = None) -> str:
         """An agent bot, active in an inbox if one is given; answers with its token."""
         with self.store.changing():

@@ -21,6 +21,7 @@ from sandbox.chatwoot.records import (
     Event,
     Inbox,
     Message,
+    Team,
     Upload,
     User,
     Webhook,
@@ -72,6 +73,7 @@ class Store:
         self.accounts = Table(Account)
         self.users = Table(User)
         self.bots = Table(Bot)
+        self.teams = Table(Team)
         self.inboxes = Table(Inbox)
         self.contacts = Table(Contact)
         self.contact_inboxes = Table(ContactInbox)

@@ -106,5 +106,31 @@ def test_a_worker_killed_while_it_holds_two_hundred_messages(
         assert int(store.hget("gw:count", "uncertain|silent") or 0) > 0
 
 
+def test_a_worker_killed_before_its_conversation_has_its_labels(
+    tmp_path: Path, redis_url: str, store: redis.Redis
+) -> None:
+    with ChatwootStandIn() as chatwoot:
+        file = tmp_path / "channels.toml"
+        inbox = chatwoot.add_inbox("Silent", None)
+        text = CHANNELS.format(url=chatwoot.url, token=chatwoot.access_token, inbox=inbox)
+        file.write_text(text + '[channels.silent.opening]\nlabels = ["new"]\npriority = "low"\n')
+        channel = config.load(file, {"REDIS_URL": redis_url}).channels["silent"]
+        chatwoot.fault("silence", method="POST", path="*/labels", seconds=60)
+        intake = Intake(Lanes(store, queue_key()), Bell(store))
+        message = "gw:msg:" + intake.take(channel, [Inbound("1", "peer", "hello")]).ids[0]
+        with worker(file, redis_url) as first:
+            until(lambda: store.hget(message, "target") == "labels:1", 30)
+            until(lambda: not chatwoot.faults.active(), 30)
+            first.send_signal(signal.SIGKILL)
+            first.wait()
+        assert chatwoot.conversations()[0]["labels"] == []
+        Bell(store).ring()
+        with worker(file, redis_url):
+            until(lambda: store.hget("gw:count", "delivered_in|silent") == "1", 60)
+        [shown] = chatwoot.conversations()
+        assert (shown["labels"], shown["priority"]) == (["new"], "low")
+        assert [message["content"] for message in chatwoot.messages(1)] == ["hello"]
+
+
 def leased(store: redis.Redis) -> list[str]:
     return [str(key).removeprefix("gw:lease:") for key in store.scan_iter("gw:lease:*")]

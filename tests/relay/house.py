@@ -149,6 +149,14 @@ class House:
         payload = webhook(self.chatwoot, conversation, message, event)
         return self.intake.take_event(self.channel, read(payload))
 
+    def told_of(self, conversation: int, event: str, channel: Channel | None = None) -> str:
+        """Chatwoot tells of a conversation: that it was created, or has another status."""
+        with self.chatwoot.store.reading():
+            row = self.chatwoot.store.conversation(1, conversation)
+            payload = payloads.conversation_webhook(self.chatwoot.store, row)
+        told = read({**payload, "event": event})
+        return self.intake.take_event(channel or self.channel, told)
+
     def shown(self, message: int, conversation: int = 1) -> dict[str, Any]:
         return next(m for m in self.chatwoot.messages(conversation) if m["id"] == message)
 

@@ -88,11 +88,11 @@ class Village:
 
     def agent_resolves(self, channel: str, conversation: int) -> None:
         self.chatwoot.agent_resolve(conversation)
-        store = self.chatwoot.store
-        with store.reading():
-            payload = payloads.conversation_webhook(store, store.conversation(1, conversation))
-        event = read({**payload, "event": "conversation_status_changed"})
-        self.house.intake.take_event(self.channel(channel), event)
+        self.told_of(channel, conversation, "conversation_status_changed")
+
+    def told_of(self, channel: str, conversation: int, event: str) -> str:
+        """Chatwoot tells of a conversation."""
+        return self.house.told_of(conversation, event, self.channel(channel))
 
     def customer_writes(self, channel: str, text: str, peer: str, **more: Any) -> None:
         more.setdefault("person", Person(name="Ada"))

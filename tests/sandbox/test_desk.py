@@ -42,6 +42,7 @@ NEVER_DESCRIBED = {
     "POST /api/v1/accounts/{}/actions/contact_merge",
     "PATCH /api/v1/accounts/{}/conversations/{}/messages/{}",
     "GET /api/v1/accounts/{}",
+    "GET /api/v1/accounts/{}/labels",
     "GET /api",
 }
 
@@ -92,6 +93,48 @@ def test_labels_are_replaced(office: Office) -> None:
     assert office.desk.set_labels(office.conversation, ["vip", "angry"]) == ("vip", "angry")
     assert office.desk.set_labels(office.conversation, ["vip"]) == ("vip",)
     assert office.desk.labels(office.conversation) == ("vip",)
+
+
+def test_a_priority_is_given_and_taken_away(office: Office) -> None:
+    office.desk.set_priority(office.conversation, "urgent")
+    assert office.desk.conversation(office.conversation).priority == "urgent"
+    office.desk.set_priority(office.conversation, None)
+    assert office.desk.conversation(office.conversation).priority == ""
+
+
+def test_a_conversation_is_born_with_what_it_is_given(office: Office) -> None:
+    agent, stranger = office.stand_in.agent.id, office.stand_in.administrator.id
+    team = office.stand_in.add_team("Sales", agent)
+    office.stand_in.add_label("VIP")
+    assert [(each.id, each.name) for each in office.administration.teams()] == [(team, "sales")]
+    assert [each.id for each in office.administration.team_members(team)] == [agent]
+    assert office.administration.labels() == ("vip",)
+
+    def born(**given: Any) -> Any:
+        account = (office.inbox, office.contact, "tg:1")
+        made = office.chatwoot.create_conversation(*account, given=given)
+        [shown] = [c for c in office.stand_in.conversations() if c["id"] == made.id]
+        return shown
+
+    shown = born(team_id=team, assignee_id=agent, status="pending", custom_attributes={"a": 1})
+    assert shown["meta"]["team"]["name"] == "sales"
+    assert shown["meta"]["assignee"]["id"] == agent
+    assert (shown["status"], shown["custom_attributes"]) == ("pending", {"a": 1})
+    assert "assignee" not in born(team_id=team, assignee_id=stranger)["meta"]
+
+
+def test_what_a_blocked_contact_begins_is_born_resolved_and_not_opened(office: Office) -> None:
+    office.stand_in.agent_blocks(office.conversation)
+    assert office.desk.contact(office.contact).blocked
+    made = office.chatwoot.create_conversation(
+        office.inbox, office.contact, "tg:1", given={"status": "open"}
+    )
+    assert made.status == "resolved"
+    office.chatwoot.create_message(made.id, "spam", source_id="gw:x:1")
+    assert office.desk.conversation(made.id).status == "resolved"
+    office.stand_in.agent_unblocks(made.id)
+    office.chatwoot.create_message(made.id, "sorry", source_id="gw:x:2")
+    assert office.desk.conversation(made.id).status == "open"
 
 
 def test_a_conversation_is_given_to_an_agent_and_taken_back(office: Office) -> None:
@@ -167,6 +210,13 @@ def call_everything(office: Office) -> None:
     chatwoot.filter_contacts(email="ada@example.com", phone="+15551230009")
     chatwoot.attach_source(contact, inbox, "tg:3")
     chatwoot.conversations_of(inbox, "tg:1")
+    chatwoot.create_conversation(
+        inbox,
+        contact,
+        "tg:1",
+        {"mail_subject": "Hi"},
+        {"status": "pending", "team_id": 1, "assignee_id": 2, "custom_attributes": {"vip": True}},
+    )
     chatwoot.recently_updated(inbox, 60)
     chatwoot.conversation(number)
     message = chatwoot.create_message(number, "hello", source_id="gw:x:1").id
@@ -181,6 +231,7 @@ def call_everything(office: Office) -> None:
     desk.assign(number, office.stand_in.agent.id)
     desk.set_labels(number, ["a"])
     desk.labels(number)
+    desk.set_priority(number, "high")
     desk.search_contacts("ada")
     desk.contact(contact)
     desk.update_contact(contact, {"name": "Ada L"})
@@ -192,6 +243,9 @@ def call_everything(office: Office) -> None:
     made = administration.create_inbox("New", "https://gw.example/x").id
     administration.set_webhook_url(made, "https://gw.example/y")
     administration.agents()
+    administration.teams()
+    administration.team_members(office.stand_in.add_team("sales"))
+    administration.labels()
     administration.members(made)
     administration.set_members(made, administration.agents())
     hook = administration.create_webhook("https://gw.example/z", ["message_created"])

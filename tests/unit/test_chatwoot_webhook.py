@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from gateway.chatwoot.events import (
     AgentMessage,
+    ConversationCreated,
     Ignored,
     MessageDeleted,
     MessageUpdated,
@@ -132,6 +133,11 @@ def test_a_reply_marked_failed_and_one_retried() -> None:
 def test_a_conversations_status() -> None:
     flat = CONVERSATION | {"event": "conversation_status_changed", "status": "resolved"}
     assert read(flat) == StatusChanged(12, "resolved", 7, "tg:123")
+
+
+def test_a_conversation_that_began() -> None:
+    flat = CONVERSATION | {"event": "conversation_created"}
+    assert read(flat) == ConversationCreated(12, 7, "tg:123")
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

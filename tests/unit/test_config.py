@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, ChannelConfig
+from gateway.chatwoot.opening import Opening
 from gateway.config import ConfigError, Settings, load
 from gateway.config.lines import locate
 from gateway.runtime import Runtime
@@ -271,3 +272,63 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(ConfigError):
         load(path, ENVIRON)
+
+
+OPENING = """
+[channels.my-bot.opening]
+labels = ["Telegram", "new-people", "telegram"]
+team = "Sales"
+assignee = "${AGENT}"
+priority = "high"
+status = "pending"
+custom_attributes = { plan = "gold", seats = 3, vip = true }
+"""
+
+
+def test_how_conversations_begin(tmp_path: Path) -> None:
+    opening = _load(tmp_path, GOOD + OPENING, AGENT="5").channels["my-bot"].config.opening
+    assert opening.labels == ("telegram", "new-people")
+    assert (opening.team, opening.assignee) == ("Sales", 5)
+    assert (opening.priority, opening.status) == ("high", "pending")
+    assert opening.custom_attributes == {"plan": "gold", "seats": 3, "vip": True}
+    nothing = _load(tmp_path, GOOD).channels["my-bot"].config.opening
+    assert nothing.model_dump(exclude_defaults=True) == {}
+    inline = GOOD + 'opening = { labels = "one" }\n'
+    assert _load(tmp_path, inline).channels["my-bot"].config.opening.labels == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "said"),
+    [
+        ('priority = "highest"', "priority", "'urgent'"),
+        ('status = "resolved"', "status", "should be 'open' or 'pending'"),
+        ('team = ""', "team", "a number above 0, or a text in quotes"),
+        ("team = true", "team", "a number above 0, or a text in quotes"),
+        ("team = 0", "team", "a number above 0, or a text in quotes"),
+        ('assignee = "Bob"', "assignee", "an agent's number or e-mail address"),
+        ('labels = ["two words"]', "labels", "«two words» cannot be a label"),
+        ('labels = "a,b"', "labels", "«a,b» cannot be a label"),
+        ("labels = 5", "labels", "should be a text, or a list of texts"),
+        ("labels = [5]", "labels", "should be a text, in quotes"),
+        ("custom_attributes = { a = [1] }", "custom_attributes", "«a» should be a text, a number"),
+        ("custom_attributes = { a = inf }", "custom_attributes", "«a» is too large"),
+        ("custom_attributes = { a = 10_000_000_000 }", "custom_attributes", "«a» is too large"),
+        (f'custom_attributes = {{ a = "{"x" * 1501}" }}', "custom_attributes", "at most 1500"),
+        ('lables = "a"', "lables", "Did you mean «labels»?"),
+    ],
+)
+def test_a_wrong_opening_is_told_with_its_line_and_cure(
+    tmp_path: Path, line: str, key: str, said: str
+) -> None:
+    problem = _one(tmp_path, f"{GOOD}[channels.my-bot.opening]\n\n{line}\n")
+    assert problem.startswith(f"channels.toml:16: channels.my-bot.opening.{key}: ")
+    assert said in problem
+    if key != "lables":
+        description = Opening.model_fields[key].description
+        assert problem.splitlines()[1] == f"    {key} is {description}."
+
+
+def test_an_opening_that_is_no_table(tmp_path: Path) -> None:
+    problem = _one(tmp_path, GOOD + 'opening = "new"\n')
+    assert problem.startswith("channels.toml:14: channels.my-bot.opening: should be a table")
+    assert "[channels.my-bot.opening]" in problem

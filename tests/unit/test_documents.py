@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.adapter import ChannelConfig
 from gateway.catalogue import find_adapter
+from gateway.chatwoot.opening import Opening
 from gateway.cli import main
 from gateway.config import load
 from gateway.config.values import ChatwootAccount, GatewaySettings
@@ -120,12 +122,14 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
+    if isinstance(value, BaseModel):
+        return "–"
     if hasattr(value, "get_secret_value"):
         value = value.get_secret_value()
     return "–" if value is None else f"`{json.dumps(value)}`"
 
 
-def _keys(model: type[ChannelConfig | ChatwootAccount | GatewaySettings]) -> dict[str, str]:
+def _keys(model: type[BaseModel]) -> dict[str, str]:
     fields = model.model_fields
     return {field.alias or name: _default(field) for name, field in fields.items()}
 
@@ -147,6 +151,7 @@ def test_every_setting_of_the_gateway_has_its_row() -> None:
     assert _documented(section(OPERATING, "[gateway]")) == gateway
     assert _documented(section(OPERATING, "[chatwoot.NAME]")) == chatwoot
     assert _documented(section(OPERATING, "Settings of every channel")) == _keys(ChannelConfig)
+    assert _documented(section(OPERATING, "[channels.NAME.opening]")) == _keys(Opening)
 
 
 def test_every_environment_variable_has_its_row() -> None:
@@ -233,4 +238,12 @@ def test_the_architecture_names_every_script_of_work() -> None:
     named = {name for row in rows(table) for name in row[0].split(", ")}
     scripts = {path.stem for path in ROOT.glob("gateway/lanes/*.lua")}
     assert named <= scripts
-    assert scripts - named <= {"prelude", "backlog", "pending", "forget", "hold", "let_go"}
+    assert scripts - named <= {
+        "prelude",
+        "backlog",
+        "pending",
+        "begun",
+        "forget",
+        "hold",
+        "let_go",
+    }

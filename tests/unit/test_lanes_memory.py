@@ -136,6 +136,28 @@ def test_only_the_server_s_clock_counts(
     assert 99 < score / 1000 - true_time < 110
 
 
+def test_a_newer_conversation_takes_the_place_of_the_remembered_one(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lane = letter(1).lane
+    assert not lanes.begun(lane, 9)  # nobody writes there
+    lanes.append([letter(1), letter(2)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    following = lanes.ack(hold, "m1", pace=UNLIMITED, memos={lane: {"conversation": "7"}})
+    assert following is not None
+    assert [lanes.begun(lane, number) for number in (6, 7, 8, 8)] == [False, False, True, False]
+    # What is on its way to the older one does not bring it back; what has looked since does.
+    lanes.append([letter(3), letter(4)])
+    following = lanes.ack(hold, "m2", pace=UNLIMITED, memos={lane: {"conversation": "7"}})
+    assert following is not None
+    assert following.route == {"newer": "8"}
+    memo = {"conversation": "7", "looked": "8"}
+    following = lanes.ack(hold, "m3", pace=UNLIMITED, memos={lane: memo})
+    assert following is not None
+    assert following.route["conversation"] == "7"
+    assert store.ttl(f"gw:route:{lane}") > 0
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_says_what_it_takes(name: str) -> None:
     own = LANES.joinpath(name).read_text("utf-8")

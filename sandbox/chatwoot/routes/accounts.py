@@ -1,4 +1,4 @@
-"""Version, profile, account and agents."""
+"""Version, profile, account, agents, teams and labels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from sandbox.chatwoot import shapes
 from sandbox.chatwoot.records import JSON
 from sandbox.chatwoot.routing import Access, Call, Route
+
+_TEAM = "/api/v1/accounts/{account}/teams/{team}"
 
 
 def show_version(call: Call) -> JSON:
@@ -63,9 +65,40 @@ def list_agents(call: Call) -> list[JSON]:
     ]
 
 
+def list_teams(call: Call) -> list[JSON]:
+    """A bare list, as that of the agents."""
+    mine = [team for team in call.store.teams if team.account_id == call.account.id]
+    return [shapes.team(team) for team in mine]
+
+
+def list_team_members(call: Call) -> list[JSON]:
+    team = call.store.teams.get(int(call.path["team"]))
+    members = (call.store.users.get(number) for number in team.member_ids)
+    return [shapes.agent(user, call.account.id) for user in members]
+
+
+def list_labels(call: Call) -> JSON:
+    numbered = enumerate(call.account.labels, start=1)
+    return {
+        "payload": [
+            {
+                "id": number,
+                "title": title,
+                "description": "",
+                "color": "#1f93ff",
+                "show_on_sidebar": True,
+            }
+            for number, title in numbered
+        ]
+    }
+
+
 ROUTES = (
     Route("GET", "/api", Access.ANYBODY, show_version),
     Route("GET", "/api/v1/profile", Access.USER, show_profile),
     Route("GET", "/api/v1/accounts/{account}", Access.USER, show_account),
     Route("GET", "/api/v1/accounts/{account}/agents", Access.USER, list_agents),
+    Route("GET", "/api/v1/accounts/{account}/teams", Access.USER, list_teams),
+    Route("GET", _TEAM + "/team_members", Access.USER, list_team_members),
+    Route("GET", "/api/v1/accounts/{account}/labels", Access.USER, list_labels),
 )

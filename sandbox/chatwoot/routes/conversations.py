@@ -34,7 +34,7 @@ def show(call: Call) -> JSON:
 def update(call: Call) -> JSON:
     """Only the priority can be changed here."""
     if "priority" in call.fields:
-        change(call.store, call.conversation(), priority=call.fields["priority"])
+        conversations.set_priority(call.store, call.conversation(), call.fields["priority"])
     return show(call)
 
 
@@ -88,18 +88,15 @@ def unread(call: Call) -> JSON:
 
 
 def mute(call: Call) -> None:
-    """Blocks the contact and resolves."""
-    row = call.conversation()
-    call.store.contacts.get(row.contact_id).blocked = True
-    conversations.set_status(call.store, row, "resolved")
+    conversations.mute(call.store, call.conversation())
 
 
 def unmute(call: Call) -> None:
-    call.store.contacts.get(call.conversation().contact_id).blocked = False
+    conversations.unmute(call.store, call.conversation())
 
 
 def toggle_priority(call: Call) -> None:
-    change(call.store, call.conversation(), priority=call.fields.get("priority"))
+    conversations.set_priority(call.store, call.conversation(), call.fields.get("priority"))
 
 
 def custom_attributes(call: Call) -> JSON:
@@ -122,13 +119,26 @@ def set_labels(call: Call) -> JSON:
 
 
 def assign(call: Call) -> JSON | None:
-    """An unknown id takes the assignment away."""
+    """An unknown id takes the assignment away. With a team's id it is the team that is assigned."""
     row = call.conversation()
+    if "team_id" in call.fields and "assignee_id" not in call.fields:
+        return _assign_team(call, row)
     wanted = call.fields.get("assignee_id")
     user = call.store.users.rows.get(as_id(wanted)) if wanted else None
     known = user is not None and user.role_in(call.account.id) is not None
     change(call.store, row, assignee_id=user.id if user and known else None)
     return shapes.agent(user, call.account.id) if user and known else None
+
+
+def _assign_team(call: Call, row: Conversation) -> JSON | None:
+    """Answers with the bare row of the team."""
+    wanted = call.parameters.number("team_id")
+    team = None if wanted is None else call.store.teams.rows.get(wanted)
+    kept = row.assignee_id
+    if team and not conversations.may_have(call.store, team.id, kept):
+        kept = None
+    change(call.store, row, team_id=team.id if team else None, assignee_id=kept)
+    return {"id": team.id, "name": team.name, "account_id": team.account_id} if team else None
 
 
 def list_attachments(call: Call) -> JSON:

@@ -1,0 +1,27 @@
+"""Who may be given a conversation: the team or agent that somebody has named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.chatwoot.administration import Agent, Team
+
+
+def team_called(teams: Iterable[Team], wanted: int | str) -> Team | None:
+    """The team with this number or name, however it is written; None if there is none."""
+    for team in teams:
+        if wanted == team.id or (
+            isinstance(wanted, str) and team.name.casefold() == wanted.casefold()
+        ):
+            return team
+    return None
+
+
+def agent_called(agents: Iterable[Agent], wanted: int | str) -> Agent | None:
+    """The agent with this number or e-mail address; None if nobody has it."""
+    for agent in agents:
+        if wanted == agent.id or (
+            isinstance(wanted, str) and agent.email.casefold() == wanted.casefold()
+        ):
+            return agent
+    return None
