@@ -22,6 +22,7 @@ import requests
 from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 from tests.unit.web_kit import (
+    ADMIN,
     CHATWOOT_TOKEN,
     HOOK,
     KEY,
@@ -34,11 +35,11 @@ from tests.unit.web_kit import (
 )
 
 ROOT = Path(__file__).parents[2]
-ADMIN = "marked-admin-token"
 CHANNELS = f"""
 [gateway]
 public_url = "{PUBLIC_URL}"
 secret = ["{SECRETS[0]}", "{SECRETS[1]}"]
+admin_token = "{ADMIN}"
 body_limit = 4096
 [chatwoot.main]
 url = "https://chat.example.org"
@@ -127,7 +128,6 @@ def web(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[We
     settings = {
         "GATEWAY_CONFIG": str(channels),
         "REDIS_URL": server.valkey.url,
-        "GATEWAY_ADMIN_TOKEN": ADMIN,
         "PYTHONPATH": str(ROOT),
     }
     gunicorn = ("-m", "gunicorn", "--worker-class=gthread", "--threads=8", "--bind=127.0.0.1:0")
