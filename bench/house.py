@@ -40,6 +40,7 @@ messages_per_minute = 0
 
 [channels.bench]
 adapter = "bench.nothing:Nothing"
+brake = 0
 inbox = 1
 """
 

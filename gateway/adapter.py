@@ -142,6 +142,12 @@ class ChannelConfig(BaseModel):
         description="seconds that a reply may wait before its agents are told so in a private "
         "note; 0 for never",
     )
+    brake: int = Field(
+        default=60,
+        ge=0,
+        description="messages of one customer within a minute, or automatic replies to one within "
+        "ten; more, and they are passed on slowly until a minute of silence; 0 for no such limit",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ from gateway.chatwoot.events import (
 )
 from gateway.config import Channel
 from gateway.hints import Hints
-from gateway.lanes import CursorMove, Entry, Lanes
+from gateway.lanes import Brake, CursorMove, Entry, Lanes
 from gateway.model import Inbound, Receipt
 from gateway.room import Room
+
+MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,13 @@ def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
         destination=naming.chatwoot_destination(channel.account.name),
         kind="in",
         body=bodies.write(message),
+        brake=_brake(channel, message.peer, MINUTE),
     )
+
+
+def _brake(channel: Channel, peer: str, window: float) -> Brake | None:
+    most = channel.config.brake
+    return Brake(naming.brake(channel.name, peer), most, window) if most else None
 
 
 def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
@@ -197,6 +205,7 @@ def _reply_body(channel: Channel, event: AgentMessage) -> bodies.Reply:
         text=event.content,
         reply_to=naming.external_id(channel.name, event.in_reply_to_external_id),
         sender=event.sender,
+        automatic=event.is_automatic,
         written_at=event.created_at,
         attributes=event.attributes,
         choices=event.choices,
@@ -216,5 +225,7 @@ def waiting_entry(channel: Channel, reply: bodies.Reply) -> Entry:
         body=bodies.write(reply),
         settle=channel.config.settle,
         order=reply.message * naming.OPERATIONS,
+        # Two machines that answer each other need not be quick to go on for ever.
+        brake=_brake(channel, reply.peer, 10 * MINUTE) if reply.automatic else None,
         status_destination=naming.chatwoot_destination(channel.account.name),
     )
