@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -224,8 +224,10 @@ class Settings:
 
 def _password_in(url: str) -> set[str]:
     """The password in an address, as it is written there and as it is meant."""
-    password = urlsplit(url).password or ""
-    return {password, unquote(password)}
+    parts = urlsplit(url)
+    password = parts.password or ""
+    in_query = {value for name, value in parse_qsl(parts.query) if name == "password"}
+    return {password, unquote(password), *in_query}
 
 
 def _derived(secret: SecretStr, purpose: str) -> str:

@@ -271,3 +271,8 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(ConfigError):
         load(path, ENVIRON)
+
+
+def test_a_password_is_a_secret_wherever_the_address_of_redis_has_it(tmp_path: Path) -> None:
+    for url in ("redis://:pass%2Fword@x:1", "unix:///run/x.sock?db=0&password=pass%2Fword"):
+        assert "pass/word" in _load(tmp_path, GOOD, REDIS_URL=url).secret_values()
