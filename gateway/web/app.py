@@ -33,6 +33,9 @@ def create_app(
     is served better by a quick 503.
     """
     app = Flask(__name__)
+    # No redirect from «//» to «/»: no caller of ours follows one, and Werkzeug fails on such a path
+    # with a line break in it (its Location would have one).
+    app.url_map.merge_slashes = False
     limit_bodies(app, settings.gateway.body_limit)
     adapters = {
         channel.name: channel.adapter(channel.config, settings.site(channel, runtime))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import redis
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.web_kit import HOOK, SIGNED, chatwoot_path, make_app, reply
@@ -71,6 +71,7 @@ def test_any_body_at_chatwoots_address(client: FlaskClient, body: bytes) -> None
 
 
 @SMALL
+@example(name="/\n", token="", query="")
 @given(name=st.text(max_size=20), token=st.text(max_size=50), query=st.text(max_size=50))
 def test_any_address(client: FlaskClient, name: str, token: str, query: str) -> None:
     name, token = quote(name, safe="/"), quote(token, safe="/")
