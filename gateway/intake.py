@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -172,8 +173,13 @@ def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
         destination=naming.chatwoot_destination(channel.account.name),
         kind="in",
         body=bodies.write(message),
-        brake=_brake(channel, message.peer, MINUTE),
+        brake=None if _is_late(message) else _brake(channel, message.peer, MINUTE),
     )
+
+
+def _is_late(message: Inbound) -> bool:
+    """What has gathered while the network or we were away is no flood."""
+    return message.sent_at is not None and time.time() - message.sent_at > MINUTE
 
 
 def _brake(channel: Channel, peer: str, window: float) -> Brake | None:

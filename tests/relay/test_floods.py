@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -146,6 +147,14 @@ def test_two_machines_that_answer_each_other_are_parted(house: House) -> None:
     assert spoken == BRAKE
     [note] = house.notes()
     assert "automatic replies" in note
+
+
+def test_what_gathered_while_we_were_away_is_no_flood(house: House) -> None:
+    for n in range(BRAKE + 5):
+        house.customer_writes(f"no. {n}", sent_at=time.time() - 120)
+    house.drain()
+    assert len(house.incoming()) == BRAKE + 5
+    assert house.count("brakes") == 0
 
 
 def test_without_a_brake_nothing_is_slowed(house: House) -> None:
