@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check bench ci
+.PHONY: run test check bench ci outdated
 .DELETE_ON_ERROR:
 
 # With settings the gateway; without, the sandbox: the gateway with stand-ins for all it talks to.
@@ -26,6 +26,15 @@ bench: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench
 
 ci: check test
+
+# Pins that are not the newest release. Asks the package index about each, and fails if it is silent.
+outdated: $(VENV)/.installed
+	@sed -nE 's/^([A-Za-z0-9._-]+)(\[.*\])?==([^ ]+)$$/\1 \3/p' requirements.txt requirements-dev.txt | \
+	while read -r name pin; do \
+	  newest=$$($(BIN)/python -m pip index versions "$$name" 2>/dev/null | sed -nE '1s/.*\((.*)\)$$/\1/p'); \
+	  [ -n "$$newest" ] || { echo "$$name: the package index does not answer"; exit 1; }; \
+	  [ "$$newest" = "$$pin" ] || echo "$$name: $$pin is pinned, $$newest is the newest"; \
+	done
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -40,7 +40,9 @@ messages_per_minute = 0
 
 [channels.bench]
 adapter = "bench.nothing:Nothing"
+brake = 0
 inbox = 1
+brake = 0
 """
 
 

@@ -146,6 +146,12 @@ class ChannelConfig(BaseModel):
     opening: Opening = Field(
         default=Opening(), description="a table of what a conversation is given when it begins"
     )
+    brake: int = Field(
+        default=60,
+        ge=0,
+        description="messages of one customer within a minute, or automatic replies to one within "
+        "ten; more, and they are passed on slowly until a minute of silence; 0 for no such limit",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class Reply:
     reply_to: str = ""
     """The network's id of the customer's message that it answers."""
     sender: str = ""
+    automatic: bool = False
+    """No agent wrote it."""
     written_at: float = 0.0
     """Unix seconds, by Chatwoot's clock."""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +94,9 @@ def read_reply(body: str, version: str) -> Reply:
     to = known.pop("to", None)
     known["choices"] = tuple(known.get("choices", ()))
     known["files"] = _linked(known.get("files"))
-    return Reply(**known, to=Addressee(**to) if to else None)
+    # A newer release may have written more, of which this one can do without.
+    mine = {each.name: known[each.name] for each in fields(Reply) if each.name in known}
+    return Reply(**mine, to=Addressee(**to) if to else None)
 
 
 def read_note(body: str, version: str) -> NoteText:

@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         ("clock", _clock, "ask the networks that must be asked, and wake workers"),
         ("check", _check, "say what is wrong with the configuration"),
         ("channels", _channels, "list the channels and the addresses to paste into Chatwoot"),
+        ("token", _token, "print what /health/backlog and /metrics ask for"),
     ):
         commands.add_parser(name, help=text, description=text).set_defaults(command=command)
     _add_setup(commands)
@@ -219,6 +220,11 @@ def _channels(_: argparse.Namespace) -> int:
         rows.append((channel.name, kind, inbox, webhook, settings.chatwoot_url(channel)))
     headings = ("channel", "adapter", "inbox", "webhook", "webhook of the Chatwoot inbox (secret)")
     _print_table(headings, rows)
+    return 0
+
+
+def _token(_: argparse.Namespace) -> int:
+    print(_settings().admin_token)
     return 0
 
 

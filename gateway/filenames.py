@@ -11,6 +11,10 @@ LONGEST_NAME: Final = 120
 """In characters; file systems take 255 bytes, of which a character may need four."""
 UNKNOWN_TYPE: Final = "application/octet-stream"
 
+_RESERVED = frozenset(
+    ["CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))]
+)
+"""Names of devices on Windows, whatever their ending: an agent could not save such a file."""
 _FORBIDDEN = frozenset('/\\:*?"<>|%')
 """Separators of paths, and what breaks the name in a form, on a disk or in an address."""
 
@@ -27,6 +31,8 @@ def safe_name(name: str, content_type: str = "") -> str:
         stem, ending = ending, ""
     if not stem:
         return "file" + (mimetypes.guess_extension(content_type) or "")
+    if stem.partition(".")[0].rstrip().upper() in _RESERVED:
+        stem = f"_{stem}"
     room = LONGEST_NAME - len(ending) - 1
     if len(ending) > LONGEST_NAME // 4:
         stem, ending, room = f"{stem}{dot}{ending}", "", LONGEST_NAME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,9 +25,11 @@ from gateway.chatwoot.events import (
 )
 from gateway.config import Channel
 from gateway.hints import Hints
-from gateway.lanes import CursorMove, Entry, Lanes
+from gateway.lanes import Brake, CursorMove, Entry, Lanes
 from gateway.model import Inbound, Receipt
 from gateway.room import Room
+
+MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,18 @@ def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
         destination=naming.chatwoot_destination(channel.account.name),
         kind="in",
         body=bodies.write(message),
+        brake=None if _is_late(message) else _brake(channel, message.peer, MINUTE),
     )
+
+
+def _is_late(message: Inbound) -> bool:
+    """What has gathered while the network or we were away is no flood."""
+    return message.sent_at is not None and time.time() - message.sent_at > MINUTE
+
+
+def _brake(channel: Channel, peer: str, window: float) -> Brake | None:
+    most = channel.config.brake
+    return Brake(naming.brake(channel.name, peer), most, window) if most else None
 
 
 def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
@@ -222,6 +236,7 @@ def _reply_body(channel: Channel, event: AgentMessage) -> bodies.Reply:
         text=event.content,
         reply_to=naming.external_id(channel.name, event.in_reply_to_external_id),
         sender=event.sender,
+        automatic=event.is_automatic,
         written_at=event.created_at,
         attributes=event.attributes,
         choices=event.choices,
@@ -241,5 +256,7 @@ def waiting_entry(channel: Channel, reply: bodies.Reply) -> Entry:
         body=bodies.write(reply),
         settle=channel.config.settle,
         order=reply.message * naming.OPERATIONS,
+        # Two machines that answer each other need not be quick to go on for ever.
+        brake=_brake(channel, reply.peer, 10 * MINUTE) if reply.automatic else None,
         status_destination=naming.chatwoot_destination(channel.account.name),
     )

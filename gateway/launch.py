@@ -15,6 +15,7 @@ from gateway.supervisor import Supervisor
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 (gunicorn opens its file there safely)
 WEB_THREADS = 8
+WEB_WORKER = "gateway.web.serving.PatientWorker"
 
 
 def supervise(settings: Settings, config: Path) -> None:
@@ -46,7 +47,7 @@ def roles_of(
 
 def web_command(environ: Mapping[str, str]) -> list[str]:
     """Gunicorn with threads: what a webhook waits for is Redis, not this processor."""
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread"]
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", WEB_WORKER]
     command += ["--workers", environ.get("WEB_CONCURRENCY") or "1"]
     command += ["--threads", str(WEB_THREADS), "--bind", bind_address(environ)]
     command += ["--graceful-timeout", "6", "--log-level", "warning", "--no-control-socket"]

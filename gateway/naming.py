@@ -60,6 +60,11 @@ def inbound_lane(channel: str, peer: str, thread: str = "") -> Lane:
     return Lane("in", channel, f"{peer}/{thread}" if thread else peer)
 
 
+def brake(channel: str, peer: str) -> str:
+    """Whose messages are counted together: all of a customer's, in whatever thread."""
+    return f"{channel}:{_short(peer)}"
+
+
 def reply_lane(channel: str, conversation: int) -> Lane:
     return Lane("out", channel, str(conversation))
 

@@ -24,6 +24,10 @@ from gateway.deadlines import (
 from gateway.errors import Permanent
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is handed out to anybody. What lies outside has uses of its own (site-local,
+IPv4-compatible, local NAT64), and `ipaddress` of older Pythons takes some of it for public."""
+DOCUMENTATION = ipaddress.ip_network("3fff::/20")
 
 
 class PrivateAddress(Permanent):
@@ -39,6 +43,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(ip.packed[-4:])
         if inner is not None:
             return is_public(str(inner))
+        if ip not in GLOBAL_UNICAST or ip in DOCUMENTATION:
+            return False
     return ip.is_global and not ip.is_multicast
 
 

@@ -33,6 +33,7 @@ from gateway.connections import connect, encryption
 from gateway.heartbeat import Heartbeat
 from gateway.hints import Hints
 from gateway.lanes import Hold, Lanes
+from gateway.logs import Redactor
 from gateway.relay.crowd import Crowd
 from gateway.relay.deliveries import Deliveries
 from gateway.relay.drain import Drain, Limits
@@ -155,7 +156,7 @@ def main(settings: Settings) -> None:
     pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="lane")
     workshop = Workshop(
         lanes=lanes,
-        relay=Relay(lanes, deliveries, Crowd()),
+        relay=Relay(lanes, deliveries, Crowd(), Redactor(settings.secret_values())),
         pool=pool,
         limits=limits,
         stop=stop,

@@ -21,7 +21,7 @@ PATIENCE = 9.5
 ROLES = ("web", "worker", "clock")
 ROOT = Path(__file__).resolve().parents[1]
 # REDIS_URL: the sandbox must never put its messages into a Redis that serves real customers.
-NOT_INHERITED = ("REDIS_URL", "PORT", "WEB_CONCURRENCY", "GATEWAY_ADMIN_TOKEN")
+NOT_INHERITED = ("REDIS_URL", "PORT", "WEB_CONCURRENCY")
 
 
 class NotStarted(Exception):
@@ -69,7 +69,8 @@ class RunningGateway:
     def backlog(self) -> Mapping[str, Any] | None:
         """What its `/health/backlog` says; None if it does not answer."""
         try:
-            answer = requests.get(f"{self.url}/health/backlog", timeout=2)
+            bearer = {"Authorization": f"Bearer {self._wiring.settings.admin_token}"}
+            answer = requests.get(f"{self.url}/health/backlog", headers=bearer, timeout=2)
             told = answer.json() if answer.ok else None
         except requests.RequestException:
             return None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -18,6 +19,11 @@ from gateway.embedded import EmbeddedValkey
 
 # The promises in tests/adapters/contract.py are assertions too: show what they compared.
 pytest.register_assert_rewrite("tests.adapters.contract")
+
+# FUZZ=10000 pytest …: the long run of everything that is generated.
+if size := os.environ.get("FUZZ"):
+    hypothesis.settings.register_profile("fuzz", max_examples=int(size), deadline=None)
+    hypothesis.settings.load_profile("fuzz")
 
 ALSO_KNOWN_AS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
 

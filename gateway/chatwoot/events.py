@@ -31,6 +31,8 @@ class AgentMessage:
     """The agent's name; empty for Chatwoot's own texts."""
     is_template: bool = False
     """Greeting, out-of-office or survey: written by Chatwoot itself."""
+    is_automatic: bool = False
+    """No agent wrote it: such a text, a rule's message, or a bot's."""
     in_reply_to: int | None = None
     """The Chatwoot message that it answers."""
     in_reply_to_external_id: str = ""

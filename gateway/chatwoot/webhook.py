@@ -151,6 +151,7 @@ def _deleted(fields: Fields) -> MessageDeleted | None:
 def _agent_message(fields: Fields) -> AgentMessage:
     conversation = fields.object("conversation")
     attributes = fields.optional_object("content_attributes")
+    sender = fields.optional_object("sender")
     content_type = fields.optional_text("content_type") or "text"
     items = contents.items_in(attributes.values)
     return AgentMessage(
@@ -165,8 +166,9 @@ def _agent_message(fields: Fields) -> AgentMessage:
         content_type=content_type,
         choices=contents.choices(content_type, items),
         created_at=_unix_seconds(fields.text("created_at")),
-        sender=fields.optional_object("sender").optional_text("name"),
+        sender=sender.optional_text("name"),
         is_template=_kind(fields) is Kind.TEMPLATE,
+        is_automatic=sender.optional_text("type") != "user",
         in_reply_to=attributes.optional_integer("in_reply_to"),
         in_reply_to_external_id=attributes.optional_text("in_reply_to_external_id"),
         attachments=files_in(fields),

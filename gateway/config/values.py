@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -38,6 +38,12 @@ def _long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return secrets
 
 
+def _admin_token(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"should have at least {SHORTEST_SECRET} characters, or be left out")
+    return secret
+
+
 def _not_empty(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
         raise ValueError("should not be empty")
@@ -46,6 +52,7 @@ def _not_empty(secret: SecretStr) -> SecretStr:
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), AfterValidator(_long_enough)]
+AdminToken = Annotated[SecretStr, AfterValidator(_admin_token)]
 Token = Annotated[SecretStr, AfterValidator(_not_empty)]
 
 
@@ -93,6 +100,11 @@ class GatewaySettings(BaseModel):
         ge=0,
         description="the largest file of an agent that is fetched to be sent, in bytes; a larger "
         "one goes as a link",
+    )
+    admin_token: AdminToken = Field(
+        default=SecretStr(""),
+        description="what `/health/backlog` and `/metrics` ask for; by default it is made from "
+        "`secret`, and `python -m gateway token` prints it",
     )
     redis_url: str = Field(
         default="", repr=False, description="from REDIS_URL; empty: the embedded server is used"
@@ -187,13 +199,19 @@ class Settings:
         """What the network may hand back to us with every webhook."""
         return _derived(self.gateway.secrets[0], f"channel:{channel.name}")
 
+    @property
+    def admin_token(self) -> str:
+        """What the pages ask for that are not for everybody."""
+        chosen = self.gateway.admin_token.get_secret_value()
+        return chosen or _derived(self.gateway.secrets[0], "admin")
+
     def site(self, channel: Channel, runtime: Runtime) -> Site:
         """Where the channel's adapter finds itself."""
         return Site(channel.name, self.webhook_url(channel), self.webhook_secret(channel), runtime)
 
     def secret_values(self) -> frozenset[str]:
         """Every text that must be seen in no log, no error and no page."""
-        values = set(_secrets_in(self.gateway))
+        values = {self.admin_token, *_secrets_in(self.gateway)}
         values.update(_password_in(self.gateway.redis_url))
         for account in self.accounts.values():
             values.update(_secrets_in(account))
@@ -206,8 +224,10 @@ class Settings:
 
 def _password_in(url: str) -> set[str]:
     """The password in an address, as it is written there and as it is meant."""
-    password = urlsplit(url).password or ""
-    return {password, unquote(password)}
+    parts = urlsplit(url)
+    password = parts.password or ""
+    in_query = {value for name, value in parse_qsl(parts.query) if name == "password"}
+    return {password, unquote(password), *in_query}
 
 
 def _derived(secret: SecretStr, purpose: str) -> str:

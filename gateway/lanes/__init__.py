@@ -10,6 +10,7 @@ from gateway.lanes.dead import DeadLetters
 from gateway.lanes.values import (
     Appended,
     Backlog,
+    Brake,
     Claim,
     CursorMove,
     DeadLetter,
@@ -28,6 +29,7 @@ from gateway.lanes.values import (
 __all__ = [
     "Appended",
     "Backlog",
+    "Brake",
     "Claim",
     "CursorMove",
     "DeadLetter",

@@ -2,7 +2,8 @@
 -- KEYS[1] namespace
 -- ARGV[1] nonce: names this request; repeated with it, the answer is the same
 -- ARGV[2] JSON list of {id, lane, destination, kind, channel, body, settle and age (ms), order (or
---         null), and for replies status_lane, status_destination, shown}
+--         null), for replies status_lane, status_destination, shown, and for what counts towards
+--         the brake of a customer brake: {of: who, most, window (ms)}}
 -- ARGV[3] key of RQ's queue list: somebody must ring only if it is empty
 -- ARGV[4] JSON {} or {channel, token, cursor}: a poller's cursor, moved in the same step and only
 --         while the poller holds its lease
@@ -13,6 +14,21 @@ local poll = cjson.decode(ARGV[4])
 if poll.channel then
   if redis.call('GET', ns .. ':poller:' .. poll.channel) ~= poll.token then return { { 'void' }, 0 } end
   redis.call('SET', ns .. ':cursor:' .. poll.channel, poll.cursor)
+end
+
+-- More than `most` within the window: the brake is on until nothing has come for a while.
+local function brake(item)
+  local rule = item.brake
+  local seen, key = ns .. ':flood:' .. item.kind .. ':' .. rule.of, ns .. ':brake:' .. rule.of
+  local times = redis.call('INCR', seen)
+  if times == 1 then redis.call('PEXPIRE', seen, rule.window) end
+  if times > rule.most and redis.call('HSETNX', key, 'since', now) == 1 then
+    count('brakes', item.channel)
+  end
+  if redis.call('PEXPIRE', key, QUIET) == 1 and item.kind == 'in' then
+    redis.call('HSET', key_route(item.lane), 'brake', key)
+    redis.call('EXPIRE', key_route(item.lane), LEDGER)
+  end
 end
 
 local function store(item)
@@ -36,6 +52,7 @@ local function store(item)
   redis.call('ZADD', lane, order, item.id)
   make_due(item.lane, item.destination, now + item.settle)
   count('accepted_' .. item.kind, item.channel)
+  if item.brake then brake(item) end
   return 'new'
 end
 

@@ -303,6 +303,10 @@ class Lanes:
         """One thing that is remembered of a lane; empty if it is not."""
         return str(self.client.hget(f"{self.namespace}:route:{lane}", field) or "")
 
+    def braked(self, customer: str) -> str:
+        """Since when the brake of a customer is on (Redis's clock, ms); empty if it is off."""
+        return str(self.client.hget(f"{self.namespace}:brake:{customer}", "since") or "")
+
     def reply_of(self, channel: str, external_id: str) -> str:
         """The id of the reply that the network knows by `external_id`; empty if none is known."""
         part = self.client.get(f"{self.namespace}:ext:{channel}:{external_id}")

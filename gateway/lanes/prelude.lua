@@ -13,6 +13,8 @@ local LEDGER = 90 * DAY       -- seconds that a sent reply stays known
 local SEEN = 7 * DAY          -- seconds that a customer's message is recognised as a repetition
 local PARKED = DAY            -- seconds that a receipt waits for its message's id
 local ANSWER = 60             -- seconds that a lane keeps its last answer, for a repetition
+local BRAKED = 10000          -- ms between two messages of a customer who floods us
+local QUIET = 60000           -- ms of silence that end such a flood
 local BY_ITSELF = 'failed by itself'  -- shown: Chatwoot marked a reply, and we never said so
 local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
@@ -100,6 +102,13 @@ local function reserve(key, interval, burst)
   return start - (burst - 1) * interval
 end
 
+-- The brake of the customer whose lane this is, while it is on: what comes then is passed on slowly.
+local function brake_of(lane)
+  if string.sub(lane, 1, 3) ~= 'in/' then return nil end
+  local brake = redis.call('HGET', key_route(lane), 'brake')
+  return brake and redis.call('EXISTS', brake) == 1 and brake or nil
+end
+
 -- When may a call of this lane go? rates = {interval, burst, lane_interval, lane_burst} in ms;
 -- an interval of 0 is no limit.
 local function slot(lane, destination, rates)
@@ -118,6 +127,8 @@ local function slot(lane, destination, rates)
     at = math.max(at, reserve(key, rates[3], rates[4]))
     redis.call('PEXPIRE', key, math.ceil(rates[3] * (rates[4] + 1)) + 60000)
   end
+  local brake = brake_of(lane)
+  if brake then at = math.max(at, reserve(brake, BRAKED, 1)) end
   return at
 end
 

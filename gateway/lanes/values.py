@@ -35,6 +35,18 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class Brake:
+    """When a customer's messages are too many to be passed on as they come."""
+
+    of: str
+    """Whose brake it is: `naming.brake`."""
+    most: int
+    """More than these within the window set it on."""
+    window: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A message to be appended."""
 
@@ -52,6 +64,8 @@ class Entry:
     """Seconds that it is older than its append, if it was found late."""
     shown: str = ""
     """For replies: the status that Chatwoot shows, where it is not «sent»."""
+    brake: Brake | None = None
+    """What it counts towards, if anything."""
     status_destination: str = ""
     """For replies: where what becomes of them is told, in the status lane of the conversation."""
 

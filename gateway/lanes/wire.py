@@ -27,6 +27,9 @@ def item(entry: Entry) -> dict[str, Any]:
         "age": round(entry.age * 1000),
         "order": entry.order,
     }
+    if entry.brake:
+        window = round(entry.brake.window * 1000)
+        item["brake"] = {"of": entry.brake.of, "most": entry.brake.most, "window": window}
     if entry.status_destination:
         item["status_lane"] = str(Lane("status", entry.lane.channel, entry.lane.key))
         item["status_destination"] = entry.status_destination

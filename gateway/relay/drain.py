@@ -20,6 +20,8 @@ from gateway.lanes import Claim, Hold, Lanes
 
 GATHER = 0.02
 """Seconds that a claim waits for more threads to come back: one claim then serves several."""
+TURN = 1.0
+"""Seconds after which a busy lane makes room, if others may be waiting for a thread."""
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +124,13 @@ class Drain:
             self._returned.put((hold, future))
             self._came_back.set()
 
-        future = self._pool.submit(self._work, hold, self._last_message, still_ours)
+        started = time.monotonic()
+
+        def last_message() -> bool:
+            turn_over = self._is_full(hold.destination) and time.monotonic() - started > TURN
+            return turn_over or self._winding_up or self._stop.is_set()
+
+        future = self._pool.submit(self._work, hold, last_message, still_ours)
         future.add_done_callback(returned)
 
     def _wait_for_more(self, claim: Claim, ends: float) -> bool:
@@ -140,8 +148,12 @@ class Drain:
         return bool(self._ours_until) or time.monotonic() - self._last_claim < linger
 
     def _crowded(self) -> bool:
-        full = any(count >= self._most_each for count in self._at_work.values())
-        return full or len(self._ours_until) >= self._limits.threads
+        return any(map(self._is_full, self._at_work))
+
+    def _is_full(self, destination: str) -> bool:
+        """Whether no further lane of it can be claimed. Threads ask too."""
+        no_thread = len(self._ours_until) >= self._limits.threads
+        return no_thread or self._at_work[destination] >= self._most_each
 
     def _tidy(self) -> None:
         self._beat()
@@ -170,9 +182,6 @@ class Drain:
             self._came_back.clear()
             with suppress(redis.RedisError):
                 self._tidy()
-
-    def _last_message(self) -> bool:
-        return self._stop.is_set() or self._winding_up
 
     @property
     def _most_each(self) -> int:

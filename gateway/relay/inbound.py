@@ -23,6 +23,7 @@ from gateway.relay.addressing import Addressing
 from gateway.relay.consequences import Patience
 from gateway.relay.customer_files import CustomerFiles, Fetched, Share
 from gateway.relay.delivery import Done, NotNow, announce
+from gateway.relay.floods import tell_of_flood
 from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.openings import Openings, was_interrupted
 from gateway.relay.people import People
@@ -199,6 +200,8 @@ class InboundDelivery:
             memo["contact"] = str(place.contact_id)
         memo.update(self.people.kept_fresh(taken, message, place))
         memo.update(_memo_of_the_search(taken, place))
+        if "brake" in taken.route:
+            tell_of_flood(self.lanes, self.channel, message.peer, posted.conversation_id)
         memos = {hold.lane: memo}
         if message.context or message.thread:
             replies = naming.reply_lane(self.channel.name, posted.conversation_id)

@@ -21,6 +21,7 @@ from gateway.relay.agent_files import AgentFiles
 from gateway.relay.choosing import Choosing, choosing
 from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.delivery import Done, announce
+from gateway.relay.floods import check_for_flood
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class OutboundDelivery:
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
         reply = bodies.read_reply(taken.body, taken.version)
         address = self.addressing.of(hold, taken, reply)
+        check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
         choose = choosing(reply, self.adapter.capabilities)
         planned = self._parts(taken, reply, address, choose)
         waiting = [(part, files) for part, files in planned if part.number not in taken.parts]

@@ -48,6 +48,8 @@ class Relay:
     deliveries: Callable[[Hold, Kind], Delivery]
     """The way to deliver a kind of message of a lane."""
     crowd: Crowd
+    redact: Callable[[str], str] = str
+    """Takes secrets out of a reason: agents read it, and it may quote what the other side said."""
 
     def work(self, hold: Hold, *, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         """Deliver the lane's messages one by one, within the budget of one claim.
@@ -163,7 +165,7 @@ class Relay:
                     hold,
                     taken.id,
                     follows.seconds,
-                    error=follows.error,
+                    error=self.redact(follows.error),
                     certainty=follows.certainty,
                     trouble=follows.trouble,
                 )
@@ -179,6 +181,7 @@ class Relay:
         *,
         detail: str = "",
     ) -> Taken | None:
+        reason = self.redact(reason)
         logs.event(
             log,
             "buried",

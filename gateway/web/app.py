@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import redis
 from flask import Flask, Response, render_template
-from pydantic import SecretStr
 
 from gateway.bell import queue_key
 from gateway.config import Settings
@@ -27,14 +26,16 @@ def create_app(
     store: redis.Redis,
     intake: Intake,
     runtime: Runtime,
-    admin_token: SecretStr | None = None,
 ) -> Flask:
     """The application, with one adapter for each channel that lives as long as it does.
 
     `store` answers with `str` and repeats nothing by itself: a caller with five seconds of patience
-    is served better by a quick 503. `admin_token` closes the pages that show the backlog.
+    is served better by a quick 503.
     """
     app = Flask(__name__)
+    # No redirect from «//» to «/»: no caller of ours follows one, and Werkzeug fails on such a path
+    # with a line break in it (its Location would have one).
+    app.url_map.merge_slashes = False
     limit_bodies(app, settings.gateway.body_limit)
     adapters = {
         channel.name: channel.adapter(channel.config, settings.site(channel, runtime))
@@ -45,7 +46,7 @@ def create_app(
     ChatwootWebhooks(settings, intake, counts, SignedWebhooks(store)).register(app)
     collector = GatewayCollector(store, lanes, settings.channels)
     redact = Redactor(settings.secret_values())
-    Health(store, lanes, collector, redact, admin_token).register(app)
+    Health(store, lanes, collector, redact, settings.admin_token).register(app)
     app.add_url_rule("/", "front", _front)
     ErrorAnswers(redact).register(app)
     app.after_request(_as_declared)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flask import Flask, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 ONE_MORE = 1
 """Werkzeug cuts a chunked body at its limit without a word (`LimitedStream.readall`). So its limit
@@ -19,9 +20,12 @@ def limit_bodies(app: Flask, limit: int) -> None:
 def read_body() -> bytes:
     """The body of the current request; its form can still be read afterwards.
 
-    Raises RequestEntityTooLarge.
+    Raises RequestEntityTooLarge, and BadRequest if it breaks off or its chunks are none.
     """
-    body = request.get_data(cache=True)
+    try:
+        body = request.get_data(cache=True)
+    except (ParseException, OSError) as error:
+        raise BadRequest("The body cannot be read.") from error
     if request.max_content_length is not None and len(body) >= request.max_content_length:
         raise RequestEntityTooLarge
     return body

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import redis
 from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import SecretStr
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from gateway.adapter import same
 from gateway.lanes import GateState, Lanes
 from gateway.logs import Redactor
 from gateway.metrics import GatewayCollector, Vitals, exposition, read_vitals
@@ -23,8 +22,9 @@ from gateway.web.answers import sentence
 class Health:
     """`/healthz`, `/readyz`, `/health/backlog` and `/metrics`.
 
-    The last two ask for `admin_token` as a bearer token, if there is one. What they show is names
-    of channels, numbers, and the reasons of closed gates, which speak of a destination as a whole.
+    The last two ask for `admin_token`, as a bearer token or as the password of any user: a
+    program sends the one, a browser asks a person for the other. They do so also where only this
+    machine reaches them, because a tunnel or web server beside the gateway looks just like it.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Health:
         lanes: Lanes,
         collector: GatewayCollector,
         redact: Redactor,
-        admin_token: SecretStr | None,
+        admin_token: str,
     ) -> None:
         self._store = store
         self._lanes = lanes
@@ -73,15 +73,20 @@ class Health:
         return Response(exposition(self._collector), content_type=CONTENT_TYPE_LATEST)
 
     def _admit(self) -> None:
-        if self._admin_token is None:
-            return
-        offered = request.authorization
-        given = (offered.token or "") if offered and offered.type == "bearer" else ""
-        if not hmac.compare_digest(given.encode(), self._admin_token.get_secret_value().encode()):
+        if not same(self._admin_token, _offered()):
             raise Unauthorized(
-                "This page needs the gateway's admin token.",
-                www_authenticate=WWWAuthenticate("bearer"),
+                "This page needs the admin token, as password or bearer token: see "
+                "`python -m gateway token`.",
+                www_authenticate=WWWAuthenticate("basic", {"realm": "gateway"}),
             )
+
+
+def _offered() -> str:
+    """The token that came with the request; empty if none did."""
+    authorization = request.authorization
+    if authorization is None or authorization.type not in {"bearer", "basic"}:
+        return ""
+    return authorization.token or authorization.password or ""
 
 
 def _shown(vitals: Vitals, redact: Redactor) -> Mapping[str, Any]:

@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 
 from flask import Flask
-from pydantic import SecretStr
 
 from gateway import logs
 from gateway.bell import Bell, queue_key
@@ -29,17 +28,16 @@ BELL_CONNECTIONS = 1
 
 
 def app_from_environment() -> Flask:
-    """The application of a web process, from channels.toml (or `GATEWAY_CONFIG`), `REDIS_URL` and
-    `GATEWAY_ADMIN_TOKEN`.
+    """The application of a web process, from channels.toml (or `GATEWAY_CONFIG`) and `REDIS_URL`.
 
     Raises `ConfigError`. Redis need not be there yet.
     """
     settings = load(Path(os.environ.get("GATEWAY_CONFIG") or "channels.toml"), os.environ)
     logs.configure(settings, "web")
-    return _app(settings, _admin_token())
+    return _app(settings)
 
 
-def _app(settings: Settings, admin_token: SecretStr | None) -> Flask:
+def _app(settings: Settings) -> Flask:
     url = settings.gateway.redis_url or embedded_in(data_folder()).url
     store = connect(url, connections=STORE_CONNECTIONS, retries=0)
     bell = Bell(connect_bytes(url, connections=BELL_CONNECTIONS, retries=0))
@@ -49,10 +47,4 @@ def _app(settings: Settings, admin_token: SecretStr | None) -> Flask:
         store=store,
         intake=Intake(Lanes(store, queue_key()), bell),
         runtime=Runtime(),
-        admin_token=admin_token,
     )
-
-
-def _admin_token() -> SecretStr | None:
-    token = os.environ.get("GATEWAY_ADMIN_TOKEN", "")
-    return SecretStr(token) if token else None

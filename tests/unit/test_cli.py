@@ -205,7 +205,7 @@ def test_where_web_listens(environ: dict[str, str], address: str) -> None:
 def test_the_heroku_description_names_what_the_example_needs() -> None:
     described = json.loads((ROOT / "app.json").read_text())
     example = (ROOT / "channels.example.toml").read_text()
-    for name in ("PUBLIC_URL", "GATEWAY_SECRET", "CHATWOOT_TOKEN"):
+    for name in ("PUBLIC_URL", "GATEWAY_SECRET", "GATEWAY_ADMIN_TOKEN", "CHATWOOT_TOKEN"):
         assert name in described["env"]
         assert f"${{{name}}}" in example
 
@@ -213,6 +213,7 @@ def test_the_heroku_description_names_what_the_example_needs() -> None:
 VARIABLES = {
     "PUBLIC_URL": "https://gw.example.org",
     "GATEWAY_SECRET": "0123456789abcdef",
+    "GATEWAY_ADMIN_TOKEN": "0123456789abcdef",
     "CHATWOOT_URL": "https://chat.example.org",
     "CHATWOOT_ACCOUNT": "1",
     "CHATWOOT_INBOX": "7",
@@ -243,3 +244,13 @@ def test_everything_in_the_example_is_good_and_every_key_is_in_it(place: Path) -
     assert opening.model_fields_set == set(type(opening).model_fields)
     gateway = set(type(settings.gateway).model_fields) - {"redis_url"}
     assert settings.gateway.model_fields_set >= gateway
+
+
+def test_token_prints_what_the_closed_pages_ask_for(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GATEWAY_CONFIG", str(ROOT / "channels.heroku.toml"))
+    assert main(["token"]) == 0
+    assert capsys.readouterr().out == VARIABLES["GATEWAY_ADMIN_TOKEN"] + "\n"

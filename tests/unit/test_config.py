@@ -332,3 +332,8 @@ def test_an_opening_that_is_no_table(tmp_path: Path) -> None:
     problem = _one(tmp_path, GOOD + 'opening = "new"\n')
     assert problem.startswith("channels.toml:14: channels.my-bot.opening: should be a table")
     assert "[channels.my-bot.opening]" in problem
+
+
+def test_a_password_is_a_secret_wherever_the_address_of_redis_has_it(tmp_path: Path) -> None:
+    for url in ("redis://:pass%2Fword@x:1", "unix:///run/x.sock?db=0&password=pass%2Fword"):
+        assert "pass/word" in _load(tmp_path, GOOD, REDIS_URL=url).secret_values()

@@ -20,13 +20,24 @@ from gateway.filenames import LONGEST_NAME, content_type_of, name_in, safe_name
         ("\u202egnp.exe", "gnp.exe"),
         ("Füße und 猫.jpeg", "Füße und 猫.jpeg"),
         ("no ending", "no ending"),
+        ("CON", "_CON"),
+        ("nul.txt", "_nul.txt"),
+        ("com1.tar.gz", "_com1.tar.gz"),
+        ("LPT9 .pdf", "_LPT9.pdf"),
+        ("console.txt", "console.txt"),
+        ("..%2f..%2fetc", "2f._2fetc"),
+        ("invoice\u202efdp.exe", "invoice_fdp.exe"),
+        ("a\u2028b\u2066c\ufeff.png", "a_b_c_.png"),
     ],
 )
 def test_names_are_safe(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
 
-@pytest.mark.parametrize("name", ["a" * 5000 + ".png", "é" * 5000, "a." + "b" * 5000])
+@pytest.mark.parametrize(
+    "name",
+    ["a" * 300 + ".png", "a" * 5000 + ".png", "é" * 5000, "a." + "b" * 5000, "CON" + "." * 300],
+)
 def test_long_names_are_cut_before_their_ending(name: str) -> None:
     assert len(safe_name(name)) <= LONGEST_NAME
     assert not name.endswith(".png") or safe_name(name).endswith(".png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import traceback
@@ -187,6 +188,15 @@ def test_an_answer_that_is_no_json_is_unknown_after_a_write(
 def test_an_endless_answer_is_cut(server: ScriptedServer, session: Session) -> None:
     server.otherwise = answer(200, b"x" * (LARGEST_ANSWER + 1))
     assert type(failure(session, "POST", server.url)) is Unknown
+
+
+def test_a_decompression_bomb_is_cut_too(server: ScriptedServer, session: Session) -> None:
+    """Counted is what it becomes, not what came over the wire."""
+    bomb = gzip.compress(bytes(LARGEST_ANSWER + 1))
+    assert len(bomb) < 20_000
+    server.otherwise = answer(200, bomb, {"Content-Encoding": "gzip"})
+    assert type(failure(session, "POST", server.url)) is Unknown
+    assert type(failure(session, "GET", server.url)) is Unreachable
 
 
 def test_the_adapter_may_explain_an_answer(server: ScriptedServer) -> None:

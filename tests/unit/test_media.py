@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.chatwoot.files import LinkedFile
-from gateway.errors import Retry, Unreachable
+from gateway.errors import Permanent, Retry, Unreachable
 from gateway.media import Home, Media, NotFetched, NotThere, TooLarge
 from gateway.public_hosts import PrivateAddress, is_public
 from tests.scripted import Exchange, ScriptedServer, answer, drip_body, hang_up, refused_url
@@ -148,13 +148,22 @@ def test_trouble_with_chatwoot_does_not_blame_the_channel(
     media.close()
 
 
+OUR_OWN = (
+    *("127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "127.0.0.1."),
+    *("localhost", "LOCALHOST", "localhost.", "user:word@localhost", "%6cocalhost"),
+    *("[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "①②⑦.0.0.1"),
+)
+"""This machine, in many spellings."""
+
+
 def test_a_private_address_is_refused(
     media: Media, tmp_path: Path, storage: ScriptedServer
 ) -> None:
     with ScriptedServer() as stranger:
         port = stranger.url.rpartition(":")[2]
-        for host in ("127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"):
-            with pytest.raises(PrivateAddress):
+        for host in OUR_OWN:
+            # Some are no address at all to the resolver: then it cannot be reached.
+            with pytest.raises((Permanent, Retry)):
                 media.fetch(linked(f"http://{host}:{port}/"), tmp_path / "1", LARGEST)
         assert stranger.requests == []
 
@@ -163,10 +172,21 @@ def test_a_redirect_to_a_private_address_is_refused(
     media: Media, chatwoot: ScriptedServer, tmp_path: Path
 ) -> None:
     with ScriptedServer() as stranger:
-        chatwoot.otherwise = moved(stranger.url)
-        with pytest.raises(PrivateAddress):
-            media.fetch(linked(chatwoot.url), tmp_path / "1", LARGEST)
+        port = stranger.url.rpartition(":")[2]
+        for host in OUR_OWN:
+            chatwoot.otherwise = moved(f"http://{host}:{port}/")
+            with pytest.raises((Permanent, Retry)):
+                media.fetch(linked(chatwoot.url), tmp_path / "1", LARGEST)
         assert stranger.requests == []
+
+
+def test_a_name_with_one_private_address_among_others_is_refused(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [(2, 1, 6, "", (address, 0)) for address in ("8.8.8.8", "10.0.0.7")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+    with pytest.raises(PrivateAddress):
+        media.fetch(linked("http://files.example/"), tmp_path / "1", LARGEST)
 
 
 def test_the_checked_address_is_the_one_that_is_called(
@@ -210,6 +230,15 @@ def test_the_checked_address_is_the_one_that_is_called(
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::", False),
         ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:10.0.0.1", False),
+        ("64:ff9b::808:808", True),
+        ("64:ff9b:1::a00:1", False),
+        ("fec0::1", False),
+        ("3fff::1", False),
+        ("2001:0:4136:e378:8000:63bf:f5ff:fffe", False),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import redis
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.web_kit import HOOK, SIGNED, chatwoot_path, make_app, reply
@@ -20,7 +21,9 @@ JSON = st.recursive(
     max_leaves=8,
 )
 SMALL = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=int(os.environ.get("FUZZ", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 REFUSED_OR_TAKEN = frozenset({200, 400, 403, 404, 413})
 
@@ -68,6 +71,7 @@ def test_any_body_at_chatwoots_address(client: FlaskClient, body: bytes) -> None
 
 
 @SMALL
+@example(name="/\n", token="", query="")
 @given(name=st.text(max_size=20), token=st.text(max_size=50), query=st.text(max_size=50))
 def test_any_address(client: FlaskClient, name: str, token: str, query: str) -> None:
     name, token = quote(name, safe="/"), quote(token, safe="/")

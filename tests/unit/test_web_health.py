@@ -6,12 +6,12 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import SecretStr
 
 from gateway.connections import connect
 from gateway.heartbeat import Heartbeat
-from tests.unit.web_kit import CHATWOOT_TOKEN, KEY, SECRETS, make_app, post, text
+from tests.unit.web_kit import ADMIN, CHATWOOT_TOKEN, KEY, SECRETS, make_app, post, settings, text
 
+BEARER = {"Authorization": f"Bearer {ADMIN}"}
 PAGES = ("/", "/healthz", "/readyz", "/health/backlog", "/metrics", "/no-such-page")
 
 
@@ -36,12 +36,12 @@ def test_alive_but_not_ready_without_redis(cut_off: FlaskClient) -> None:
     assert cut_off.get("/healthz").status_code == 200
     answer = cut_off.get("/readyz")
     assert (answer.status_code, answer.text) == (503, "Not ready: Redis does not answer.\n")
-    assert cut_off.get("/metrics").status_code == 503
-    assert cut_off.get("/health/backlog").status_code == 503
+    assert cut_off.get("/metrics", headers=BEARER).status_code == 503
+    assert cut_off.get("/health/backlog", headers=BEARER).status_code == 503
 
 
 def test_nothing_to_tell(client: FlaskClient) -> None:
-    assert client.get("/health/backlog").json == {
+    assert client.get("/health/backlog", headers=BEARER).json == {
         "oldest_seconds": {},
         "closed_gates": [],
         "dead_letters": 0,
@@ -57,7 +57,7 @@ def test_what_waits_and_which_gates_are_closed(client: FlaskClient, store: redis
         mapping={"state": "closed", "reason": f"refused {CHATWOOT_TOKEN}", "since": 1000},
     )
     Heartbeat(store, "clock").beat()
-    shown = client.get("/health/backlog").json
+    shown = client.get("/health/backlog", headers=BEARER).json
     assert shown is not None
     assert shown["oldest_seconds"]["shop"]["in"] > 1e9
     (gate,) = shown["closed_gates"]
@@ -70,7 +70,7 @@ def test_what_waits_and_which_gates_are_closed(client: FlaskClient, store: redis
 
 def test_metrics_are_what_prometheus_reads(client: FlaskClient) -> None:
     post(client, text())
-    answer = client.get("/metrics")
+    answer = client.get("/metrics", headers=BEARER)
     assert answer.content_type.startswith("text/plain; version=")
     samples = {
         (sample.name, *sorted(sample.labels.values())): sample.value
@@ -81,25 +81,36 @@ def test_metrics_are_what_prometheus_reads(client: FlaskClient) -> None:
     assert samples["gateway_oldest_seconds", "desk", "out"] == 0
 
 
-def test_with_an_admin_token_the_two_pages_ask_for_it(store: redis.Redis, redis_url: str) -> None:
-    app = make_app(store, redis_url, admin_token=SecretStr("marked-admin"))
-    client = app.test_client()
-    for page in ("/health/backlog", "/metrics"):
-        refused = client.get(page, headers={"Authorization": "Bearer wrong"})
-        assert refused.status_code == client.get(page).status_code == 401
-        assert refused.headers["WWW-Authenticate"].startswith("Bearer")
-        for wrong in ("marked-admin", "Token marked-admin"):
-            assert client.get(page, headers={"Authorization": wrong}).status_code == 401
-        right = client.get(page, headers={"Authorization": "Bearer marked-admin"})
-        assert right.status_code == 200
-    assert client.get("/readyz").status_code == 200
+@pytest.mark.parametrize("page", ["/health/backlog", "/metrics"])
+def test_the_two_pages_ask_for_the_token_from_the_first(client: FlaskClient, page: str) -> None:
+    refused = client.get(page)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Basic")
+    for wrong in ("Bearer wrong", "Bearer", ADMIN, f"Token {ADMIN}", "Basic !", "Bearer é\ud800"):
+        header = {"Authorization": wrong.encode("utf-8", "surrogatepass").decode("latin-1")}
+        assert client.get(page, headers=header).status_code == 401
+    assert client.get(page, headers=BEARER).status_code == 200
+    assert client.get(page, auth=("anybody", ADMIN)).status_code == 200
+    assert client.get(page, auth=(ADMIN, "")).status_code == 401
+
+
+def test_without_a_token_of_its_own_it_is_made_from_the_secret(
+    store: redis.Redis, redis_url: str
+) -> None:
+    client = make_app(store, redis_url, admin_token="").test_client()
+    made = settings(admin_token="").admin_token
+    assert len(made) >= 32 and made in settings(admin_token="").secret_values()
+    assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 401
+    assert client.get("/metrics", auth=("admin", "")).status_code == 401
+    assert client.get("/metrics", auth=("admin", made)).status_code == 200
 
 
 def test_no_page_shows_a_secret_and_every_page_is_declared(client: FlaskClient) -> None:
     for page in PAGES:
-        answer = client.get(page)
+        answer = client.get(page, headers=BEARER)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        for secret in (*SECRETS, KEY, CHATWOOT_TOKEN, "Traceback"):
+        for secret in (*SECRETS, ADMIN, KEY, CHATWOOT_TOKEN, "Traceback"):
             assert secret not in answer.text
 
 

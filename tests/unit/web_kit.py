@@ -25,6 +25,7 @@ from gateway.model import Batch, Inbound, Receipt, Status, WebRequest
 from gateway.runtime import Runtime
 from gateway.web import create_app
 
+ADMIN = "marked-admin-token"
 SECRETS = ("marked-gateway-secret-new", "marked-gateway-secret-old")
 KEY = "marked-network-key"
 CHATWOOT_TOKEN = "marked-chatwoot-token"
@@ -119,7 +120,7 @@ class Pull(Adapter):
         return Batch((), "")
 
 
-def settings(*, body_limit: int = 4096) -> Settings:
+def settings(*, body_limit: int = 4096, admin_token: str = ADMIN) -> Settings:
     account = ChatwootAccount(
         name="main", url="https://chat.example.org", account=1, token=SecretStr(CHATWOOT_TOKEN)
     )
@@ -129,6 +130,7 @@ def settings(*, body_limit: int = 4096) -> Settings:
         public_url=PUBLIC_URL,
         secret=tuple(SecretStr(secret) for secret in SECRETS),
         body_limit=body_limit,
+        admin_token=SecretStr(admin_token),
     )
     channels = {
         "shop": Channel("shop", push, Push, account),
@@ -138,15 +140,14 @@ def settings(*, body_limit: int = 4096) -> Settings:
 
 
 def make_app(
-    store: redis.Redis, redis_url: str, *, admin_token: SecretStr | None = None, limit: int = 4096
+    store: redis.Redis, redis_url: str, *, admin_token: str = ADMIN, limit: int = 4096
 ) -> Flask:
     bell = Bell(connect_bytes(redis_url, connections=1, retries=0))
     return create_app(
-        settings(body_limit=limit),
+        settings(body_limit=limit, admin_token=admin_token),
         store=store,
         intake=Intake(Lanes(store, queue_key()), bell),
         runtime=Runtime(),
-        admin_token=admin_token,
     )
 
 

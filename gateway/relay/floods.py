@@ -1,0 +1,66 @@
+"""When a customer writes far too much: slowly, one note, and no automatic replies.
+
+The scripts count what comes and slow the customer's lanes down (`gateway/lanes/append.lua`);
+nothing is refused. What writes so fast is rarely a person, and where Chatwoot has a bot or an
+automatic text the two would answer each other for ever: here it is broken off.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+import redis
+
+from gateway import bodies, logs, naming
+from gateway.bodies import NoteText, Reply
+from gateway.config import Channel
+from gateway.errors import Permanent
+from gateway.lanes import Entry, Lanes, Taken
+
+WITHHELD = "An automatic reply to a customer who writes so fast may answer a machine: not sent"
+
+log = logging.getLogger(__name__)
+
+
+def tell_of_flood(lanes: Lanes, channel: Channel, peer: str, conversation: int) -> bool:
+    """Whether the customer's brake is on. If so agents get a note: one, however often we ask."""
+    customer = naming.brake(channel.name, peer)
+    since = lanes.braked(customer)
+    if not since:
+        return False
+    note = Entry(
+        id=f"n:{customer}:{since}",
+        lane=naming.status_lane(channel.name, conversation),
+        destination=naming.chatwoot_destination(channel.account.name),
+        kind="note",
+        body=bodies.write(NoteText(conversation, _words(channel.config.brake))),
+    )
+    # In a full Redis what waits must still be delivered: the next message tries the note again.
+    with suppress(redis.OutOfMemoryError):
+        if lanes.append([note]).new:
+            logs.event(
+                log,
+                "braked",
+                level=logging.WARNING,
+                channel=channel.name,
+                conversation=conversation,
+            )
+    return True
+
+
+def check_for_flood(lanes: Lanes, channel: Channel, taken: Taken, reply: Reply, peer: str) -> None:
+    """Raise `Permanent` for an automatic reply while the customer's brake is on. An agent who
+    presses Retry has it sent."""
+    if not reply.automatic or taken.replayed or taken.parts:
+        return
+    if tell_of_flood(lanes, channel, peer, reply.conversation):
+        raise Permanent(WITHHELD)
+
+
+def _words(most: int) -> str:
+    return (
+        f"This customer writes very fast: more than {most} messages in a minute, or as many "
+        "automatic replies in ten. Nothing is lost, but until a minute passes without a message "
+        "only one is shown every 10 seconds, and automatic replies are not sent."
+    )
