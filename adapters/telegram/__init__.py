@@ -305,9 +305,10 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
 
 
 def _person(user: User) -> Person:
-    return Person(
-        name=user.full_name, username=user.username or "", language=user.language_code or ""
-    )
+    # The library checks no types: a name that is none must not wait in a lane for ever.
+    told = (user.full_name, user.username, user.language_code)
+    name, username, language = (str(value or "") for value in told)
+    return Person(name=name, username=username, language=language)
 
 
 def _attributes(user: User) -> dict[str, str]:

@@ -10,7 +10,7 @@ import logging
 import random
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, astuple, fields
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -166,7 +166,8 @@ def whatever_comes_is_read_or_refused(subject: Subject, bodies: Iterable[bytes])
             if isinstance(item, Inbound):
                 assert item.id
                 assert item.peer
-                assert all(isinstance(x, str) for x in (item.id, item.peer, item.text))
+                texts = (item.id, item.peer, item.text, *astuple(item.person))
+                assert all(isinstance(x, str) for x in texts), item
 
 
 def broken_bodies(subject: Subject, seed: int) -> list[bytes]:
