@@ -82,7 +82,7 @@ def test_a_reply_that_an_earlier_release_stored_gets_buttons() -> None:
         "to": None,
     }
     assert shown(bodies.read_reply(json.dumps(body), "1")) == ("Sure?", ["Yes", "Not-yet"])
-    assert json.loads(bodies.write(offering("Yes"))).keys() == body.keys(), (
+    assert json.loads(bodies.write(offering("Yes"))).keys() >= body.keys(), (
         "a worker of the earlier release must be able to send what waits"
     )
 
