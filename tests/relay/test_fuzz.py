@@ -112,7 +112,7 @@ def _signed_for(
 @pytest.fixture
 def fuzzed(redis_url: str, store: redis.Redis) -> Iterator[Fuzzed]:
     runtime = Runtime()
-    with ChatwootStandIn() as chatwoot, ScriptedServer() as network:
+    with ChatwootStandIn(flood_limit=None) as chatwoot, ScriptedServer() as network:
         base = settings_for(chatwoot, chatwoot.add_inbox("Cards", None), redis_url, brake=0)
         unlimited = {"requests_per_minute": 0, "messages_per_minute": 0}
         account = base.accounts["main"].model_copy(update=unlimited)
