@@ -54,6 +54,10 @@ class Person:
     username: str = ""
     language: str = ""
     """BCP 47, as the network gives it."""
+    identifier: str = ""
+    """What the network calls the person for ever, with the network's name before it
+    («telegram:4711»): unique among the people of all channels, and such that `Adapter.address`
+    understands it."""
 
 
 @dataclass(frozen=True, slots=True)

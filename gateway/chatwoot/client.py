@@ -127,12 +127,21 @@ class Chatwoot:
         self._api.write("POST", path, body, _nothing, _source_id_taken)
 
     def update_contact(
-        self, contact_id: int, *, name: str = "", attributes: Mapping[str, str] | None = None
+        self,
+        contact_id: int,
+        *,
+        name: str = "",
+        identifier: str = "",
+        attributes: Mapping[str, str] | None = None,
     ) -> Contact:
-        """Change a contact. Empty means «as it is»; attributes not named stay as they are."""
+        """Change a contact. Empty means «as it is»; attributes not named stay as they are.
+
+        Raises `Invalid` with `attributes` if the identifier belongs to another contact.
+        """
         body: dict[str, Json] = {"additional_attributes": dict(attributes)} if attributes else {}
         path = f"{self._account}/contacts/{contact_id}"
-        return self._api.write("PATCH", path, {**body, **_given(name=name)}, _shown_contact)
+        body |= _given(name=name, identifier=identifier)
+        return self._api.write("PATCH", path, body, _shown_contact)
 
     def conversations_of(
         self, inbox_id: int, source_id: str, page: int = 1

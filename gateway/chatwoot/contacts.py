@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 from gateway.chatwoot.agent_begun import is_made_up, thread_of
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot, attribute
 from gateway.chatwoot.errors import Invalid, Taken
-from gateway.chatwoot.freshness import LONGEST_FIELD, attributes_of, name_of
+from gateway.chatwoot.freshness import LONGEST_FIELD, attributes_of, identifier_of, name_of
 from gateway.chatwoot.values import Contact, Conversation, Inbox
 from gateway.errors import ServerTrouble
 from gateway.model import Inbound
@@ -83,7 +83,7 @@ class _Search:
         contact = self._found()
         if contact is None:
             try:
-                new = self._create_contact(self._phone, self._email)
+                new = self._create_contact(self._phone, self._email, self._identifier)
             except (Taken, Invalid) as refused:
                 contact = self._after_refusal(refused)
             else:
@@ -95,22 +95,22 @@ class _Search:
 
     def _found(self) -> Contact | None:
         """One call for whoever is new: who has the phone or e-mail mostly has the address too. If
-        somebody else has the address, Chatwoot will refuse it to a second one."""
+        somebody else has the address, or the identifier, Chatwoot refuses it to a second one."""
         return self._same_person() if self._email or self._phone else self._known_contact()
 
     def _known_contact(self) -> Contact | None:
         return self.chatwoot.find_contact(self.inbox.id, self.inbound.peer)
 
     def _same_person(self) -> Contact | None:
-        """A contact with the same e-mail or phone, made by an agent or another channel."""
-        if not (self._email or self._phone):
-            return None
-        found = self.chatwoot.filter_contacts(phone=self._phone, email=self._email)
+        """A contact with the same identifier, e-mail or phone, made by an agent or another
+        channel."""
+        found = self.chatwoot.filter_contacts(
+            phone=self._phone, email=self._email, identifier=self._identifier
+        )
         for contact in found:
             if self.inbound.peer in contact.source_ids(self.inbox.id):
                 return contact
-        # An e-mail is unique in Chatwoot's database, a phone only nearly: trust it less.
-        by_trust = sorted(found, key=lambda contact: not self._has_email(contact))
+        by_trust = sorted(found, key=self._distrust)
         return self._attached(by_trust[0]) if by_trust else None
 
     def _attached(self, contact: Contact) -> Contact:
@@ -123,7 +123,7 @@ class _Search:
             raise _trouble(taken) from taken
         return contact
 
-    def _create_contact(self, phone: str, email: str) -> Contact:
+    def _create_contact(self, phone: str, email: str, identifier: str) -> Contact:
         self.before("contact")
         return self.chatwoot.create_contact(
             self.inbox.id,
@@ -131,20 +131,24 @@ class _Search:
             name_of(self.inbound),
             phone=phone,
             email=email,
+            identifier=identifier,
             attributes=attributes_of(self.inbound),
         )
 
     def _after_refusal(self, refused: Taken | Invalid) -> Contact:
-        """Somebody was faster, or Chatwoot dislikes the address: then the contact has none."""
+        """Somebody has it already, or Chatwoot dislikes it: then the contact goes without."""
         if (contact := self._known_contact() or self._same_person()) is not None:
             return contact
         if isinstance(refused, Taken):
             raise _trouble(refused) from refused
         bad = set(refused.attributes)
-        if not bad or not bad <= {"email", "phone_number"}:
+        if not bad or not bad <= {"email", "phone_number", "identifier"}:
             raise refused
-        phone = "" if "phone_number" in bad else self._phone
-        return self._create_contact(phone, "" if "email" in bad else self._email)
+        return self._create_contact(
+            "" if "phone_number" in bad else self._phone,
+            "" if "email" in bad else self._email,
+            "" if "identifier" in bad else self._identifier,
+        )
 
     def _conversation(self, contact: Contact) -> Conversation | None:
         found = [
@@ -229,8 +233,15 @@ class _Search:
         email = self.inbound.person.email
         return email if len(email) <= LONGEST_FIELD and _EMAIL.fullmatch(email) else ""
 
-    def _has_email(self, contact: Contact) -> bool:
-        return bool(self._email) and contact.email.casefold() == self._email.casefold()
+    @property
+    def _identifier(self) -> str:
+        return identifier_of(self.inbound)
+
+    def _distrust(self, contact: Contact) -> int:
+        """Identifiers and e-mails are unique in Chatwoot's database, phones only nearly."""
+        if self._identifier and contact.identifier == self._identifier:
+            return 0
+        return 1 if self._email and contact.email.casefold() == self._email.casefold() else 2
 
 
 def context_in(attributes: Mapping[str, str]) -> dict[str, str]:

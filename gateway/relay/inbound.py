@@ -139,7 +139,7 @@ class InboundDelivery:
         token, person = str(hold.lane), message.person
         names = [
             f"person:{self.channel.account.name}:{value.lower()}"
-            for value in sorted({message.peer, person.phone, person.email})
+            for value in sorted({message.peer, person.phone, person.email, person.identifier})
             if value
         ]
         try:

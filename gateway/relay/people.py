@@ -30,11 +30,10 @@ class People:
         told = freshness.fingerprint(message)
         if not told or told == taken.route.get("person"):
             return {}
-        written = taken.route.get("name", "")
         just_made = place.contact_id and place.contact is None
         try:
             if not just_made:
-                self._freshen(message, place, written)
+                self._freshen(message, place, taken.route)
         except DeliveryError as error:
             logs.event(
                 log,
@@ -44,9 +43,9 @@ class People:
                 why=str(error),
             )
             return {}
-        return freshness.memo(message, written)
+        return freshness.memo(message, taken.route)
 
-    def _freshen(self, message: Inbound, place: Place, written: str) -> None:
+    def _freshen(self, message: Inbound, place: Place, written: Mapping[str, str]) -> None:
         # By the address, not by a remembered id: contacts are merged without a word.
         contact = place.contact or self.chatwoot.find_contact(self.inbox, message.peer)
         if contact is not None:
