@@ -15,6 +15,7 @@ from gateway.bell import Bell
 from gateway.chatwoot.agent_begun import is_made_up
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentStoppedTyping,
     AgentTyping,
     ConversationCreated,
     Event,
@@ -106,6 +107,9 @@ class Intake:
                 outcome = self._begun(channel, event)
             case AgentTyping():
                 outcome = self._typing(channel, event)
+            case AgentStoppedTyping():
+                taken = self._hints.take_away(channel.name, event.conversation)
+                outcome = "noted:typing ended" if taken else _ignored(event)
             case _:
                 outcome = _ignored(event)
         return outcome

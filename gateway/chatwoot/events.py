@@ -99,6 +99,15 @@ class AgentTyping:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentStoppedTyping:
+    """An agent who was writing a reply does so no more."""
+
+    conversation: int
+    inbox: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing to relay. `kind` is one of few words, fit for a counter."""
 
@@ -112,5 +121,6 @@ Event: TypeAlias = (
     | StatusChanged
     | ConversationCreated
     | AgentTyping
+    | AgentStoppedTyping
     | Ignored
 )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from gateway.chatwoot import contents
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentStoppedTyping,
     AgentTyping,
     ConversationCreated,
     Event,
@@ -29,7 +30,6 @@ from gateway.errors import Malformed
 KNOWN_AND_IGNORED = frozenset(
     {
         "conversation_updated",
-        "conversation_typing_off",
         "contact_created",
         "contact_updated",
         "inbox_created",
@@ -101,11 +101,13 @@ def _conversation_created(fields: Fields) -> Event:
 def _typing(fields: Fields) -> Event:
     """Of agents and bots, who have a type here. A contact has none: that is our own word for a
     customer, which comes back to us."""
+    event = fields.text("event")
     kind = fields.optional_object("user").optional_text("type")
     if fields.optional_flag("is_private") or not kind:
-        return Ignored("conversation_typing_on")
+        return Ignored(event)
     conversation = fields.object("conversation")
-    return AgentTyping(
+    typing = AgentTyping if event == "conversation_typing_on" else AgentStoppedTyping
+    return typing(
         conversation=conversation.integer("id"),
         inbox=conversation.integer("inbox_id"),
         peer=conversation.object("contact_inbox").text("source_id"),
@@ -118,6 +120,7 @@ _READERS: Mapping[str, Callable[[Fields], Event]] = {
     "conversation_status_changed": _status_changed,
     "conversation_created": _conversation_created,
     "conversation_typing_on": _typing,
+    "conversation_typing_off": _typing,
 }
 
 
