@@ -25,6 +25,7 @@ from gateway.model import (
     Capabilities,
     Inbound,
     Part,
+    Portrait,
     Receipt,
     Sent,
     WebRequest,
@@ -292,6 +293,13 @@ class Adapter:
         """
         raise NotImplementedError
 
+    def portrait(self, peer: str) -> Portrait | None:
+        """The customer's own picture, to be shown in Chatwoot; None if they show none. Optional.
+
+        Asked when they first write, and then at most once a day. No message waits for it.
+        """
+        return None
+
     def connect(self) -> str:
         """Register the webhook, check the account. Called at every start: must be repeatable.
 
@@ -323,6 +331,11 @@ class Adapter:
     def polls(self) -> bool:
         """Whether the clock has to ask the network on this channel."""
         return type(self).poll is not Adapter.poll
+
+    @property
+    def has_portraits(self) -> bool:
+        """Whether customers' pictures of themselves can be asked for."""
+        return type(self).portrait is not Adapter.portrait
 
     @property
     def finds(self) -> bool:

@@ -88,6 +88,16 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Portrait:
+    """A customer's picture of themselves, as it lies with the network."""
+
+    version: str
+    """Another text whenever it is another picture."""
+    picture: Attachment
+    """`Adapter.open` fetches it. Chatwoot takes JPEG, PNG and GIF."""
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A file at hand: downloaded, within the limits, on this machine's disk until it is sent."""
 

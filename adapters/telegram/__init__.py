@@ -29,7 +29,14 @@ from adapters.telegram import buttons
 from adapters.telegram.bot import MISREAD, BotLine, EntitiesRefused, KindRefused
 from adapters.telegram.checks import webhook_finding
 from adapters.telegram.entities import as_entities, as_markdown
-from adapters.telegram.files import LARGEST_FETCHED, LIMITS, attachments, kind_of, send_file
+from adapters.telegram.files import (
+    LARGEST_FETCHED,
+    LIMITS,
+    attachments,
+    kind_of,
+    portrait_of,
+    send_file,
+)
 from adapters.telegram.kinds import as_line
 from gateway.adapter import Adapter, ChannelConfig, Finding, Site, same
 from gateway.errors import Forbidden, Malformed, Permanent
@@ -42,6 +49,7 @@ from gateway.model import (
     Inbound,
     Part,
     Person,
+    Portrait,
     Rate,
     Sent,
     Style,
@@ -173,6 +181,15 @@ class Telegram(Adapter):
             megabytes = round((attachment.size or 0) / 1e6)
             raise Permanent(f"The file has {megabytes} MB; Telegram gives bots only up to 20 MB")
         return self._line.download(attachment.id, self.http)
+
+    def portrait(self, peer: str) -> Portrait | None:
+        """https://core.telegram.org/bots/api#getuserprofilephotos; the newest comes first."""
+
+        async def work(bot: Bot) -> Portrait | None:
+            shown = await bot.get_user_profile_photos(int(peer), limit=1)
+            return portrait_of(shown.photos[0]) if shown.photos else None
+
+        return self._line.ask(work)
 
     def delete(self, peer: str, external_id: str) -> None:
         """Telegram lets a bot take a message back for 48 hours."""

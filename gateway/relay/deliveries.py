@@ -14,6 +14,7 @@ from gateway.media import Home, Media
 from gateway.model import Rate
 from gateway.relay.addressing import Addressing
 from gateway.relay.agent_files import AgentFiles
+from gateway.relay.aside import Aside
 from gateway.relay.customer_files import CustomerFiles
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
@@ -23,6 +24,7 @@ from gateway.relay.known_version import KnownVersion
 from gateway.relay.openings import Openings
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
 from gateway.relay.people import People
+from gateway.relay.portraits import LARGEST, Portraits
 from gateway.relay.retries import RetryDelivery
 from gateway.relay.statuses import NoteDelivery, StatusDelivery
 from gateway.runtime import Runtime
@@ -61,6 +63,7 @@ class Deliveries:
             for name, account in settings.accounts.items()
         }
         self.scratch = Scratch()
+        self.aside = Aside()
         self._ways = {
             name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
         }
@@ -72,6 +75,7 @@ class Deliveries:
         return self._ways[hold.lane.channel][kind]
 
     def close(self) -> None:
+        self.aside.close()
         for adapter in self.adapters.values():
             adapter.close()
         for chatwoot in self.chatwoots.values():
@@ -101,7 +105,7 @@ class Deliveries:
             inbox=KnownInbox(chatwoot, channel.config.inbox),
             pace=Pace(overall, each),
             addressing=addressing,
-            people=People(chatwoot, channel.config.inbox),
+            people=People(chatwoot, channel.config.inbox, self._portraits(channel)),
             files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
             openings=Openings(
                 channel,
@@ -119,6 +123,13 @@ class Deliveries:
             "note": NoteDelivery(chatwoot, Pace(overall)),
             "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
+
+    def _portraits(self, channel: Channel) -> Portraits:
+        account = channel.account
+        files = CustomerFiles(
+            self.adapters[channel.name], self.scratch, min(LARGEST, account.upload_limit)
+        )
+        return Portraits(self._lanes, channel, self.chatwoots[account.name], files, self.aside)
 
 
 def _per_minute(limit: int, burst: int) -> Rate | None:

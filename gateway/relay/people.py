@@ -13,6 +13,7 @@ from gateway.chatwoot.contacts import Place
 from gateway.errors import DeliveryError
 from gateway.lanes import Taken
 from gateway.model import Inbound
+from gateway.relay.portraits import Portraits
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,15 @@ class People:
 
     chatwoot: Chatwoot
     inbox: int
+    portraits: Portraits
 
     def kept_fresh(self, taken: Taken, message: Inbound, place: Place) -> Mapping[str, str]:
         """What to remember of the person who wrote, after their contact has been brought up to
         date. No call in the steady state; trouble is left to the next message."""
+        known = self._known(taken, message, place)
+        return {**known, **self.portraits.look_later(taken, message.peer)}
+
+    def _known(self, taken: Taken, message: Inbound, place: Place) -> Mapping[str, str]:
         told = freshness.fingerprint(message)
         if not told or told == taken.route.get("person"):
             return {}
