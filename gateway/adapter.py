@@ -260,11 +260,18 @@ class Adapter:
         raise NotImplementedError
 
     def address(self, to: Addressee) -> str:
-        """The peer to write to, where an agent begins the conversation. Optional.
+        """The peer to write to, where an agent begins the conversation. Optional; asks nobody.
 
         Raises `Permanent` with a sentence that says what to fill in on the contact.
         """
         raise Permanent("On this channel the customer must write first")
+
+    def address_or_none(self, to: Addressee) -> str:
+        """The same; empty if the contact has no address here."""
+        try:
+            return self.address(to)
+        except Permanent:
+            return ""
 
     def open(self, attachment: Attachment) -> Iterator[bytes]:
         """The bytes of a customer's file, in pieces. Optional: for networks that carry files.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -27,6 +27,8 @@ Begin: TypeAlias = Callable[[int, str, Mapping[str, str]], Conversation]
 """Makes a conversation, of a contact's number, their address and additional attributes."""
 FirstAddress: TypeAlias = Callable[[Contact], str]
 """Where the channel writes to first, when an agent begins; empty if the contact has no address."""
+Former: TypeAlias = Callable[[str], Sequence[str]]
+"""The addresses in whose place an agent put this one, on a contact."""
 
 CONTEXT: Final = "gateway_context"
 """The additional attribute of a conversation that holds the context it began with."""
@@ -60,6 +62,7 @@ def resolve(
     first_address: FirstAddress = lambda contact: "",
     *,
     begin: Begin | None = None,
+    former: Former = lambda peer: (),
 ) -> Place:
     """Find or make the contact and conversation for a message.
 
@@ -67,7 +70,7 @@ def resolve(
     once for one customer may make two conversations, so the caller lets only one run.
     Raises a `DeliveryError`.
     """
-    return _Search(chatwoot, inbox, inbound, before, first_address, begin).place()
+    return _Search(chatwoot, inbox, inbound, before, first_address, begin, former).place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class _Search:
     before: Before
     first_address: FirstAddress
     begin: Begin | None
+    former: Former
 
     def place(self) -> Place:
         contact = self._found()
@@ -155,6 +159,10 @@ class _Search:
             self._newest(address, self._fits_of(address, contact))
             for address in self._addresses(contact)
         ]
+        found += [
+            self._newest(address, self._own_fits_of(address, contact))
+            for address in self.former(self.inbound.peer)
+        ]
         return max(filter(None, found), key=lambda conversation: conversation.id, default=None)
 
     def _fits_of(self, address: str, contact: Contact) -> Callable[[Conversation], bool]:
@@ -164,10 +172,15 @@ class _Search:
             # there would be one for each message.
             whatever = self.inbox.lock_to_single_conversation or contact.blocked
             return lambda conversation: whatever or conversation.status != "resolved"
-        if address != self.inbound.peer:
+        if is_made_up(address):
             return lambda conversation: True  # an agent began it, with this very thread
         thread = attribute(self.inbound.thread)
         return lambda conversation: conversation.attributes.get("thread") == thread
+
+    def _own_fits_of(self, address: str, contact: Contact) -> Callable[[Conversation], bool]:
+        """The same, if they are the contact's: the address may be somebody else's by now."""
+        fits = self._fits_of(address, contact)
+        return lambda each: each.contact.id == contact.id and fits(each)
 
     def _newest(self, source_id: str, fits: Callable[[Conversation], bool]) -> Conversation | None:
         for page in self._pages(source_id):

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from gateway.chatwoot.files import LinkedFile
 from gateway.chatwoot.values import Contact
+from gateway.model import Addressee
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,17 @@ class AgentStoppedTyping:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """A contact's phone, e-mail or identifier changed. Told by account webhooks only."""
+
+    account: int
+    contact: Contact
+    """As Chatwoot knows them now."""
+    before: Addressee
+    """The same, before the change."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing to relay. `kind` is one of few words, fit for a counter."""
 
@@ -122,5 +134,6 @@ Event: TypeAlias = (
     | ConversationCreated
     | AgentTyping
     | AgentStoppedTyping
+    | ContactChanged
     | Ignored
 )

@@ -8,6 +8,7 @@ level speaks of the reply itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.chatwoot import contents
@@ -15,6 +16,7 @@ from gateway.chatwoot.events import (
     AgentMessage,
     AgentStoppedTyping,
     AgentTyping,
+    ContactChanged,
     ConversationCreated,
     Event,
     Ignored,
@@ -37,6 +39,9 @@ KNOWN_AND_IGNORED = frozenset(
         "webwidget_triggered",
     }
 )
+
+ADDRESSES = frozenset({"phone_number", "email", "identifier"})
+"""What of a contact can be an address."""
 
 
 def read(payload: object) -> Event:
@@ -114,6 +119,29 @@ def _typing(fields: Fields) -> Event:
     )
 
 
+def _contact_updated(fields: Fields) -> Event:
+    """Of each message that a customer writes one of these comes, since it says when they were last
+    seen: whatever changes no address, or cannot be read, is ignored."""
+    try:
+        before = {
+            name: change.object(name).optional_text("previous_value")
+            for change in fields.optional_objects("changed_attributes")
+            for name in ADDRESSES & change.values.keys()
+        }
+        if not before:
+            return Ignored("contact_updated")
+        contact, account = Contact.read(fields), fields.object("account").integer("id")
+    except WrongShape:
+        return Ignored("contact_updated")
+    earlier = replace(
+        contact.addressee,
+        phone=before.get("phone_number", contact.phone),
+        email=before.get("email", contact.email),
+        identifier=before.get("identifier", contact.identifier),
+    )
+    return ContactChanged(account, contact, earlier)
+
+
 _READERS: Mapping[str, Callable[[Fields], Event]] = {
     "message_created": _created,
     "message_updated": _updated,
@@ -121,6 +149,7 @@ _READERS: Mapping[str, Callable[[Fields], Event]] = {
     "conversation_created": _conversation_created,
     "conversation_typing_on": _typing,
     "conversation_typing_off": _typing,
+    "contact_updated": _contact_updated,
 }
 
 

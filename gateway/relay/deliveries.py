@@ -10,6 +10,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.desk import Desk
 from gateway.config import Channel, Settings
 from gateway.lanes import Hold, Kind, Lanes, Pace
+from gateway.lanes.moves import Moves
 from gateway.media import Home, Media
 from gateway.model import Rate
 from gateway.relay.addressing import Addressing
@@ -95,7 +96,7 @@ class Deliveries:
         # `app/models/message.rb`): agents work in the same account, and in the same conversations.
         overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
         each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
-        addressing = Addressing(channel, adapter, chatwoot)
+        addressing = Addressing(channel, adapter, chatwoot, Moves(self._lanes))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
         inbound = InboundDelivery(

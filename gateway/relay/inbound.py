@@ -124,6 +124,7 @@ class InboundDelivery:
                     before,
                     self.addressing.first_of,
                     begin=self.openings.begin,
+                    former=self.addressing.former,
                 )
             except Missing as gone:
                 # Merged or deleted between two calls, or the inbox itself: that can be mended.
