@@ -263,4 +263,5 @@ def call_everything(office: Office) -> None:
     administration.set_members(made, administration.agents())
     hook = administration.create_webhook("https://gw.example/z", ["message_created"])
     administration.webhooks()
+    administration.update_webhook(hook.id, "https://gw.example/z", ["contact_updated"])
     administration.delete_webhook(hook.id)
