@@ -5,9 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 MOST = 64
 """Pieces of work that wait; what comes beyond that is not taken."""
+PATIENCE = 5.0
+"""Seconds that the end of a process waits for what is under way."""
 
 
 class Aside:
@@ -39,8 +42,13 @@ class Aside:
         return not self._waiting.unfinished_tasks
 
     def close(self) -> None:
-        """Begin nothing more. Called once, when the process ends."""
+        """Begin nothing more, and give what is under way a moment. Called once, when the process
+        ends."""
         self._closed.set()
+        with suppress(queue.Full):
+            self._waiting.put_nowait(lambda: None)  # wakes the thread
+        if self._thread is not None:
+            self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         while not self._closed.is_set():

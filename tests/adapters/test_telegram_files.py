@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import Iterator
@@ -70,6 +71,20 @@ def test_a_portrait_is_not_larger_than_it_is_shown() -> None:
     sizes = [PhotoSize(f"f{n}", f"u{n}", n, n) for n in (160, 320, 640, 1280)]
     assert portrait_of(sizes).version == "u640"
     assert portrait_of(sizes[3:]).version == "u1280"
+
+
+@pytest.mark.parametrize(
+    "photos", [None, 7, [[]], [[None]], [[{}]], [[{"file_id": "f", "file_unique_id": "u"}]]]
+)
+def test_photos_of_another_shape_are_no_fault_of_ours(
+    bot: Telegram, telegram: TelegramStandIn, photos: Any
+) -> None:
+    body = json.dumps({"ok": True, "result": {"total_count": 1, "photos": photos}})
+    telegram.faults.add(
+        Fault(Kind.STATUS, path="/bot*/getUserProfilePhotos", status=200, body=body)
+    )
+    with pytest.raises(errors.DeliveryError):
+        bot.portrait("42")
 
 
 @pytest.mark.parametrize("peer", ["7", "nobody"])

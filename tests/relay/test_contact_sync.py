@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
+from gateway.adapter import Verdict
+from gateway.chatwoot.administration import Administration
 from gateway.intake import Intake
 from gateway.lanes.moves import Moves
 from gateway.model import Person
+from gateway.runtime import Runtime
+from gateway.setup.contact_webhook import ContactWebhook
+from gateway.web import create_app
 from sandbox.chatwoot.contacts import merge_contacts
+from sandbox.web import WebServer
 from tests.relay.village import EMAIL, PHONE, Village, village
 
 __all__ = ["village"]
@@ -225,6 +232,37 @@ def test_what_is_remembered_ends_with_the_ledger(village: Village, ada: int) -> 
     store.expire(f"gw:moved:phones:{PHONE}", 1000)
     replied(village, "still needed")
     assert int(str(store.ttl(f"gw:moved:phones:{PHONE}"))) > 80 * 86400
+
+
+def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(village: Village) -> None:
+    """With the webhooks that setup makes: of the inbox, and of the account for contacts."""
+    house, store = village.house, village.chatwoot.store
+    app = create_app(house.settings, store=house.store, intake=house.intake, runtime=Runtime())
+    server = WebServer(app)
+    server.start()
+    settings = replace(
+        house.settings,
+        gateway=house.settings.gateway.model_copy(update={"public_url": server.url}),
+    )
+    account = settings.accounts["main"]
+    administration = Administration(account.url, account.account, account.token)
+    try:
+        [made] = ContactWebhook(settings, account, administration).make()
+        assert made.verdict is Verdict.CHANGED
+        with store.changing():
+            inbox = store.inboxes.get(village.channel("phones").config.inbox)
+            inbox.webhook_url = settings.chatwoot_url(village.channel("phones"))
+        writes(village, "hello", PHONE)
+        [contact] = village.contacts()
+        village.edit_contact(contact.id, phone_number=NEW, name="Ada L.")
+        assert village.chatwoot.wait_for_webhooks()
+        village.chatwoot.agent_reply(1, "after")
+        assert village.chatwoot.wait_for_webhooks()
+        village.deliver()
+    finally:
+        server.stop()
+        administration.close()
+    assert [(part.peer, part.text) for part in village.sent("phones")] == [(NEW, "after")]
 
 
 def test_what_each_message_changes_on_its_contact_is_cheap_to_ignore(

@@ -81,6 +81,17 @@ def test_a_person_of_whom_nothing_is_known_takes_three(script: Script, chatwoot:
     assert (made["phone_number"], made["email"], made["identifier"]) == (None, None, None)
 
 
+def test_an_address_that_was_replaced_leads_to_the_contacts_own_conversations_only(
+    script: Script, chatwoot: Chatwoot
+) -> None:
+    mine = conversation(8, meta={"sender": contact(42)})
+    theirs = conversation(9, meta={"sender": contact(50)})
+    script.says(200, contact(42)).says(200, conversations()).says(200, conversations(theirs, mine))
+    place = resolve(chatwoot, INBOX, inbound(), former=lambda peer: [f"before {peer}"])
+    assert place == Place(42, 8)
+    assert [call.query.get("source_id") for call in script.calls[1:]] == ["tg:1", "before tg:1"]
+
+
 def test_an_identifier_is_tried_rather_than_asked_for(script: Script, chatwoot: Chatwoot) -> None:
     script.says(404, b"").says(200, created()).says(200, conversation(12))
     resolve(chatwoot, INBOX, inbound(Person("Ada", identifier="telegram:1")))
