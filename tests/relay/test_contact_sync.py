@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from gateway import naming
 from gateway.adapter import Verdict
 from gateway.chatwoot.administration import Administration
 from gateway.intake import Intake
@@ -91,6 +92,8 @@ def test_changed_back_all_is_as_before(village: Village, ada: int) -> None:
     assert replied(village, "one") == NEW
     village.contact_changes(ada, phone_number=PHONE)
     assert replied(village, "two") == PHONE
+    signs_go_to = village.house.lanes.recall(naming.reply_lane("phones", 1), "moved")
+    assert signs_go_to == PHONE
     writes(village, "thanks", PHONE)
     assert village.texts(1)[-1] == "thanks"
     writes(village, "who is that?", NEW)

@@ -154,6 +154,13 @@ def test_an_identifier_that_an_agent_changed_stays(village: Village, edited: str
     assert only_contact(village).additional_attributes["language_code"] == "fr"
 
 
+def test_an_identifier_that_an_agent_gave_before_stays(village: Village) -> None:
+    village.add_contact(phone_number=PHONE, identifier="customer no. 7")
+    cost(village, "one", replace(NUMBERED, phone=PHONE, language="fr"))
+    assert only_contact(village).identifier == "customer no. 7"
+    assert only_contact(village).additional_attributes["language_code"] == "fr"
+
+
 def test_a_contact_from_before_gets_its_identifier(village: Village) -> None:
     cost(village, "one", Person("Ada"))
     assert only_contact(village).identifier is None

@@ -67,7 +67,7 @@ def writes(house: House, text: str) -> None:
 
 
 def a_day_later(house: House) -> None:
-    house.store.hset(f"gw:route:{LANE}", "portrait", f"{asked_at(house) - EVERY:.0f}")
+    house.store.hset(f"gw:route:{LANE}", "portrait", f"{asked_at(house) - EVERY - 60:.0f}")
 
 
 def asked_at(house: House, peer: str = "p1") -> float:
