@@ -18,7 +18,7 @@ import redis
 
 from gateway import logs
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.errors import Invalid, TooMuch
+from gateway.chatwoot.errors import Invalid
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent
 from gateway.lanes import Lanes, Taken
@@ -86,7 +86,7 @@ class Portraits:
             return
         try:
             thumbnail = self._put(contact.id, portrait)
-        except (Invalid, TooLarge, TooMuch, Unfit):
+        except (Invalid, TooLarge, Unfit):
             # Never this one; perhaps the next.
             self._remember(peer, Shown(portrait.version, shown.thumbnail))
             raise

@@ -21,6 +21,8 @@ from gateway.setup.inbox import SET_UP
 from gateway.setup.signing import TAKE_IT, is_held
 
 EVENTS: Final = ("contact_created", "contact_updated")
+"""Of a contact that is new nothing follows yet: what is remembered of an address that was replaced
+names the contact that it was taken from, so whoever has it next is not mixed up with that one."""
 CHECK: Final = "contact webhook"
 
 
