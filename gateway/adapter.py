@@ -25,6 +25,7 @@ from gateway.model import (
     Capabilities,
     Inbound,
     Part,
+    Portrait,
     Receipt,
     Sent,
     WebRequest,
@@ -259,11 +260,18 @@ class Adapter:
         raise NotImplementedError
 
     def address(self, to: Addressee) -> str:
-        """The peer to write to, where an agent begins the conversation. Optional.
+        """The peer to write to, where an agent begins the conversation. Optional; asks nobody.
 
         Raises `Permanent` with a sentence that says what to fill in on the contact.
         """
         raise Permanent("On this channel the customer must write first")
+
+    def address_or_none(self, to: Addressee) -> str:
+        """The same; empty if the contact has no address here."""
+        try:
+            return self.address(to)
+        except Permanent:
+            return ""
 
     def open(self, attachment: Attachment) -> Iterator[bytes]:
         """The bytes of a customer's file, in pieces. Optional: for networks that carry files.
@@ -291,6 +299,13 @@ class Adapter:
         Called soon after the choice is stored, also for a repetition; never repeated if it fails.
         """
         raise NotImplementedError
+
+    def portrait(self, peer: str) -> Portrait | None:
+        """The customer's own picture, to be shown in Chatwoot; None if they show none. Optional.
+
+        Asked when they first write, and then at most once a day. No message waits for it.
+        """
+        return None
 
     def connect(self) -> str:
         """Register the webhook, check the account. Called at every start: must be repeatable.
@@ -323,6 +338,11 @@ class Adapter:
     def polls(self) -> bool:
         """Whether the clock has to ask the network on this channel."""
         return type(self).poll is not Adapter.poll
+
+    @property
+    def has_portraits(self) -> bool:
+        """Whether customers' pictures of themselves can be asked for."""
+        return type(self).portrait is not Adapter.portrait
 
     @property
     def finds(self) -> bool:

@@ -45,7 +45,7 @@ class Reply:
     """What it lets the customer choose from."""
     files: tuple[LinkedFile, ...] = ()
     contact: int = 0
-    """Chatwoot's id of the contact, where an agent began the conversation."""
+    """Chatwoot's id of the contact."""
     to: Addressee | None = None
     """The same contact, as Chatwoot knew it when the reply was written."""
 

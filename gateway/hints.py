@@ -62,6 +62,11 @@ class Hints:
         self._push(self._typing, name, WORTH)
         return True
 
+    def take_away(self, channel: str, conversation: int) -> bool:
+        """The agent writes no more. False if there is no hint that still waits to be shown."""
+        key = self._key(f"{channel}/{conversation}")
+        return bool(self.client.get(key)) and bool(self.client.delete(key))
+
     def pressed(self, channel: str, message: Inbound) -> None:
         """Leave word of a button that was pressed."""
         told = [channel, message.id, message.peer, message.text, message.reply_to, message.press]
@@ -74,14 +79,20 @@ class Hints:
             case (self._pressed, told):
                 channel, number, peer, text, reply_to, press = json.loads(told)
                 return Pressed(channel, Inbound(number, peer, text, reply_to=reply_to, press=press))
-            case (self._typing, name) if peer := self.client.get(self._key(name)):
-                return Typing(name.rpartition("/")[0], str(peer))
+            case (self._typing, name) if peer := self._not_shown(name):
+                return Typing(name.rpartition("/")[0], peer)
             case _:
                 return None
 
     def pause(self, seconds: float) -> None:
         """Sleep until a lane becomes due, at most `seconds`, and leave the hints for later."""
         self._pop([self._wake], seconds)
+
+    def _not_shown(self, name: str) -> str:
+        """The customer of a hint, to be shown now; empty if it was shown or taken away. What stays
+        in its place is that this conversation had one."""
+        peer = self.client.set(self._key(name), "", xx=True, keepttl=True, get=True)
+        return str(peer or "")
 
     def _pop(self, names: list[str], seconds: float) -> tuple[str, str] | None:
         popped = self.client.blpop(names, timeout=max(0.01, seconds))

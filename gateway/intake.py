@@ -15,7 +15,9 @@ from gateway.bell import Bell
 from gateway.chatwoot.agent_begun import is_made_up
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentStoppedTyping,
     AgentTyping,
+    ContactChanged,
     ConversationCreated,
     Event,
     Ignored,
@@ -85,7 +87,7 @@ class Intake:
     def take_event(self, channel: Channel, event: Event) -> str:
         """Store what Chatwoot told. Returns what was done with it, for the log and the count."""
         match event:
-            case Ignored():
+            case Ignored() | ContactChanged():
                 outcome = _ignored(event)
             case _ if event.inbox != channel.config.inbox:
                 outcome = "ignored:another inbox"
@@ -99,12 +101,10 @@ class Intake:
             case MessageUpdated(message=reply):
                 outcome = self._reddened(channel, reply)
             case StatusChanged(status="resolved"):
-                lane = naming.inbound_lane(channel.name, self._peer(channel, event))
-                self._lanes.forget(lane, str(event.conversation))
-                outcome = "noted:resolved"
+                outcome = self._resolved(channel, event)
             case ConversationCreated():
                 outcome = self._begun(channel, event)
-            case AgentTyping():
+            case AgentTyping() | AgentStoppedTyping():
                 outcome = self._typing(channel, event)
             case _:
                 outcome = _ignored(event)
@@ -128,8 +128,18 @@ class Intake:
             return "ignored:ConversationCreated"
         return "noted:begun"
 
-    def _typing(self, channel: Channel, event: AgentTyping) -> str:
+    def _resolved(self, channel: Channel, event: StatusChanged) -> str:
+        """The customer's next message looks for its conversation again."""
+        for peer in {event.peer, self._peer(channel, event)}:
+            lane = naming.inbound_lane(channel.name, peer)
+            self._lanes.forget(lane, str(event.conversation))
+        return "noted:resolved"
+
+    def _typing(self, channel: Channel, event: AgentTyping | AgentStoppedTyping) -> str:
         """A worker shows it, if one gets round to it in time."""
+        if isinstance(event, AgentStoppedTyping):
+            taken = self._hints.take_away(channel.name, event.conversation)
+            return "noted:typing ended" if taken else _ignored(event)
         peer = self._peer(channel, event)
         if channel.adapter.typing is Adapter.typing or is_made_up(peer):
             return "ignored:AgentTyping"
@@ -167,11 +177,11 @@ class Intake:
                 return "ignored:MessageUpdated"
 
     def _peer(self, channel: Channel, event: StatusChanged | AgentTyping) -> str:
-        """The customer's address, also where Chatwoot made one up because an agent began."""
-        if not is_made_up(event.peer):
-            return event.peer
+        """Where the last reply went: not to the conversation's own address, if Chatwoot made that
+        up because an agent began, or if an agent put another in its place."""
         lane = naming.reply_lane(channel.name, event.conversation)
-        return self._lanes.recall(lane, "peer") or event.peer
+        known = "peer" if is_made_up(event.peer) else "moved"
+        return self._lanes.recall(lane, known) or event.peer
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         name = naming.reply_id(channel.name, event.id)
@@ -242,7 +252,7 @@ def _reply_body(channel: Channel, event: AgentMessage) -> bodies.Reply:
         choices=event.choices,
         files=event.attachments,
         contact=event.contact.id,
-        to=event.contact.addressee if is_made_up(event.peer) else None,
+        to=event.contact.addressee,
     )
 
 

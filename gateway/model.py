@@ -54,6 +54,10 @@ class Person:
     username: str = ""
     language: str = ""
     """BCP 47, as the network gives it."""
+    identifier: str = ""
+    """What the network calls the person for ever, with the network's name before it
+    («telegram:4711»): unique among the people of all channels, and such that `Adapter.address`
+    understands it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,16 @@ class Attachment:
     content_type: str = ""
     size: int | None = None
     """In bytes, if the network tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A customer's picture of themselves, as it lies with the network."""
+
+    version: str
+    """Another text whenever it is another picture."""
+    picture: Attachment
+    """`Adapter.open` fetches it. Chatwoot takes JPEG, PNG and GIF."""
 
 
 @dataclass(frozen=True, slots=True)

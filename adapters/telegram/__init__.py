@@ -29,7 +29,14 @@ from adapters.telegram import buttons
 from adapters.telegram.bot import MISREAD, BotLine, EntitiesRefused, KindRefused
 from adapters.telegram.checks import webhook_finding
 from adapters.telegram.entities import as_entities, as_markdown
-from adapters.telegram.files import LARGEST_FETCHED, LIMITS, attachments, kind_of, send_file
+from adapters.telegram.files import (
+    LARGEST_FETCHED,
+    LIMITS,
+    attachments,
+    kind_of,
+    portrait_of,
+    send_file,
+)
 from adapters.telegram.kinds import as_line
 from gateway.adapter import Adapter, ChannelConfig, Finding, Site, same
 from gateway.errors import Forbidden, Malformed, Permanent
@@ -42,6 +49,7 @@ from gateway.model import (
     Inbound,
     Part,
     Person,
+    Portrait,
     Rate,
     Sent,
     Style,
@@ -50,6 +58,8 @@ from gateway.model import (
 
 ALLOWED_UPDATES = (Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY)
 LONG_POLL = 20
+NAMED = "telegram:"
+"""What stands before a user's number in a contact's identifier."""
 
 
 class Telegram(Adapter):
@@ -119,7 +129,7 @@ class Telegram(Adapter):
         """A private chat has the number of its user. Only who wrote to the bot can be written to:
         https://core.telegram.org/bots/features#what-features-do-bots-have."""
         for known in (to.attributes.get("social_telegram_user_id", ""), to.identifier):
-            if (number := known.removeprefix("telegram:")).isdecimal() and number.isascii():
+            if (number := known.removeprefix(NAMED)).isdecimal() and number.isascii():
                 return number
         raise Permanent(
             "The customer must write to the bot first; if they did, put their Telegram user id "
@@ -171,6 +181,15 @@ class Telegram(Adapter):
             megabytes = round((attachment.size or 0) / 1e6)
             raise Permanent(f"The file has {megabytes} MB; Telegram gives bots only up to 20 MB")
         return self._line.download(attachment.id, self.http)
+
+    def portrait(self, peer: str) -> Portrait | None:
+        """https://core.telegram.org/bots/api#getuserprofilephotos; the newest comes first."""
+
+        async def work(bot: Bot) -> Portrait | None:
+            shown = await bot.get_user_profile_photos(int(peer), limit=1)
+            return portrait_of(shown.photos[0]) if shown.photos else None
+
+        return self._line.ask(work)
 
     def delete(self, peer: str, external_id: str) -> None:
         """Telegram lets a bot take a message back for 48 hours."""
@@ -257,7 +276,7 @@ def _inbound(message: Message) -> Iterator[Inbound]:
         id=_name(message),
         peer=str(message.chat.id),
         text=text,
-        person=_person(sender) if sender else Person(),
+        person=_person(sender, message.chat.id) if sender else Person(),
         reply_to=f"{message.chat.id}:{answered.message_id}" if answered else "",
         attachments=files,
         sent_at=message.date.timestamp(),
@@ -297,18 +316,21 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
         id=f"{question}:button:{buttons.number_of(query)}".replace("\0", ""),
         peer=str(asked.chat.id),
         text=label.replace("\0", ""),
-        person=_person(query.from_user),
+        person=_person(query.from_user, asked.chat.id),
         reply_to=question,
         attributes=_attributes(query.from_user),
         press=f"{query.id} {query.data}",
     )
 
 
-def _person(user: User) -> Person:
+def _person(user: User, chat_id: int) -> Person:
+    """A private chat has the number of its user."""
     # The library checks no types: a name that is none must not wait in a lane for ever.
     told = (user.full_name, user.username, user.language_code)
     name, username, language = (str(value or "") for value in told)
-    return Person(name=name, username=username, language=language)
+    return Person(
+        name=name, username=username, language=language, identifier=f"{NAMED}{chat_id}"
+    )
 
 
 def _attributes(user: User) -> dict[str, str]:

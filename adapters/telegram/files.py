@@ -6,7 +6,7 @@ https://core.telegram.org/bots/api#sending-files
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from telegram import (
@@ -15,15 +15,18 @@ from telegram import (
     InputFile,
     Message,
     MessageEntity,
+    PhotoSize,
     ReplyParameters,
     Sticker,
 )
 
-from gateway.model import Attachment, File, FileLimits
+from gateway.model import Attachment, File, FileLimits, Portrait
 
 LARGEST_FETCHED = 20_000_000
 """Bytes. https://core.telegram.org/bots/api#getfile"""
 LARGEST_PHOTO = 10_000_000
+PORTRAIT = 640
+"""Pixels: as large as Telegram shows a profile photo; Chatwoot shows less than half of that."""
 LIMITS = FileLimits(largest=50_000_000, per_part=1, caption=1024)
 
 CARRIERS = (
@@ -101,6 +104,17 @@ def _attachment(file_id: object, name: object, kind: object, size: object) -> At
 def _storable(text: str) -> str:
     """Without NULs, and without halves of surrogate pairs."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def portrait_of(sizes: Sequence[PhotoSize]) -> Portrait:
+    """A profile photo, in the largest of its sizes that is not larger than `PORTRAIT` pixels.
+
+    A file's id may differ each time it is told; the unique one is the picture's for ever.
+    Raises TypeError or ValueError if it is not described as Telegram does.
+    """
+    size = max(sizes, key=lambda size: size.width * (size.width <= PORTRAIT))
+    picture = _attachment(size.file_id, "portrait.jpg", "image/jpeg", size.file_size)
+    return Portrait(_storable(str(size.file_unique_id)), picture)
 
 
 def kind_of(file: File) -> str:

@@ -76,10 +76,18 @@ class Webhook:
     id: int
     url: str
     events: tuple[str, ...]
+    secret: SecretStr | None = None
+    """The key of its signatures: told by Chatwoot 4.11.2 and newer."""
 
     @classmethod
     def read(cls, fields: Fields) -> Webhook:
-        return cls(fields.integer("id"), fields.text("url"), fields.text_list("subscriptions"))
+        secret = fields.optional_text("secret")
+        return cls(
+            id=fields.integer("id"),
+            url=fields.text("url"),
+            events=fields.text_list("subscriptions"),
+            secret=SecretStr(secret) if secret else None,
+        )
 
 
 class Administration:
@@ -163,6 +171,12 @@ class Administration:
         """Have the account call `url`. Raises `Invalid` if it does so already."""
         body: dict[str, Json] = {"url": url, "subscriptions": list(events)}
         return self._api.write("POST", f"{self._account}/webhooks", body, _new_webhook)
+
+    def update_webhook(self, webhook_id: int, url: str, events: Iterable[str]) -> Webhook:
+        """Raises `Missing`, or `Invalid` if the account calls `url` by another webhook already."""
+        body: dict[str, Json] = {"url": url, "subscriptions": list(events)}
+        path = f"{self._account}/webhooks/{webhook_id}"
+        return self._api.write("PATCH", path, body, _new_webhook)
 
     def delete_webhook(self, webhook_id: int) -> None:
         """Raises `Missing`."""

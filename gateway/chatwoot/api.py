@@ -96,8 +96,9 @@ class Api:
         if not 200 <= answer.status < 300:
             raise self._meaning(answer)
 
-    def post_form(
+    def send_form(
         self,
+        method: str,
         path: str,
         form: Form,
         parse: Callable[[Fields], T],
@@ -108,7 +109,7 @@ class Api:
         """As `write`, with files; `deadline` in seconds, for all of it."""
         headers = {**self._headers, "Content-Type": form.content_type}
         answer = self._http.exchange(
-            "POST", self._url + path, headers=headers, data=form, deadline=deadline
+            method, self._url + path, headers=headers, data=form, deadline=deadline
         )
         return self._parsed(answer, parse, special)
 

@@ -127,12 +127,28 @@ class Chatwoot:
         self._api.write("POST", path, body, _nothing, _source_id_taken)
 
     def update_contact(
-        self, contact_id: int, *, name: str = "", attributes: Mapping[str, str] | None = None
+        self,
+        contact_id: int,
+        *,
+        name: str = "",
+        identifier: str = "",
+        attributes: Mapping[str, str] | None = None,
     ) -> Contact:
-        """Change a contact. Empty means «as it is»; attributes not named stay as they are."""
+        """Change a contact. Empty means «as it is»; attributes not named stay as they are.
+
+        Raises `Invalid` with `attributes` if the identifier belongs to another contact.
+        """
         body: dict[str, Json] = {"additional_attributes": dict(attributes)} if attributes else {}
         path = f"{self._account}/contacts/{contact_id}"
-        return self._api.write("PATCH", path, {**body, **_given(name=name)}, _shown_contact)
+        body |= _given(name=name, identifier=identifier)
+        return self._api.write("PATCH", path, body, _shown_contact)
+
+    def set_avatar(self, contact_id: int, picture: File) -> Contact:
+        """Show `picture` with a contact. Raises `Invalid` if Chatwoot does not take it: it must be
+        JPEG, PNG or GIF, of at most 15 MB (`app/models/concerns/avatarable.rb`)."""
+        path, form = f"{self._account}/contacts/{contact_id}", Form((), "avatar", (picture,))
+        seconds = self._time_for(picture)
+        return self._api.send_form("PUT", path, form, _shown_contact, deadline=seconds)
 
     def conversations_of(
         self, inbox_id: int, source_id: str, page: int = 1
@@ -206,9 +222,10 @@ class Chatwoot:
             body["content_attributes"] = content_attributes
         path = f"{self._conversation(conversation_id)}/messages"
         if files:
-            seconds = self._deadline + sum(file.size for file in files) / SLOWEST_UPLOAD
-            form = _form(body, files)
-            return self._api.post_form(path, form, Message.read, _message_refused, deadline=seconds)
+            form, seconds = _form(body, files), self._time_for(*files)
+            return self._api.send_form(
+                "POST", path, form, Message.read, _message_refused, deadline=seconds
+            )
         return self._api.write("POST", path, body, Message.read, _message_refused)
 
     def messages_after(self, conversation_id: int, after: int) -> Iterator[Message]:
@@ -248,6 +265,10 @@ class Chatwoot:
         """Replace a message by «deleted». Its id and source id stay."""
         path = f"{self._conversation(conversation_id)}/messages/{message_id}"
         self._api.write("DELETE", path, {}, _nothing)
+
+    def _time_for(self, *files: File) -> float:
+        """Seconds that a call with files may take."""
+        return self._deadline + sum(file.size for file in files) / SLOWEST_UPLOAD
 
     def _conversation(self, conversation_id: int) -> str:
         return f"{self._account}/conversations/{conversation_id}"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from gateway.chatwoot.agent_begun import is_made_up, thread_of
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot, attribute
 from gateway.chatwoot.errors import Invalid, Taken
-from gateway.chatwoot.freshness import LONGEST_FIELD, attributes_of, name_of
+from gateway.chatwoot.freshness import LONGEST_FIELD, attributes_of, identifier_of, name_of
 from gateway.chatwoot.values import Contact, Conversation, Inbox
 from gateway.errors import ServerTrouble
 from gateway.model import Inbound
@@ -27,6 +27,8 @@ Begin: TypeAlias = Callable[[int, str, Mapping[str, str]], Conversation]
 """Makes a conversation, of a contact's number, their address and additional attributes."""
 FirstAddress: TypeAlias = Callable[[Contact], str]
 """Where the channel writes to first, when an agent begins; empty if the contact has no address."""
+Former: TypeAlias = Callable[[str], Sequence[str]]
+"""The addresses in whose place an agent put this one, on a contact."""
 
 CONTEXT: Final = "gateway_context"
 """The additional attribute of a conversation that holds the context it began with."""
@@ -60,6 +62,7 @@ def resolve(
     first_address: FirstAddress = lambda contact: "",
     *,
     begin: Begin | None = None,
+    former: Former = lambda peer: (),
 ) -> Place:
     """Find or make the contact and conversation for a message.
 
@@ -67,7 +70,7 @@ def resolve(
     once for one customer may make two conversations, so the caller lets only one run.
     Raises a `DeliveryError`.
     """
-    return _Search(chatwoot, inbox, inbound, before, first_address, begin).place()
+    return _Search(chatwoot, inbox, inbound, before, first_address, begin, former).place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,13 @@ class _Search:
     before: Before
     first_address: FirstAddress
     begin: Begin | None
+    former: Former
 
     def place(self) -> Place:
         contact = self._found()
         if contact is None:
             try:
-                new = self._create_contact(self._phone, self._email)
+                new = self._create_contact(self._phone, self._email, self._identifier)
             except (Taken, Invalid) as refused:
                 contact = self._after_refusal(refused)
             else:
@@ -95,22 +99,22 @@ class _Search:
 
     def _found(self) -> Contact | None:
         """One call for whoever is new: who has the phone or e-mail mostly has the address too. If
-        somebody else has the address, Chatwoot will refuse it to a second one."""
+        somebody else has the address, or the identifier, Chatwoot refuses it to a second one."""
         return self._same_person() if self._email or self._phone else self._known_contact()
 
     def _known_contact(self) -> Contact | None:
         return self.chatwoot.find_contact(self.inbox.id, self.inbound.peer)
 
     def _same_person(self) -> Contact | None:
-        """A contact with the same e-mail or phone, made by an agent or another channel."""
-        if not (self._email or self._phone):
-            return None
-        found = self.chatwoot.filter_contacts(phone=self._phone, email=self._email)
+        """A contact with the same identifier, e-mail or phone, made by an agent or another
+        channel."""
+        found = self.chatwoot.filter_contacts(
+            phone=self._phone, email=self._email, identifier=self._identifier
+        )
         for contact in found:
             if self.inbound.peer in contact.source_ids(self.inbox.id):
                 return contact
-        # An e-mail is unique in Chatwoot's database, a phone only nearly: trust it less.
-        by_trust = sorted(found, key=lambda contact: not self._has_email(contact))
+        by_trust = sorted(found, key=self._distrust)
         return self._attached(by_trust[0]) if by_trust else None
 
     def _attached(self, contact: Contact) -> Contact:
@@ -123,7 +127,7 @@ class _Search:
             raise _trouble(taken) from taken
         return contact
 
-    def _create_contact(self, phone: str, email: str) -> Contact:
+    def _create_contact(self, phone: str, email: str, identifier: str) -> Contact:
         self.before("contact")
         return self.chatwoot.create_contact(
             self.inbox.id,
@@ -131,25 +135,33 @@ class _Search:
             name_of(self.inbound),
             phone=phone,
             email=email,
+            identifier=identifier,
             attributes=attributes_of(self.inbound),
         )
 
     def _after_refusal(self, refused: Taken | Invalid) -> Contact:
-        """Somebody was faster, or Chatwoot dislikes the address: then the contact has none."""
+        """Somebody has it already, or Chatwoot dislikes it: then the contact goes without."""
         if (contact := self._known_contact() or self._same_person()) is not None:
             return contact
         if isinstance(refused, Taken):
             raise _trouble(refused) from refused
         bad = set(refused.attributes)
-        if not bad or not bad <= {"email", "phone_number"}:
+        if not bad or not bad <= {"email", "phone_number", "identifier"}:
             raise refused
-        phone = "" if "phone_number" in bad else self._phone
-        return self._create_contact(phone, "" if "email" in bad else self._email)
+        return self._create_contact(
+            "" if "phone_number" in bad else self._phone,
+            "" if "email" in bad else self._email,
+            "" if "identifier" in bad else self._identifier,
+        )
 
     def _conversation(self, contact: Contact) -> Conversation | None:
         found = [
             self._newest(address, self._fits_of(address, contact))
             for address in self._addresses(contact)
+        ]
+        found += [
+            self._newest(address, self._own_fits_of(address, contact))
+            for address in self.former(self.inbound.peer)
         ]
         return max(filter(None, found), key=lambda conversation: conversation.id, default=None)
 
@@ -160,10 +172,15 @@ class _Search:
             # there would be one for each message.
             whatever = self.inbox.lock_to_single_conversation or contact.blocked
             return lambda conversation: whatever or conversation.status != "resolved"
-        if address != self.inbound.peer:
+        if is_made_up(address):
             return lambda conversation: True  # an agent began it, with this very thread
         thread = attribute(self.inbound.thread)
         return lambda conversation: conversation.attributes.get("thread") == thread
+
+    def _own_fits_of(self, address: str, contact: Contact) -> Callable[[Conversation], bool]:
+        """The same, if they are the contact's: the address may be somebody else's by now."""
+        fits = self._fits_of(address, contact)
+        return lambda each: each.contact.id == contact.id and fits(each)
 
     def _newest(self, source_id: str, fits: Callable[[Conversation], bool]) -> Conversation | None:
         for page in self._pages(source_id):
@@ -229,8 +246,15 @@ class _Search:
         email = self.inbound.person.email
         return email if len(email) <= LONGEST_FIELD and _EMAIL.fullmatch(email) else ""
 
-    def _has_email(self, contact: Contact) -> bool:
-        return bool(self._email) and contact.email.casefold() == self._email.casefold()
+    @property
+    def _identifier(self) -> str:
+        return identifier_of(self.inbound)
+
+    def _distrust(self, contact: Contact) -> int:
+        """Identifiers and e-mails are unique in Chatwoot's database, phones only nearly."""
+        if self._identifier and contact.identifier == self._identifier:
+            return 0
+        return 1 if self._email and contact.email.casefold() == self._email.casefold() else 2
 
 
 def context_in(attributes: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from gateway.chatwoot.files import LinkedFile
 from gateway.chatwoot.values import Contact
+from gateway.model import Addressee
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,26 @@ class AgentTyping:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentStoppedTyping:
+    """An agent who was writing a reply does so no more."""
+
+    conversation: int
+    inbox: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """A contact's phone, e-mail or identifier changed. Told by account webhooks only."""
+
+    account: int
+    contact: Contact
+    """As Chatwoot knows them now."""
+    before: Addressee
+    """The same, before the change."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing to relay. `kind` is one of few words, fit for a counter."""
 
@@ -112,5 +133,7 @@ Event: TypeAlias = (
     | StatusChanged
     | ConversationCreated
     | AgentTyping
+    | AgentStoppedTyping
+    | ContactChanged
     | Ignored
 )

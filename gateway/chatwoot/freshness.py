@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Contact
 from gateway.model import Inbound
 
@@ -28,6 +29,13 @@ def attributes_of(inbound: Inbound) -> dict[str, str]:
     return {name: value for name, value in {**told, **inbound.attributes}.items() if value}
 
 
+def identifier_of(inbound: Inbound) -> str:
+    """What the contact is called for ever; empty if the network has none, or a longer one than
+    Chatwoot takes."""
+    identifier = inbound.person.identifier
+    return identifier if len(identifier) <= LONGEST_FIELD else ""
+
+
 def fingerprint(inbound: Inbound) -> str:
     """Another text whenever the network tells something else of them; empty if it tells nothing."""
     told = {**asdict(inbound.person), **inbound.attributes}
@@ -36,19 +44,31 @@ def fingerprint(inbound: Inbound) -> str:
     return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def freshen(chatwoot: Chatwoot, contact: Contact, inbound: Inbound, written: str) -> None:
+def freshen(
+    chatwoot: Chatwoot, contact: Contact, inbound: Inbound, written: Mapping[str, str]
+) -> None:
     """Write to the contact what has changed; no call if nothing has.
 
-    `written`: the name that we wrote last, which we may replace. Raises a `DeliveryError`.
+    `written`: what we remember (`memo`): the name, which we may replace, and the identifier, which
+    is given once. Raises a `DeliveryError`.
     """
-    name = _new_name(contact, inbound, written)
+    name = _new_name(contact, inbound, written.get("name", ""))
+    identifier = _new_identifier(contact, inbound, written.get("identifier", ""))
     attributes = {
         key: value
         for key, value in attributes_of(inbound).items()
         if contact.attributes.get(key) != value
     }
-    if name or attributes:
-        chatwoot.update_contact(contact.id, name=name, attributes=attributes)
+    if not (name or attributes or identifier):
+        return
+    try:
+        chatwoot.update_contact(contact.id, name=name, attributes=attributes, identifier=identifier)
+    except Invalid as refused:
+        if refused.attributes != ("identifier",):
+            raise
+        # An agent has given it to another contact, and knows why.
+        if name or attributes:
+            chatwoot.update_contact(contact.id, name=name, attributes=attributes)
 
 
 def _new_name(contact: Contact, inbound: Inbound, written: str) -> str:
@@ -59,7 +79,16 @@ def _new_name(contact: Contact, inbound: Inbound, written: str) -> str:
     return name if name != contact.name and contact.name in stand_ins else ""
 
 
-def memo(inbound: Inbound, written: str) -> Mapping[str, str]:
+def _new_identifier(contact: Contact, inbound: Inbound, written: str) -> str:
+    """For a contact that has none, unless it had this one and an agent took it away."""
+    identifier = identifier_of(inbound)
+    return identifier if identifier != written and not contact.identifier else ""
+
+
+def memo(inbound: Inbound, written: Mapping[str, str]) -> Mapping[str, str]:
     """What to remember of the person with the lane, once the contact is fresh."""
-    named = inbound.person.name.strip() or inbound.person.username.strip() or not written
-    return {"person": fingerprint(inbound), "name": name_of(inbound) if named else written}
+    name = written.get("name", "")
+    named = inbound.person.name.strip() or inbound.person.username.strip() or not name
+    told = {"person": fingerprint(inbound), "name": name_of(inbound) if named else name}
+    identifier = identifier_of(inbound)
+    return {**told, "identifier": identifier} if identifier else told

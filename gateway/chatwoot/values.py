@@ -95,6 +95,8 @@ class Contact:
     blocked: bool = False
     """Agents do not want to hear of them: their conversations are born resolved, and stay so."""
     contact_inboxes: tuple[ContactInbox, ...] = ()
+    thumbnail: str = ""
+    """The address of the contact's picture, another one for each; empty if there is none."""
 
     @classmethod
     def read(cls, fields: Fields) -> Contact:
@@ -111,6 +113,7 @@ class Contact:
                 ContactInbox(link.object("inbox").integer("id"), link.text("source_id"))
                 for link in links
             ),
+            thumbnail=fields.optional_text("thumbnail"),
         )
 
     @property

@@ -8,12 +8,15 @@ level speaks of the reply itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.chatwoot import contents
 from gateway.chatwoot.events import (
     AgentMessage,
+    AgentStoppedTyping,
     AgentTyping,
+    ContactChanged,
     ConversationCreated,
     Event,
     Ignored,
@@ -29,7 +32,6 @@ from gateway.errors import Malformed
 KNOWN_AND_IGNORED = frozenset(
     {
         "conversation_updated",
-        "conversation_typing_off",
         "contact_created",
         "contact_updated",
         "inbox_created",
@@ -37,6 +39,9 @@ KNOWN_AND_IGNORED = frozenset(
         "webwidget_triggered",
     }
 )
+
+ADDRESSES = frozenset({"phone_number", "email", "identifier"})
+"""What of a contact can be an address."""
 
 
 def read(payload: object) -> Event:
@@ -101,15 +106,40 @@ def _conversation_created(fields: Fields) -> Event:
 def _typing(fields: Fields) -> Event:
     """Of agents and bots, who have a type here. A contact has none: that is our own word for a
     customer, which comes back to us."""
+    event = fields.text("event")
     kind = fields.optional_object("user").optional_text("type")
     if fields.optional_flag("is_private") or not kind:
-        return Ignored("conversation_typing_on")
+        return Ignored(event)
     conversation = fields.object("conversation")
-    return AgentTyping(
+    typing = AgentTyping if event == "conversation_typing_on" else AgentStoppedTyping
+    return typing(
         conversation=conversation.integer("id"),
         inbox=conversation.integer("inbox_id"),
         peer=conversation.object("contact_inbox").text("source_id"),
     )
+
+
+def _contact_updated(fields: Fields) -> Event:
+    """Of each message that a customer writes one of these comes, since it says when they were last
+    seen: whatever changes no address, or cannot be read, is ignored."""
+    try:
+        before = {
+            name: change.object(name).optional_text("previous_value")
+            for change in fields.optional_objects("changed_attributes")
+            for name in ADDRESSES & change.values.keys()
+        }
+        if not before:
+            return Ignored("contact_updated")
+        contact, account = Contact.read(fields), fields.object("account").integer("id")
+    except WrongShape:
+        return Ignored("contact_updated")
+    earlier = replace(
+        contact.addressee,
+        phone=before.get("phone_number", contact.phone),
+        email=before.get("email", contact.email),
+        identifier=before.get("identifier", contact.identifier),
+    )
+    return ContactChanged(account, contact, earlier)
 
 
 _READERS: Mapping[str, Callable[[Fields], Event]] = {
@@ -118,6 +148,8 @@ _READERS: Mapping[str, Callable[[Fields], Event]] = {
     "conversation_status_changed": _status_changed,
     "conversation_created": _conversation_created,
     "conversation_typing_on": _typing,
+    "conversation_typing_off": _typing,
+    "contact_updated": _contact_updated,
 }
 
 

@@ -35,6 +35,8 @@ After = Literal["more", "stop"]
 Marked = Literal["go", "wait", "withdrawn"]
 
 TOMBSTONE_SECONDS = 600
+LEDGER_SECONDS = 90 * 86400
+"""How long a sent reply stays known, as in prelude.lua."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,9 +351,9 @@ class Lanes:
         text = self.client.get(f"{self.namespace}:{name}")
         return None if text is None else str(text)
 
-    def remember(self, name: str, text: str) -> None:
-        """Keep a small text under a name."""
-        self.client.set(f"{self.namespace}:{name}", text)
+    def remember(self, name: str, text: str, *, seconds: int | None = None) -> None:
+        """Keep a small text under a name; `seconds`: for how long, if not for ever."""
+        self.client.set(f"{self.namespace}:{name}", text, ex=seconds)
 
     def let_go(self, name: str, token: str) -> None:
         """Give a named lease back."""

@@ -1,5 +1,5 @@
-"""Where a reply goes: to the address that the customer wrote from, or, in a conversation that an
-agent began, to the one that the contact has in Chatwoot."""
+"""Where a reply goes: to the address that the customer wrote from, unless an agent has changed that
+on the contact since; or, in a conversation that an agent began, to the one that the contact has."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from gateway.chatwoot.values import Contact
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Retry
 from gateway.lanes import Hold, Lane, Taken
+from gateway.lanes.moves import Move, Moves
 from gateway.model import Addressee
 
 
@@ -41,20 +42,29 @@ class Addressing:
     channel: Channel
     adapter: Adapter
     chatwoot: Chatwoot
+    moves: Moves
 
     def of(self, hold: Hold, taken: Taken, reply: Reply) -> Address:
         """Raises a `DeliveryError`: `Permanent` says what to fill in on the contact."""
         if is_made_up(reply.peer):
             return self._of_a_contact(hold, taken, reply)
         thread, context = _thread(taken.route, reply.attributes)
-        return Address(reply.peer, thread, context)
+        move = self._move(taken, reply)
+        if move is None:
+            return Address(reply.peer, thread, context)
+        peer = self._moved_to(hold, taken, reply, move)
+        if taken.route.get("moved", reply.peer) == peer:
+            return Address(peer, thread, context)
+        memos = self._memos(hold, {"moved": peer}, peer, thread, reply)
+        return Address(peer, thread, context, memos)
 
     def first_of(self, contact: Contact) -> str:
         """Where the first word to a contact goes; empty if they have no address here."""
-        try:
-            return self.adapter.address(contact.addressee)
-        except Permanent:
-            return ""
+        return self.adapter.address_or_none(contact.addressee)
+
+    def former(self, peer: str) -> tuple[str, ...]:
+        """The addresses in whose place an agent put this one."""
+        return self.moves.former(self.channel.name, peer)
 
     def _of_a_contact(self, hold: Hold, taken: Taken, reply: Reply) -> Address:
         thread, context = _thread(taken.route, reply.attributes)
@@ -65,7 +75,28 @@ class Addressing:
         if taken.route.get("peer") == peer:
             return Address(peer, thread, context)
         self._attach(contact_id, peer, reply)
-        return Address(peer, thread, context, self._memos(hold, peer, thread, reply))
+        memos = self._memos(hold, {"peer": peer}, peer, thread, reply)
+        return Address(peer, thread, context, memos)
+
+    def _move(self, taken: Taken, reply: Reply) -> Move | None:
+        """What became of the reply's address. Not asked where the contact still has it."""
+        if reply.to is not None and not taken.replayed and "moved" not in taken.route:
+            known = self.adapter.address_or_none(reply.to)
+            if known in {"", reply.peer}:
+                return None
+        return self.moves.of(self.channel.name, reply.peer)
+
+    def _moved_to(self, hold: Hold, taken: Taken, reply: Reply, move: Move) -> str:
+        """Where the contact is reached by now, if it is theirs that an agent changed: the reply's
+        own word about them is what counts, whatever order the changes were told in."""
+        contact_id, to = self._contact(taken, reply)
+        peer = self.adapter.address_or_none(to)
+        # A contact that was merged into another one has given its address to that.
+        if not peer or (contact_id != move.contact and peer != move.to):
+            return reply.peer
+        if peer not in {reply.peer, taken.route.get("moved")}:
+            self._attach(contact_id, peer, reply)
+        return peer
 
     def _contact(self, taken: Taken, reply: Reply) -> tuple[int, Addressee]:
         """As the reply told of them; after a press of Retry, as the agent has filled them in."""
@@ -90,13 +121,13 @@ class Addressing:
                 self.chatwoot.attach_source(now, self.channel.config.inbox, peer)
 
     def _memos(
-        self, hold: Hold, peer: str, thread: str, reply: Reply
+        self, hold: Hold, kept: dict[str, str], peer: str, thread: str, reply: Reply
     ) -> dict[Lane, dict[str, str]]:
-        """The replies' lane keeps the address; the customer's answers come into this conversation,
-        also if there is an older one."""
+        """The replies' lane keeps the address, as `kept`; the customer's answers come into this
+        conversation, also if there is an older one."""
         answers = naming.inbound_lane(self.channel.name, peer, thread)
         here = {"conversation": str(reply.conversation), "newest": str(reply.message)}
-        return {hold.lane: {"peer": peer}, answers: here}
+        return {hold.lane: kept, answers: here}
 
 
 def together(*memos: Mapping[Lane, Mapping[str, str]]) -> dict[Lane, dict[str, str]]:

@@ -93,7 +93,7 @@ class CustomerFiles:
         files, lines = [], []
         for number, attachment in enumerate(attachments):
             try:
-                files.append(self._fetch(attachment, room / str(number)))
+                files.append(self.fetch(attachment, room / str(number)))
             except DeliveryError as error:
                 if not isinstance(error, Permanent) and taken.attempts < ATTEMPTS:
                     # Not the error itself: it would be taken for trouble with Chatwoot.
@@ -101,7 +101,9 @@ class CustomerFiles:
                 lines.append(_line(_name(attachment), error.reason))
         return Fetched(tuple(files), tuple(lines))
 
-    def _fetch(self, attachment: Attachment, path: Path) -> File:
+    def fetch(self, attachment: Attachment, path: Path) -> File:
+        """One file, saved at `path`. Raises a `DeliveryError`: `TooLarge` or another `Permanent` if
+        it cannot be had."""
         largest = f"larger than {self.limit / MEGABYTE:g} MB"
         if attachment.size is not None and attachment.size > self.limit:
             raise TooLarge(largest)

@@ -10,10 +10,12 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.desk import Desk
 from gateway.config import Channel, Settings
 from gateway.lanes import Hold, Kind, Lanes, Pace
+from gateway.lanes.moves import Moves
 from gateway.media import Home, Media
 from gateway.model import Rate
 from gateway.relay.addressing import Addressing
 from gateway.relay.agent_files import AgentFiles
+from gateway.relay.aside import Aside
 from gateway.relay.customer_files import CustomerFiles
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.inbound import InboundDelivery
@@ -23,6 +25,7 @@ from gateway.relay.known_version import KnownVersion
 from gateway.relay.openings import Openings
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
 from gateway.relay.people import People
+from gateway.relay.portraits import LARGEST, Portraits
 from gateway.relay.retries import RetryDelivery
 from gateway.relay.statuses import NoteDelivery, StatusDelivery
 from gateway.runtime import Runtime
@@ -61,6 +64,7 @@ class Deliveries:
             for name, account in settings.accounts.items()
         }
         self.scratch = Scratch()
+        self.aside = Aside()
         self._ways = {
             name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
         }
@@ -72,6 +76,7 @@ class Deliveries:
         return self._ways[hold.lane.channel][kind]
 
     def close(self) -> None:
+        self.aside.close()
         for adapter in self.adapters.values():
             adapter.close()
         for chatwoot in self.chatwoots.values():
@@ -91,7 +96,7 @@ class Deliveries:
         # `app/models/message.rb`): agents work in the same account, and in the same conversations.
         overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
         each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
-        addressing = Addressing(channel, adapter, chatwoot)
+        addressing = Addressing(channel, adapter, chatwoot, Moves(self._lanes))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
         inbound = InboundDelivery(
@@ -101,7 +106,7 @@ class Deliveries:
             inbox=KnownInbox(chatwoot, channel.config.inbox),
             pace=Pace(overall, each),
             addressing=addressing,
-            people=People(chatwoot, channel.config.inbox),
+            people=People(chatwoot, channel.config.inbox, self._portraits(channel)),
             files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
             openings=Openings(
                 channel,
@@ -119,6 +124,13 @@ class Deliveries:
             "note": NoteDelivery(chatwoot, Pace(overall)),
             "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
+
+    def _portraits(self, channel: Channel) -> Portraits:
+        account = channel.account
+        files = CustomerFiles(
+            self.adapters[channel.name], self.scratch, min(LARGEST, account.upload_limit)
+        )
+        return Portraits(self._lanes, channel, self.chatwoots[account.name], files, self.aside)
 
 
 def _per_minute(limit: int, burst: int) -> Rate | None:

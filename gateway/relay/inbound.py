@@ -124,6 +124,7 @@ class InboundDelivery:
                     before,
                     self.addressing.first_of,
                     begin=self.openings.begin,
+                    former=self.addressing.former,
                 )
             except Missing as gone:
                 # Merged or deleted between two calls, or the inbox itself: that can be mended.
@@ -139,7 +140,7 @@ class InboundDelivery:
         token, person = str(hold.lane), message.person
         names = [
             f"person:{self.channel.account.name}:{value.lower()}"
-            for value in sorted({message.peer, person.phone, person.email})
+            for value in sorted({message.peer, person.phone, person.email, person.identifier})
             if value
         ]
         try:

@@ -13,6 +13,7 @@ from gateway.chatwoot.contacts import Place
 from gateway.errors import DeliveryError
 from gateway.lanes import Taken
 from gateway.model import Inbound
+from gateway.relay.portraits import Portraits
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +24,22 @@ class People:
 
     chatwoot: Chatwoot
     inbox: int
+    portraits: Portraits
 
     def kept_fresh(self, taken: Taken, message: Inbound, place: Place) -> Mapping[str, str]:
         """What to remember of the person who wrote, after their contact has been brought up to
         date. No call in the steady state; trouble is left to the next message."""
+        known = self._known(taken, message, place)
+        return {**known, **self.portraits.look_later(taken, message.peer)}
+
+    def _known(self, taken: Taken, message: Inbound, place: Place) -> Mapping[str, str]:
         told = freshness.fingerprint(message)
         if not told or told == taken.route.get("person"):
             return {}
-        written = taken.route.get("name", "")
         just_made = place.contact_id and place.contact is None
         try:
             if not just_made:
-                self._freshen(message, place, written)
+                self._freshen(message, place, taken.route)
         except DeliveryError as error:
             logs.event(
                 log,
@@ -44,9 +49,9 @@ class People:
                 why=str(error),
             )
             return {}
-        return freshness.memo(message, written)
+        return freshness.memo(message, taken.route)
 
-    def _freshen(self, message: Inbound, place: Place, written: str) -> None:
+    def _freshen(self, message: Inbound, place: Place, written: Mapping[str, str]) -> None:
         # By the address, not by a remembered id: contacts are merged without a word.
         contact = place.contact or self.chatwoot.find_contact(self.inbox, message.peer)
         if contact is not None:

@@ -16,6 +16,7 @@ from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
 from gateway.setup.account import look_at_account
 from gateway.setup.address import is_private, look_at_address
+from gateway.setup.contact_webhook import ContactWebhook
 from gateway.setup.inbox import look_at_inbox
 from gateway.setup.opening import look_at_opening
 from gateway.setup.report import Line, lines_about
@@ -57,6 +58,8 @@ def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
             subject, _asked("account", look_at_account(installation, administration, rights))
         )
         if rights.granted:
+            contacts = ContactWebhook(settings, account, administration)
+            yield from lines_about(subject, _asked("contact webhook", contacts.look()))
             yield from _inboxes(settings, account, administration)
 
 

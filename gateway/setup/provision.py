@@ -19,6 +19,7 @@ from gateway.chatwoot.values import Inbox
 from gateway.config import Channel, ChatwootAccount, Settings, load, named_inboxes
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
+from gateway.setup.contact_webhook import ContactWebhook
 from gateway.setup.inboxes import InboxSetup, Wanted
 from gateway.setup.report import Line, lines_about
 from gateway.setup.rights import administrator
@@ -75,28 +76,45 @@ def _set_up_account(
     with contextlib.closing(administration):
         rights = administrator(account, administration)
         outcome.lines += lines_about(f"chatwoot.{account.name}", rights.findings)
+        contacts = ContactWebhook(settings, account, administration)
         if not rights.granted:
+            outcome.lines += lines_about(f"chatwoot.{account.name}", contacts.by_hand())
             return
+        findings = _told("contact webhook", contacts.make())
+        outcome.lines += lines_about(f"chatwoot.{account.name}", findings)
         numbered = {c.config.inbox for c in channels if c.name not in names}
         inboxes = InboxSetup(administration, taken=numbered)
         for channel in channels:
             wanted = _wanted(settings, channel, names, agents)
-            findings = _told(inboxes.make(wanted))
+            findings = _told("inbox", inboxes.make(wanted))
             outcome.lines += lines_about(f"channels.{channel.name}", findings)
             if inbox := inboxes.found.get(channel.name):
-                _note_what_to_write(wanted, inbox, outcome)
+                _note_what_to_write(wanted, inbox, contacts.key_at(channel), outcome)
 
 
-def _note_what_to_write(wanted: Wanted, inbox: Inbox, outcome: Outcome) -> None:
+def _note_what_to_write(
+    wanted: Wanted, inbox: Inbox, further: SecretStr | None, outcome: Outcome
+) -> None:
+    """`further`: the key of another webhook that has the channel's address."""
     channel, lines = wanted.channel, list[str]()
     if inbox.id != wanted.number:
         lines.append(f"inbox = {inbox.id}")
-    if inbox.secret and not is_held(inbox.secret, channel.config.signing_secret):
-        variable = variable_for(channel)
-        lines.append(f'signing_secret = "${{{variable}}}"')
-        outcome.variables_to_set[variable] = inbox.secret
+    if inbox.secret:
+        keys = {variable_for(channel): inbox.secret}
+        if further:
+            keys[variable_for(channel, "CONTACTS_")] = further
+        if not all(is_held(key, channel.config.signing_secret) for key in keys.values()):
+            # All of them: under which name one is held already cannot be seen.
+            lines.append(f"signing_secret = {_references(keys)}")
+            outcome.variables_to_set |= keys
     if lines:
         outcome.settings_to_paste.append("\n".join([f"[channels.{channel.name}]", *lines]))
+
+
+def _references(names: Iterable[str]) -> str:
+    """As channels.toml refers to variables: one, or a list."""
+    named = [f'"${{{name}}}"' for name in names]
+    return named[0] if len(named) == 1 else f"[{', '.join(named)}]"
 
 
 def _wanted(
@@ -111,12 +129,12 @@ def _wanted(
     )
 
 
-def _told(findings: Iterable[Finding]) -> Iterator[Finding]:
+def _told(check: str, findings: Iterable[Finding]) -> Iterator[Finding]:
     """The findings, and that Chatwoot could not be asked for the next."""
     try:
         yield from findings
     except DeliveryError as error:
-        yield Finding.bad("inbox", error.reason, "Mend that, and run this again: it goes on there.")
+        yield Finding.bad(check, error.reason, "Mend that, and run this again: it goes on there.")
 
 
 def _connect(settings: Settings, channel: Channel, runtime: Runtime, outcome: Outcome) -> None:

@@ -33,6 +33,7 @@ def is_held(key: SecretStr, held: Iterable[SecretStr]) -> bool:
     return key in tuple(held)
 
 
-def variable_for(channel: Channel) -> str:
-    """The environment variable that we propose for the channel's key."""
-    return f"{channel.name.upper().replace('-', '_')}_SIGNING_SECRET"
+def variable_for(channel: Channel, whose: str = "") -> str:
+    """The environment variable that we propose for the channel's key; `whose`: of its further
+    ones."""
+    return f"{channel.name.upper().replace('-', '_')}_{whose}SIGNING_SECRET"

@@ -16,6 +16,7 @@ from gateway.web.answers import ErrorAnswers
 from gateway.web.body import limit_bodies
 from gateway.web.channels import ChannelWebhooks
 from gateway.web.chatwoot import ChatwootWebhooks
+from gateway.web.contact_changes import ContactChanges
 from gateway.web.health import Health
 from gateway.web.signed import SignedWebhooks
 
@@ -43,7 +44,8 @@ def create_app(
     }
     counts, lanes = Counts(store), Lanes(store, queue_key())
     ChannelWebhooks(settings, adapters, intake, counts, store).register(app)
-    ChatwootWebhooks(settings, intake, counts, SignedWebhooks(store)).register(app)
+    changes = ContactChanges(settings, adapters, lanes)
+    ChatwootWebhooks(settings, intake, changes, counts, SignedWebhooks(store)).register(app)
     collector = GatewayCollector(store, lanes, settings.channels)
     redact = Redactor(settings.secret_values())
     Health(store, lanes, collector, redact, settings.admin_token).register(app)

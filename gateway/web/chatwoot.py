@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from gateway import logs
 from gateway.chatwoot import webhook
-from gateway.chatwoot.events import Event, Ignored
+from gateway.chatwoot.events import ContactChanged, Event, Ignored
 from gateway.config import Channel, Settings
 from gateway.errors import Forbidden
 from gateway.intake import Intake
@@ -22,6 +22,7 @@ from gateway.metrics import Counts
 from gateway.payload import read_json
 from gateway.web.answers import sentence
 from gateway.web.body import read_body
+from gateway.web.contact_changes import ContactChanges
 from gateway.web.signed import SignedWebhooks
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,17 @@ class ChatwootWebhooks:
     """`/chatwoot/<name>/<token>`: the address in the settings of a channel's inbox."""
 
     def __init__(
-        self, settings: Settings, intake: Intake, counts: Counts, signed: SignedWebhooks
+        self,
+        settings: Settings,
+        intake: Intake,
+        contact_changes: ContactChanges,
+        counts: Counts,
+        signed: SignedWebhooks,
     ) -> None:
         self._settings = settings
         self._signed = signed
         self._intake = intake
+        self._contact_changes = contact_changes
         self._counts = counts
 
     def register(self, app: Flask) -> None:
@@ -52,16 +59,24 @@ class ChatwootWebhooks:
         body, headers = read_body(), {name.lower(): value for name, value in request.headers}
         self._signed.verify(channel, headers, body)
         event = webhook.read(read_json(body))
+        if isinstance(event, Ignored):  # many, and there is nothing to remember
+            return self._told(channel, event, self._intake.take_event(channel, event))
         if self._signed.is_repeated(channel, headers):
             return self._told(channel, event, "repeated")
-        meant = self._meant(channel, event)
-        outcome = self._intake.take_event(meant, event)
+        meant, outcome = self._taken(channel, event)
         self._signed.taken(channel, headers)
         return self._told(meant, event, outcome)
 
+    def _taken(self, channel: Channel, event: Event) -> tuple[Channel, str]:
+        """Whom it concerns, and what was done with it."""
+        if isinstance(event, ContactChanged):
+            return channel, self._contact_changes.take(channel.account, event)
+        meant = self._meant(channel, event)
+        return meant, self._intake.take_event(meant, event)
+
     def _meant(self, channel: Channel, event: Event) -> Channel:
         """An account webhook has the address of one channel, and tells of all inboxes."""
-        if isinstance(event, Ignored):
+        if isinstance(event, Ignored | ContactChanged):
             return channel
         others = (
             other

@@ -101,7 +101,7 @@ def conversation_webhook(store: Store, row: Conversation) -> JSON:
 def _meta(store: Store, row: Conversation) -> JSON:
     assignee = None if row.assignee_id is None else store.users.get(row.assignee_id)
     return {
-        "sender": shapes.contact_push(store.contacts.get(row.contact_id)),
+        "sender": shapes.contact_push(store, store.contacts.get(row.contact_id)),
         "assignee": shapes.user_push(assignee) if assignee else None,
         "assignee_type": "User" if assignee else None,
         "team": shapes.team_push(store, row),
@@ -125,8 +125,8 @@ def contact_inbox_row(row: ContactInbox) -> JSON:
 
 def contact_webhook(store: Store, row: Contact) -> JSON:
     """With account and avatar, and without `type`."""
-    shape = {key: value for key, value in shapes.contact_push(row).items() if key != "type"}
-    return {"account": _account(store, row.account_id), **shape, "avatar": ""}
+    shape = {key: value for key, value in shapes.contact_push(store, row).items() if key != "type"}
+    return {"account": _account(store, row.account_id), **shape, "avatar": shape["thumbnail"]}
 
 
 def user_webhook(row: User) -> JSON:

@@ -89,6 +89,8 @@ class Contact:
     additional_attributes: JSON = field(default_factory=dict)
     custom_attributes: JSON = field(default_factory=dict)
     last_activity_at: float | None = None
+    avatar: str | None = None
+    """The key of the picture's blob."""
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ def contact(store: Store, row: Contact) -> JSON:
         "phone_number": row.phone_number,
         "blocked": row.blocked,
         "identifier": row.identifier,
-        "thumbnail": "",
+        "thumbnail": thumbnail(store, row),
         "custom_attributes": row.custom_attributes,
         "created_at": unix(row.created_at),
     }
@@ -55,7 +55,15 @@ def place(store: Store, row: ContactInbox) -> JSON:
     return {"source_id": row.source_id, "inbox": inbox_slim(store.inboxes.get(row.inbox_id))}
 
 
-def contact_push(row: Contact) -> JSON:
+def thumbnail(store: Store, row: Contact) -> str:
+    """The address of the contact's picture; it is another one for each picture."""
+    if row.avatar is None:
+        return ""
+    storage = f"{store.url}/rails/active_storage/representations/redirect"
+    return f"{storage}/{row.avatar}/{quote(store.blobs[row.avatar].name)}"
+
+
+def contact_push(store: Store, row: Contact) -> JSON:
     return {
         "additional_attributes": row.additional_attributes,
         "custom_attributes": row.custom_attributes,
@@ -64,7 +72,7 @@ def contact_push(row: Contact) -> JSON:
         "identifier": row.identifier,
         "name": row.name,
         "phone_number": row.phone_number,
-        "thumbnail": "",
+        "thumbnail": thumbnail(store, row),
         "blocked": row.blocked,
         "type": "contact",
     }
@@ -122,7 +130,7 @@ def team_push(store: Store, row: Conversation) -> JSON | None:
 
 def sender_push(store: Store, row: Message) -> JSON | None:
     if row.sender_type == "Contact" and row.sender_id in store.contacts.rows:
-        return contact_push(store.contacts.get(row.sender_id))
+        return contact_push(store, store.contacts.get(row.sender_id))
     if row.sender_type == "User":
         return user_push(store.users.get(row.sender_id))
     if row.sender_type == "AgentBot":

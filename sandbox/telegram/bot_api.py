@@ -35,6 +35,7 @@ def bot_api(telegram: TelegramStandIn) -> Flask:
         "sendmessage": lambda given: (_send_message(telegram, given), ""),
         **{f"send{kind}": _sending(telegram, kind) for kind in SENDABLE},
         "getfile": lambda given: (telegram.files.fetched(str(given.get("file_id", ""))), ""),
+        "getuserprofilephotos": lambda given: (_portraits(telegram, given), ""),
         "sendchataction": lambda given: (_send_chat_action(telegram, given), ""),
         "deletemessage": lambda given: (_delete_message(telegram, given), ""),
         "editmessagereplymarkup": lambda given: (_edit_markup(telegram, given), ""),
@@ -169,6 +170,12 @@ def _send_chat_action(telegram: TelegramStandIn, given: Parameters) -> bool:
     telegram.store.reachable(chat_id)
     telegram.feed.publish({"type": "action", "chat": chat_id, "action": given["action"]})
     return True
+
+
+def _portraits(telegram: TelegramStandIn, given: Parameters) -> Any:
+    limit = min(100, max(1, _integer(given, "limit", 100)))
+    user, offset = _integer(given, "user_id", 0), _integer(given, "offset", 0)
+    return telegram.portraits(user, offset, limit)
 
 
 def _delete_message(telegram: TelegramStandIn, given: Parameters) -> bool:

@@ -151,6 +151,12 @@ def carried(kind: str, kept: Kept) -> Json:
     return {kind: shown, "document": shown} if kind == "animation" else {kind: shown}
 
 
+def portrait_sizes(kept: Kept) -> list[Json]:
+    """A profile photo as the Bot API shows it: square, in ascending sizes."""
+    small = {"file_id": f"{kept.id}-small", "file_unique_id": f"{kept.id[-12:]}s"}
+    return [small | {"width": 160, "height": 160}, kept.told | {"width": 640, "height": 640}]
+
+
 def file_in(message: Json) -> tuple[str, str] | None:
     """Kind and id of the file that a message carries."""
     if photo := message.get("photo"):

@@ -18,7 +18,7 @@ from sandbox.state import StateFile
 from sandbox.telegram.bot_api import bot_api
 from sandbox.telegram.buttons import Presses, buttons_of, checked
 from sandbox.telegram.errors import Refused, bad_request, too_many_requests
-from sandbox.telegram.files import Files, Upload, carried, check_sent
+from sandbox.telegram.files import Files, Upload, carried, check_sent, portrait_sizes
 from sandbox.telegram.markup import read, utf16_length
 from sandbox.telegram.push import push_updates
 from sandbox.telegram.store import Chat, Json, Store
@@ -110,6 +110,25 @@ class TelegramStandIn:
         """Make a customer's profile known: first_name, last_name, username, language_code."""
         self.store.greet(chat_id, **profile)
         self.save()
+
+    def customer_shows(self, chat_id: int, picture: Upload | None) -> None:
+        """The customer's newest profile photo; None: they take all of theirs away."""
+        if chat_id not in self.store.chats:
+            self.store.greet(chat_id)
+        portraits = self.store.chats[chat_id].portraits
+        if picture is None:
+            portraits.clear()
+        else:
+            portraits.insert(0, portrait_sizes(self.files.keep("photo", picture)))
+        self.save()
+
+    def portraits(self, user_id: int, offset: int, limit: int) -> Json:
+        """https://core.telegram.org/bots/api#userprofilephotos. Raises `Refused` for a user whom
+        the bot does not know."""
+        if user_id not in self.store.chats:
+            raise bad_request("user not found")
+        found = self.store.chats[user_id].portraits
+        return {"total_count": len(found), "photos": found[offset : offset + limit]}
 
     def customer_says(
         self,

@@ -23,6 +23,8 @@ class Chat:
     user: Json
     blocked: bool = False
     messages: dict[int, Json] = field(default_factory=dict)
+    portraits: list[list[Json]] = field(default_factory=list)
+    """Profile photos, the newest first, each in several sizes."""
 
     @property
     def shown(self) -> Json:
@@ -148,6 +150,7 @@ class Store:
                         "user": chat.user,
                         "blocked": chat.blocked,
                         "messages": list(chat.messages.values()),
+                        "portraits": chat.portraits,
                     }
                     for chat in self.chats.values()
                 ],
@@ -159,4 +162,6 @@ class Store:
         self._last_message_id = saved["last_message_id"]
         for chat in saved["chats"]:
             messages = {message["message_id"]: message for message in chat["messages"]}
-            self.chats[chat["user"]["id"]] = Chat(chat["user"], chat["blocked"], messages)
+            self.chats[chat["user"]["id"]] = Chat(
+                chat["user"], chat["blocked"], messages, chat.get("portraits", [])
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from telegram import PhotoSize
 
 from adapters.telegram import Telegram
+from adapters.telegram.files import portrait_of
 from gateway import errors
 from gateway.adapter import SecretStr, Site
 from gateway.logs import CHATTY
@@ -46,6 +49,48 @@ def came(bot: Telegram) -> Inbound:
     (item,) = bot.poll(None).items
     assert isinstance(item, Inbound)
     return item
+
+
+def test_the_newest_profile_photo_is_the_portrait(bot: Telegram, telegram: TelegramStandIn) -> None:
+    assert bot.portrait("42") is None
+    telegram.customer_shows(42, Upload(b"\xff\xd8\xffold", "", "image/jpeg"))
+    first = bot.portrait("42")
+    telegram.customer_shows(42, Upload(JPEG, "", "image/jpeg"))
+    second, again = bot.portrait("42"), bot.portrait("42")
+    assert first is not None
+    assert second is not None
+    assert second == again
+    assert first.version != second.version
+    assert b"".join(bot.open(second.picture)) == JPEG, "the large one"
+    assert (second.picture.name, second.picture.content_type) == ("portrait.jpg", "image/jpeg")
+    telegram.customer_shows(42, None)
+    assert bot.portrait("42") is None
+
+
+def test_a_portrait_is_not_larger_than_it_is_shown() -> None:
+    sizes = [PhotoSize(f"f{n}", f"u{n}", n, n) for n in (160, 320, 640, 1280)]
+    assert portrait_of(sizes).version == "u640"
+    assert portrait_of(sizes[3:]).version == "u1280"
+
+
+@pytest.mark.parametrize(
+    "photos", [None, 7, [[]], [[None]], [[{}]], [[{"file_id": "f", "file_unique_id": "u"}]]]
+)
+def test_photos_of_another_shape_are_no_fault_of_ours(
+    bot: Telegram, telegram: TelegramStandIn, photos: Any
+) -> None:
+    body = json.dumps({"ok": True, "result": {"total_count": 1, "photos": photos}})
+    telegram.faults.add(
+        Fault(Kind.STATUS, path="/bot*/getUserProfilePhotos", status=200, body=body)
+    )
+    with pytest.raises(errors.DeliveryError):
+        bot.portrait("42")
+
+
+@pytest.mark.parametrize("peer", ["7", "nobody"])
+def test_of_a_stranger_there_is_no_portrait(bot: Telegram, peer: str) -> None:
+    with pytest.raises(errors.DeliveryError):
+        bot.portrait(peer)
 
 
 def a_file(folder: Path, name: str, content_type: str, content: bytes = JPEG) -> File:

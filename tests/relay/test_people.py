@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.relay.village import EMAIL, PHONE, Village, village
 __all__ = ["village"]
 
 ADA = Person(name="Ada", phone=PHONE, email=EMAIL, username="ada", language="en")
+NUMBERED = Person(name="Ada", identifier="telegram:4711")
 
 
 def only_contact(village: Village) -> Any:
@@ -124,7 +126,62 @@ def _by_name(store: Store, name: str) -> Any:
     return next(contact for contact in store.contacts if contact.name == name)
 
 
-@pytest.mark.parametrize("shared", [{"phone": PHONE}, {"email": EMAIL}])
+def test_a_new_person_with_an_identifier_costs_no_call_more(village: Village) -> None:
+    known(village)
+    assert cost(village, "one", NUMBERED) == 4
+    assert [cost(village, text, NUMBERED) for text in ("two", "three")] == [1, 1]
+    village.customer_writes("letters", "all", EMAIL, person=replace(ADA, identifier="telegram:1"))
+    village.deliver()
+    contacts = {contact.identifier for contact in village.contacts() if contact.identifier}
+    assert contacts == {"telegram:4711", "telegram:1"}
+
+
+def test_a_contact_that_an_agent_made_is_found_by_its_identifier(village: Village) -> None:
+    made = village.add_contact(name="Mrs Lovelace", identifier="telegram:4711")
+    cost(village, "one", NUMBERED)
+    cost(village, "two", NUMBERED)
+    assert village.texts(1) == ["one", "two"]
+    assert only_contact(village).id == made
+    assert only_contact(village).name == "Mrs Lovelace"
+
+
+@pytest.mark.parametrize("edited", ["customer no. 7", None])
+def test_an_identifier_that_an_agent_changed_stays(village: Village, edited: str | None) -> None:
+    cost(village, "one", NUMBERED)
+    village.edit_contact(only_contact(village).id, identifier=edited)
+    cost(village, "two", replace(NUMBERED, language="fr"))
+    assert only_contact(village).identifier == edited
+    assert only_contact(village).additional_attributes["language_code"] == "fr"
+
+
+def test_an_identifier_that_an_agent_gave_before_stays(village: Village) -> None:
+    village.add_contact(phone_number=PHONE, identifier="customer no. 7")
+    cost(village, "one", replace(NUMBERED, phone=PHONE, language="fr"))
+    assert only_contact(village).identifier == "customer no. 7"
+    assert only_contact(village).additional_attributes["language_code"] == "fr"
+
+
+def test_a_contact_from_before_gets_its_identifier(village: Village) -> None:
+    cost(village, "one", Person("Ada"))
+    assert only_contact(village).identifier is None
+    assert cost(village, "two", NUMBERED) == 3
+    assert only_contact(village).identifier == "telegram:4711"
+    assert cost(village, "three", NUMBERED) == 1
+
+
+def test_an_identifier_that_another_contact_has_is_left_to_it(village: Village) -> None:
+    cost(village, "one", Person("Ada"))
+    other = village.add_contact(name="Somebody", identifier="telegram:4711")
+    cost(village, "two", replace(NUMBERED, language="fr"))
+    assert cost(village, "three", replace(NUMBERED, language="fr")) == 1
+    identifiers = {contact.id: contact.identifier for contact in village.contacts()}
+    assert identifiers == {other - 1: None, other: "telegram:4711"}
+    assert village.contacts()[0].additional_attributes["language_code"] == "fr"
+
+
+@pytest.mark.parametrize(
+    "shared", [{"phone": PHONE}, {"email": EMAIL}, {"identifier": "telegram:4711"}]
+)
 def test_two_channels_at_once_make_one_contact(village: Village, shared: dict[str, str]) -> None:
     person = Person("Ada", **shared)
     village.chatwoot.fault("latency", method="POST", path="*/contacts", seconds=0.2, times=None)

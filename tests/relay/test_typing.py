@@ -39,8 +39,16 @@ def lively(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         house.drain()
 
 
-def agent_types(house: House, conversation: int = 1, *, private: bool = False) -> str:
-    return told(house, lambda: house.chatwoot.agent_typing(conversation, private=private))
+def agent_types(
+    house: House, conversation: int = 1, *, typing: str = "on", private: bool = False
+) -> str:
+    return told(house, lambda: house.chatwoot.agent_typing(conversation, typing, private=private))
+
+
+def seen(house: House, count: int) -> list[str]:
+    """Who was shown a sign, once there are so many."""
+    house.drain_until(lambda: len(Lively.seen) >= count)
+    return Lively.seen
 
 
 def told(house: House, act: Any) -> str:
@@ -58,16 +66,38 @@ def told(house: House, act: Any) -> str:
 def test_an_agent_at_the_keyboard_is_shown(house: House) -> None:
     assert agent_types(house) == "noted:typing"
     assert house.store.llen("rq:queue:gateway") > 0  # somebody was asked to show it
-    house.drain()
-    assert Lively.seen == ["p1"]
+    assert seen(house, 1) == ["p1"]
 
 
 def test_each_conversation_is_shown_once_in_a_while(house: House) -> None:
     agent_types(house)
     assert agent_types(house) == "ignored:AgentTyping"
     assert agent_types(house, 2) == "noted:typing"
+    assert sorted(seen(house, 2)) == ["p1", "p2"]
+
+
+def test_who_stops_before_it_is_shown_is_not_shown(house: House) -> None:
+    agent_types(house)
+    assert agent_types(house, typing="off") == "noted:typing ended"
     house.drain()
-    assert sorted(Lively.seen) == ["p1", "p2"]
+    assert Lively.seen == []
+    agent_types(house)
+    assert seen(house, 1) == ["p1"]
+
+
+def test_who_stops_after_it_was_shown_gets_no_second_sign_at_once(house: House) -> None:
+    agent_types(house)
+    seen(house, 1)
+    assert agent_types(house, typing="off") == "ignored:AgentStoppedTyping"
+    assert agent_types(house) == "ignored:AgentTyping"
+    house.drain()
+    assert Lively.seen == ["p1"]
+
+
+def test_who_stops_typing_a_note_leaves_the_sign_of_a_reply(house: House) -> None:
+    agent_types(house)
+    assert agent_types(house, typing="off", private=True).startswith("ignored")
+    assert seen(house, 1) == ["p1"]
 
 
 def test_who_types_a_note_is_not_shown(house: House) -> None:

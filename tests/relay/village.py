@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,11 +10,14 @@ import pytest
 import redis
 
 from gateway.adapter import ChannelConfig, email_of, phone_of
+from gateway.chatwoot.events import ContactChanged
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel
 from gateway.model import Addressee, Capabilities, Inbound, Part, Person
+from gateway.web.contact_changes import ContactChanges
 from sandbox.chatwoot import ChatwootStandIn, payloads
 from sandbox.chatwoot.contacts import create_contact, update_contact
+from sandbox.chatwoot.records import Event
 from tests.relay.house import House, Postcards, opened, settings_for
 
 PHONE, EMAIL = "+15551230001", "ada@example.com"
@@ -62,6 +65,28 @@ class Village:
         store = self.chatwoot.store
         with store.changing():
             update_contact(store, store.contacts.get(contact), fields)
+
+    def contact_changes(self, contact: int, **fields: Any) -> str:
+        """An agent edits a contact; the gateway is told of it, by an account webhook."""
+        return self.tell_of_contact(self.noted(lambda: self.edit_contact(contact, **fields))[-1])
+
+    def noted(self, act: Callable[[], object]) -> list[Any]:
+        """What an account webhook would send of an act: the bodies, built when it is done."""
+        events: list[Event] = []
+        store = self.chatwoot.store
+        store.listeners.append(events.extend)
+        act()
+        store.listeners.remove(events.extend)
+        with store.reading():
+            return [payloads.payload(store, event) for event in events]
+
+    def tell_of_contact(self, body: Any) -> str:
+        event, channel = read(body), self.channel("phones")
+        if not isinstance(event, ContactChanged):
+            return self.house.intake.take_event(channel, event)
+        deliveries, lanes = self.house.deliveries, self.house.lanes
+        changes = ContactChanges(self.house.settings, deliveries.adapters, lanes)
+        return changes.take(channel.account, event)
 
     def contacts(self) -> list[Any]:
         with self.chatwoot.store.reading():

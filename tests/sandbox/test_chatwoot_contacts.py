@@ -103,6 +103,33 @@ def test_a_place_is_made_once_and_without_a_source_id_each_time_anew(cw: Bridge)
     assert answer.status_code == 500
 
 
+def test_a_picture_is_shown_with_the_contact_and_has_its_own_address(cw: Bridge) -> None:
+    contact, picture = cw.contact(), ("me.jpg", b"\xff\xd8\xff", "image/jpeg")
+    path = f"/contacts/{contact}"
+    assert cw.get(path)["payload"]["thumbnail"] == ""
+    shown = []
+    for _ in range(2):
+        cw.call("PUT", path, files={"avatar": picture})
+        shown.append(cw.get(path)["payload"]["thumbnail"])
+    assert len(set(shown)) == 2
+    assert cw.session.get(shown[0], timeout=5).content == b"\xff\xd8\xff"
+    ask = {"inbox_id": cw.inbox, "source_id": SOURCE}
+    assert cw.post("/contact_inboxes/filter", ask)["thumbnail"] == shown[1]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [("me.webp", b"RIFF", "image/webp"), ("me.jpg", bytes(15 * 1024 * 1024 + 1), "image/jpeg")],
+)
+def test_a_picture_of_another_kind_or_too_large_is_refused(
+    cw: Bridge, picture: tuple[str, bytes, str]
+) -> None:
+    path = f"/contacts/{cw.contact()}"
+    answer = cw.call("PUT", path, files={"avatar": picture})
+    assert (answer.status_code, answer.json()["attributes"]) == (422, ["avatar"])
+    assert cw.get(path)["payload"]["thumbnail"] == ""
+
+
 def test_merged_contacts_leave_their_source_ids_to_the_base(cw: Bridge) -> None:
     base, mergee = cw.contact("a"), cw.contact("b", email="b@example.com")
     body = {"base_contact_id": base, "mergee_contact_id": mergee}

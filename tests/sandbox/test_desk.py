@@ -19,7 +19,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.desk import Condition, Desk
 from gateway.chatwoot.errors import Invalid, Missing
 from gateway.http import Answer, Session
-from gateway.model import Status
+from gateway.model import File, Status
 from sandbox.chatwoot import ChatwootStandIn
 
 DESCRIBED = json.loads(Path(__file__).with_name("chatwoot_api.json").read_text())
@@ -58,10 +58,13 @@ class Office:
     inbox: int
     contact: int
     conversation: int
+    picture: File
 
 
 @pytest.fixture
-def office() -> Iterator[Office]:
+def office(tmp_path: Path) -> Iterator[Office]:
+    picture = tmp_path / "picture"
+    picture.write_bytes(b"\xff\xd8\xff")
     with ChatwootStandIn() as stand_in:
         inbox = stand_in.add_inbox("Bot", None)
         account = (stand_in.url, 1, SecretStr(stand_in.access_token))
@@ -72,7 +75,16 @@ def office() -> Iterator[Office]:
         )
         contact = chatwoot.create_contact(inbox, "tg:1", "Ada", email="ada@example.com").id
         conversation = chatwoot.create_conversation(inbox, contact, "tg:1").id
-        yield Office(stand_in, chatwoot, desk, administration, inbox, contact, conversation)
+        yield Office(
+            stand_in,
+            chatwoot,
+            desk,
+            administration,
+            inbox,
+            contact,
+            conversation,
+            File("me.jpg", "image/jpeg", 3, picture),
+        )
         for client in (chatwoot, desk, administration):
             client.close()
 
@@ -209,6 +221,7 @@ def call_everything(office: Office) -> None:
     new = chatwoot.create_contact(inbox, "tg:9", "Bo", phone="+15551230009").id
     chatwoot.filter_contacts(email="ada@example.com", phone="+15551230009")
     chatwoot.attach_source(contact, inbox, "tg:3")
+    chatwoot.set_avatar(contact, office.picture)
     chatwoot.conversations_of(inbox, "tg:1")
     chatwoot.create_conversation(
         inbox,
@@ -250,4 +263,5 @@ def call_everything(office: Office) -> None:
     administration.set_members(made, administration.agents())
     hook = administration.create_webhook("https://gw.example/z", ["message_created"])
     administration.webhooks()
+    administration.update_webhook(hook.id, "https://gw.example/z", ["contact_updated"])
     administration.delete_webhook(hook.id)

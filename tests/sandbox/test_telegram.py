@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 import requests
 from flask import Flask, request
-from telegram import Bot, MessageEntity, ReplyParameters, Update
+from telegram import Bot, MessageEntity, ReplyParameters, Update, UserProfilePhotos
 from telegram.constants import ChatAction, ParseMode
 from telegram.error import (
     BadRequest,
@@ -26,6 +26,7 @@ from telegram.error import (
 
 from sandbox.faults import Fault, Kind
 from sandbox.telegram import TelegramStandIn
+from sandbox.telegram.files import Upload
 from sandbox.web import WebServer
 
 T = TypeVar("T")
@@ -96,6 +97,21 @@ def test_a_wrong_token_is_refused(telegram: TelegramStandIn) -> None:
     assert answer.json() == {"ok": False, "error_code": 401, "description": "Unauthorized"}
     with pytest.raises(InvalidToken):
         drive(telegram, lambda bot: bot.get_me(), token="1:no")
+
+
+def test_profile_photos_are_shown_newest_first(telegram: TelegramStandIn) -> None:
+    def shown(limit: int) -> UserProfilePhotos:
+        return drive(telegram, lambda bot: bot.get_user_profile_photos(ANNA, limit=limit))
+
+    assert shown(1).total_count == 0
+    for data in (b"old", b"new"):
+        telegram.customer_shows(ANNA, Upload(data, "", "image/jpeg"))
+    assert (shown(1).total_count, len(shown(1).photos), len(shown(5).photos)) == (2, 1, 2)
+    small, large = shown(1).photos[0]
+    assert small.width < large.width
+    assert telegram.files.find(large.file_id).content == b"new"
+    with pytest.raises(BadRequest, match="User not found"):
+        drive(telegram, lambda bot: bot.get_user_profile_photos(5))
 
 
 def test_an_unknown_method_is_not_found(telegram: TelegramStandIn) -> None:

@@ -91,6 +91,8 @@ class World:
         """Write down what a first `setup` said, as its user would."""
         with self.chatwoot.store.reading():
             keys = [f'"{inbox.secret}"' for inbox in self.chatwoot.store.inboxes]
+            [contacts] = self.chatwoot.store.webhooks
+            keys[0] = f'[{keys[0]}, "{contacts.secret}"]'
         self.write(bot=1, sms=2, post=3, bot_key=keys[0], sms_key=keys[1], post_key=keys[2])
 
     def examined(self) -> dict[LINE, Mapping[str, str]]:

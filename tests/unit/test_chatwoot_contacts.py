@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,6 +79,47 @@ def test_a_person_of_whom_nothing_is_known_takes_three(script: Script, chatwoot:
     assert script.routes == [FIND, CONTACT, CREATE]
     made = script.calls[1].body
     assert (made["phone_number"], made["email"], made["identifier"]) == (None, None, None)
+
+
+def test_an_address_that_was_replaced_leads_to_the_contacts_own_conversations_only(
+    script: Script, chatwoot: Chatwoot
+) -> None:
+    mine = conversation(8, meta={"sender": contact(42)})
+    theirs = conversation(9, meta={"sender": contact(50)})
+    script.says(200, contact(42)).says(200, conversations()).says(200, conversations(theirs, mine))
+    place = resolve(chatwoot, INBOX, inbound(), former=lambda peer: [f"before {peer}"])
+    assert place == Place(42, 8)
+    assert [call.query.get("source_id") for call in script.calls[1:]] == ["tg:1", "before tg:1"]
+
+
+def test_an_identifier_is_tried_rather_than_asked_for(script: Script, chatwoot: Chatwoot) -> None:
+    script.says(404, b"").says(200, created()).says(200, conversation(12))
+    resolve(chatwoot, INBOX, inbound(Person("Ada", identifier="telegram:1")))
+    assert script.routes == [FIND, CONTACT, CREATE]
+    assert script.calls[1].body["identifier"] == "telegram:1"
+
+
+def test_who_has_the_identifier_is_trusted_most_then_who_has_the_email(
+    script: Script, chatwoot: Chatwoot
+) -> None:
+    by_phone = contact(41, phone_number="+15551230001")
+    by_identifier = contact(43, identifier="telegram:1")
+    script.says(200, {"payload": [by_phone, contact(42, email="ada@x.io"), by_identifier]})
+    script.says(200, {"source_id": "tg:1", "inbox": {"id": 7}})
+    script.says(200, conversations()).says(200, conversation(12))
+    place = resolve(chatwoot, INBOX, inbound(replace(ADA, identifier="telegram:1")))
+    assert place == Place(43, 12)
+
+
+def test_an_identifier_that_nobody_seems_to_have_is_left_out(
+    script: Script, chatwoot: Chatwoot
+) -> None:
+    refused = {"message": "Identifier has already been taken", "attributes": ["identifier"]}
+    script.says(404, b"").says(422, refused)
+    script.says(404, b"").says(200, {"payload": []})
+    script.says(200, created()).says(200, conversations()).says(200, conversation(12))
+    resolve(chatwoot, INBOX, inbound(Person("Ada", identifier="telegram:1")))
+    assert script.calls[4].body["identifier"] is None
 
 
 def test_a_known_person_goes_on_in_the_latest_conversation_not_resolved(

@@ -51,6 +51,7 @@ def test_after_setup_all_is_green(world: World) -> None:
         ("chatwoot.main", "queue"),
         ("chatwoot.main", "clock"),
         ("chatwoot.main", "e-mail continuity"),
+        CONTACTS,
         *((f"channels.{c}", check) for c in ("bot", "sms", "post") for check in INBOX),
         ("channels.bot", "token"),
         ("channels.bot", "network webhook"),
@@ -65,6 +66,7 @@ def test_after_setup_all_is_green(world: World) -> None:
 
 
 INBOX = ("inbox", "webhook", "signature", "agents")
+CONTACTS = ("chatwoot.main", "contact webhook")
 Fault = Callable[[World], Any]
 
 
@@ -75,6 +77,32 @@ def change_inbox(number: int = 1, **values: Any) -> Fault:
                 setattr(world.chatwoot.store.inboxes.get(number), name, value)
 
     return change
+
+
+def change_webhook(**values: Any) -> Fault:
+    def change(world: World) -> None:
+        with world.chatwoot.store.changing():
+            [webhook] = world.chatwoot.store.webhooks
+            for name, value in values.items():
+                setattr(webhook, name, value)
+
+    return change
+
+
+def no_webhook(world: World) -> None:
+    with world.chatwoot.store.changing():
+        world.chatwoot.store.webhooks.rows.clear()
+
+
+def webhook_elsewhere(world: World) -> None:
+    with world.chatwoot.store.changing():
+        [webhook] = world.chatwoot.store.webhooks
+        webhook.url = webhook.url.replace(world.gateway.url, "https://old.example")
+
+
+def without_the_webhooks_key(world: World) -> None:
+    with world.chatwoot.store.reading():
+        world.write(bot_key=f'"{world.chatwoot.store.inboxes.get(1).secret}"')
 
 
 def continuity(world: World) -> None:
@@ -119,6 +147,12 @@ def suspended(world: World) -> None:
         (lambda w: w.write(account=9), ("chatwoot.main", "account")),
         (lambda w: w.write(bot=77), ("channels.bot", "inbox")),
         (change_inbox(channel_type="Channel::Email"), ("channels.bot", "inbox")),
+        (no_webhook, CONTACTS),
+        (webhook_elsewhere, CONTACTS),
+        (without_the_webhooks_key, CONTACTS),
+        (change_webhook(secret="another"), CONTACTS),
+        (change_webhook(url="https://somebody.example/else"), CONTACTS),
+        (change_webhook(subscriptions=["contact_updated"]), CONTACTS),
         (change_inbox(webhook_url=None), ("channels.bot", "webhook")),
         (change_inbox(webhook_url="https://u:p@old.example/x"), ("channels.bot", "webhook")),
         (change_inbox(member_ids=[]), ("channels.bot", "agents")),

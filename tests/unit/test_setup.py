@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from adapters.email import Email
+from adapters.telegram import Telegram
+from adapters.twilio import Twilio
+from gateway.adapter import Adapter
 from gateway.cli import main
+from sandbox.chatwoot.records import Webhook
 from tests.unit.setup_kit import SECRET, World, small_world
 
 
@@ -36,10 +41,10 @@ def test_setup_makes_everything_and_says_what_to_paste(world: World) -> None:
     status, said = world.run("setup")
     assert status == 0, said
     assert inboxes(world) == {"Telegram": 1, "SMS": 2, "Mail": 3}
-    assert re.findall(r"\[channels\.(\w+)\]\ninbox = (\d+)\nsigning_secret = \"(.+)\"", said) == [
-        ("bot", "1", "${BOT_SIGNING_SECRET}"),
-        ("sms", "2", "${SMS_SIGNING_SECRET}"),
-        ("post", "3", "${POST_SIGNING_SECRET}"),
+    assert re.findall(r"\[channels\.(\w+)\]\ninbox = (\d+)\nsigning_secret = (.+)", said) == [
+        ("bot", "1", '["${BOT_SIGNING_SECRET}", "${BOT_CONTACTS_SIGNING_SECRET}"]'),
+        ("sms", "2", '"${SMS_SIGNING_SECRET}"'),
+        ("post", "3", '"${POST_SIGNING_SECRET}"'),
     ]
     with world.chatwoot.store.reading():
         for inbox in world.chatwoot.store.inboxes:
@@ -67,6 +72,77 @@ def test_run_twice_it_changes_nothing_and_says_so(world: World, pasted: bool) ->
     assert (status, writes(world)) == (0, before)
     assert "Nothing had to be changed." in said
     assert ("Write in channels.toml" in said) is not pasted
+
+
+def webhooks(world: World) -> list[Webhook]:
+    with world.chatwoot.store.reading():
+        return list(world.chatwoot.store.webhooks)
+
+
+def add_webhook(world: World, url: str, *events: str) -> None:
+    with world.chatwoot.store.changing():
+        world.chatwoot.store.webhooks.add(
+            account_id=1, url=url, secret="theirs", subscriptions=list(events)
+        )
+
+
+def test_the_account_tells_of_contacts_and_of_nothing_else(world: World) -> None:
+    _, said = world.run("setup", "--secrets", "shown")
+    [made] = webhooks(world)
+    assert made.url.startswith(f"{world.gateway.url}/chatwoot/bot/")
+    assert set(made.subscriptions) == {"contact_created", "contact_updated"}
+    assert f"BOT_CONTACTS_SIGNING_SECRET={made.secret}\n" in said
+    assert "contact webhook: Chatwoot tells of changed contacts from now on" in said
+
+
+@pytest.mark.parametrize("events", [("contact_created", "contact_updated"), ("message_created",)])
+def test_an_account_webhook_of_ours_is_adopted_with_what_it_tells_already(
+    world: World, events: tuple[str, ...]
+) -> None:
+    world.run("setup")
+    [made] = webhooks(world)
+    with world.chatwoot.store.changing():
+        world.chatwoot.store.webhooks.rows.clear()
+    add_webhook(world, made.url.replace(world.gateway.url, "https://old.example"), *events)
+    for verdict in ("changed", "ok"):
+        status, said = world.run("setup")
+        [adopted] = webhooks(world)
+        assert (status, adopted.url) == (0, made.url)
+        assert set(adopted.subscriptions) == {"contact_created", "contact_updated", *events}
+        assert re.search(rf"{verdict} +contact webhook", said)
+
+
+def test_webhooks_of_others_are_left_alone(world: World) -> None:
+    add_webhook(world, "https://crm.example/hook", "contact_updated")
+    assert world.run("setup")[0] == 0
+    theirs, ours = webhooks(world)
+    assert (theirs.url, theirs.subscriptions) == ("https://crm.example/hook", ["contact_updated"])
+    assert ours.url.startswith(world.gateway.url)
+
+
+def test_who_is_no_administrator_is_told_what_to_do_by_hand(world: World) -> None:
+    world.write(token=world.chatwoot.agent.token)
+    _, said = world.run("setup")
+    assert "Settings, Integrations, Webhooks" in said
+    assert "Contact created" in said
+    assert not webhooks(world)
+
+
+def test_where_no_channel_writes_to_contacts_there_is_no_webhook(world: World) -> None:
+    for kind in (Telegram, Twilio, Email):
+        world.monkeypatch.setattr(kind, "address", Adapter.address)
+    assert world.run("setup")[0] == 0
+    assert webhooks(world) == []
+    world.write(bot=1, sms=2, post=3)
+    assert "contact webhook" not in world.run("doctor")[1]
+
+
+def test_chatwoot_that_refuses_the_webhook_is_a_line_and_the_rest_is_made(world: World) -> None:
+    world.chatwoot.fault("status", method="POST", path="*/webhooks", status=500)
+    status, said = world.run("setup")
+    assert status == 1
+    assert "contact webhook: " in said
+    assert len(inboxes(world)) == 3
 
 
 def test_an_inbox_that_is_not_there_is_made_once(world: World) -> None:

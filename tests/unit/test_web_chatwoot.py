@@ -8,7 +8,20 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from tests.unit.web_kit import SECRETS, chatwoot_path, counts, make_app, post, reply, waiting
+from gateway.adapter import phone_of
+from gateway.bell import queue_key
+from gateway.lanes import Lanes
+from gateway.lanes.moves import Move, Moves
+from tests.unit.web_kit import (
+    SECRETS,
+    Pull,
+    chatwoot_path,
+    counts,
+    make_app,
+    post,
+    reply,
+    waiting,
+)
 
 
 @pytest.fixture
@@ -107,6 +120,57 @@ def test_what_is_not_ours_to_relay_is_counted(
     assert (answer.status_code, answer.text) == (200, "ignored\n")
     assert not waiting(store)
     assert counts(store) == {"ignored_events|shop": "1"}
+
+
+def contact(**changes: Any) -> dict[str, Any]:
+    """An agent has changed a contact's phone."""
+    phone = {"previous_value": "+15551230001", "current_value": "+15551230002"}
+    told = {"id": 42, "name": "Ada", "phone_number": "+15551230002", "account": {"id": 1}}
+    named = [{"phone_number": phone}, {"updated_at": {"previous_value": "a", "current_value": "b"}}]
+    return {"event": "contact_updated", **told, "changed_attributes": named, **changes}
+
+
+@pytest.fixture
+def phones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pull, "address", lambda _, to: phone_of(to))
+
+
+@pytest.mark.usefixtures("phones")
+def test_a_changed_phone_is_noted_for_every_channel_of_the_account(
+    client: FlaskClient, store: redis.Redis
+) -> None:
+    answers = [post(client, contact(), chatwoot_path()) for _ in range(2)]
+    assert [(a.status_code, a.text) for a in answers] == [(200, "noted\n")] * 2
+    moves = Moves(Lanes(store, queue_key()))
+    assert moves.of("desk", "+15551230001") == Move(42, "+15551230002")
+    assert moves.of("shop", "+15551230001") is None, "that channel has no such addresses"
+
+
+@pytest.mark.usefixtures("phones")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"account": {"id": 9}},
+        {"account": None},
+        {"id": "42"},
+        {"changed_attributes": None},
+        {"changed_attributes": {"phone_number": {}}},
+        {"changed_attributes": [{"phone_number": None}]},
+        {"changed_attributes": [{"phone_number": {"previous_value": 7}}]},
+        {"changed_attributes": [{"phone_number": {"previous_value": None}}]},
+        {"changed_attributes": [{"phone_number": {"previous_value": "a number"}}]},
+        {"changed_attributes": [{"last_activity_at": {"previous_value": None}}]},
+        {"phone_number": "+15551230001"},
+        {"event": "contact_created", "changed_attributes": None},
+    ],
+)
+def test_a_contact_of_others_or_of_no_known_shape_is_counted(
+    client: FlaskClient, store: redis.Redis, changes: dict[str, Any]
+) -> None:
+    answer = post(client, contact(**changes), chatwoot_path())
+    assert (answer.status_code, answer.text) == (200, "ignored\n")
+    assert counts(store) == {"ignored_events|shop": "1"}
+    assert store.keys() == ["gw:count"]
 
 
 def test_only_post_is_known(client: FlaskClient) -> None:

@@ -63,7 +63,7 @@ def index(call: Call) -> JSON:
     meta: JSON = {
         "labels": row.labels,
         "additional_attributes": row.additional_attributes,
-        "contact": shapes.contact_push(call.store.contacts.get(row.contact_id)),
+        "contact": shapes.contact_push(call.store, call.store.contacts.get(row.contact_id)),
         "agent_last_seen_at": iso(row.agent_last_seen_at),
         "assignee_last_seen_at": iso(row.assignee_last_seen_at),
     }

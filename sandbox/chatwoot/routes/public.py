@@ -109,7 +109,7 @@ def update_contact(call: Call) -> JSON:
     contact = call.store.contacts.get(_place(call).contact_id)
     values = {key: value for key, value in call.fields.items() if key != "identifier"}
     contacts.update_contact(call.store, contact, values)
-    return _contact_row(contact)
+    return _contact_row(call, contact)
 
 
 def _contact(call: Call, row: ContactInbox) -> JSON:
@@ -124,8 +124,9 @@ def _contact(call: Call, row: ContactInbox) -> JSON:
     }
 
 
-def _contact_row(contact: Contact) -> JSON:
-    shape = {key: value for key, value in shapes.contact_push(contact).items() if key != "type"}
+def _contact_row(call: Call, contact: Contact) -> JSON:
+    shown = shapes.contact_push(call.store, contact)
+    shape = {key: value for key, value in shown.items() if key != "type"}
     times = {"created_at": iso(contact.created_at), "updated_at": iso(contact.updated_at)}
     return {**shape, "account_id": contact.account_id, **times}
 
@@ -191,7 +192,7 @@ def _shown(call: Call, row: Conversation) -> JSON:
         "status": row.status,
         "agent_last_seen_at": unix(row.agent_last_seen_at),
         "messages": [_message(call, each) for each in _spoken(call, row)],
-        "contact": _contact_row(call.store.contacts.get(row.contact_id)),
+        "contact": _contact_row(call, call.store.contacts.get(row.contact_id)),
     }
 
 

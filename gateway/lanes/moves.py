@@ -1,0 +1,70 @@
+"""What is remembered of contacts whose address an agent changed in Chatwoot.
+
+The conversation keeps the address that it began with, which is Chatwoot's name for its other side.
+Kept as long as the ledger, from the last reply that needed it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from gateway.lanes.client import LEDGER_SECONDS, Lanes
+
+MOST_FORMER: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An address was taken from a contact."""
+
+    contact: int
+    """Chatwoot's id of the contact."""
+    to: str = ""
+    """What the contact was given instead; empty if nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Every method raises redis.RedisError if Redis cannot be asked."""
+
+    lanes: Lanes
+
+    def note(self, channel: str, old: str, move: Move) -> bool:
+        """A contact has another address. True if that is only taking a move back."""
+        self._keep(_moved(channel, old), json.dumps(asdict(move)))
+        taken_back = bool(move.to) and self.lanes.memo(_former(channel, old)) == move.to
+        if taken_back:
+            self.lanes.remember(_former(channel, old), "", seconds=1)
+        elif move.to:
+            self._keep(_former(channel, move.to), old)
+        return taken_back
+
+    def of(self, channel: str, peer: str) -> Move | None:
+        """What became of an address; None if it is nobody's former one."""
+        if not (text := self.lanes.memo(_moved(channel, peer))):
+            return None
+        self._keep(_moved(channel, peer), text)
+        return Move(**json.loads(text))
+
+    def former(self, channel: str, peer: str) -> tuple[str, ...]:
+        """The addresses in whose place this one was put, the latest first."""
+        found: list[str] = []
+        while len(found) < MOST_FORMER:
+            earlier = self.lanes.memo(_former(channel, found[-1] if found else peer))
+            if not earlier or earlier in {peer, *found}:
+                break
+            found.append(earlier)
+        return tuple(found)
+
+    def _keep(self, name: str, text: str) -> None:
+        self.lanes.remember(name, text, seconds=LEDGER_SECONDS)
+
+
+def _moved(channel: str, peer: str) -> str:
+    return f"moved:{channel}:{peer}"
+
+
+def _former(channel: str, peer: str) -> str:
+    return f"former:{channel}:{peer}"
