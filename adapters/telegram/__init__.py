@@ -259,6 +259,7 @@ def _inbound(message: Message) -> Iterator[Inbound]:
         text=text,
         person=_person(sender) if sender else Person(),
         reply_to=f"{message.chat.id}:{answered.message_id}" if answered else "",
+        quoted=_quoted(message).replace("\0", ""),
         attachments=files,
         sent_at=message.date.timestamp(),
         attributes=_attributes(sender) if sender else {},
@@ -273,6 +274,17 @@ def _text(message: Message) -> str:
     return text.replace("\0", "")
 
 
+def _quoted(message: Message) -> str:
+    """What the customer marked in the message that they answer, or all of that; of one in another
+    chat, only what they marked (https://core.telegram.org/bots/api#externalreplyinfo)."""
+    if message.quote is not None:
+        return message.quote.text
+    if (answered := message.reply_to_message) is None:
+        return ""
+    written = answered.text or answered.caption or as_line(answered)
+    return written or ", ".join(f"[{file.name}]" for file in attachments(answered))
+
+
 def _edited(message: Message) -> Iterator[Inbound]:
     """Chatwoot cannot change a message, so an edit is a new one that answers the original."""
     for original in _inbound(message):
@@ -282,6 +294,7 @@ def _edited(message: Message) -> Iterator[Inbound]:
             id=f"{original.id}:edit:{int(at.timestamp())}",
             text=f"✏️ {original.text}",
             reply_to=original.id,
+            quoted="",
             sent_at=at.timestamp(),
         )
 
