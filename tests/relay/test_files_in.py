@@ -251,6 +251,15 @@ def test_the_file_of_a_long_text_is_one_of_fifteen(house: House, shelf: Shelf) -
     assert stored(house, "message.txt") == text
 
 
+def test_room_is_kept_for_the_file_of_a_text_that_a_quoted_line_makes_too_long(
+    house: House, shelf: Shelf
+) -> None:
+    many = tuple(Attachment("1", f"{n}.png", "image/png") for n in range(15))
+    house.customer_writes("x" * LONGEST_CONTENT, number=1, attachments=many, quoted="that")
+    house.drain()
+    assert [len(files) for _, files in shown(house)] == [15, 1]
+
+
 def test_what_is_said_of_a_file_is_not_cut_off_a_long_text(house: House, shelf: Shelf) -> None:
     gone = tuple(Attachment("2", f"{n}.png", "image/png") for n in range(15))
     text = "x" * (LONGEST_CONTENT - 10)
