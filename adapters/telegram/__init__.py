@@ -277,9 +277,12 @@ def _text(message: Message) -> str:
 def _quoted(message: Message) -> str:
     """What the customer marked in the message that they answer, or all of that; of one in another
     chat, only what they marked (https://core.telegram.org/bots/api#externalreplyinfo)."""
-    if message.quote is not None:
-        return message.quote.text
-    if (answered := message.reply_to_message) is None:
+    return message.quote.text if message.quote is not None else _words(message.reply_to_message)
+
+
+def _words(answered: MaybeInaccessibleMessage | None) -> str:
+    """What a message says, without its styling; of a file, its name."""
+    if not isinstance(answered, Message):
         return ""
     written = answered.text or answered.caption or as_line(answered)
     return written or ", ".join(f"[{file.name}]" for file in attachments(answered))
@@ -312,6 +315,7 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
         text=label.replace("\0", ""),
         person=_person(query.from_user),
         reply_to=question,
+        quoted=_words(asked).replace("\0", ""),
         attributes=_attributes(query.from_user),
         press=f"{query.id} {query.data}",
     )
