@@ -16,6 +16,8 @@ from gateway.chatwoot.files import LinkedFile
 from gateway.model import Addressee, Attachment, Inbound, Person
 
 VERSION = "1"
+LATER = ("quoted",)
+"""Fields that the first readers do not know: left out where they say nothing."""
 
 
 class UnknownVersion(Exception):
@@ -70,6 +72,9 @@ class Deletion:
 def write(value: Inbound | Reply | NoteText | Deletion) -> str:
     known = _fields_of(value)
     known.pop("press", None)  # worth nothing by the time at which a body is read
+    for name in LATER:
+        if not known.get(name):
+            known.pop(name, None)
     return json.dumps(known, default=_fields_of, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -126,6 +126,9 @@ class Inbound:
     Each thread becomes a conversation of its own. Empty: one conversation per peer."""
     reply_to: str = ""
     """The id of the message that this one answers."""
+    quoted: str = ""
+    """What the network shows as quoted, as plain text: a line for agents, where the message that is
+    answered cannot be pointed at."""
     attachments: tuple[Attachment, ...] = ()
     sent_at: float | None = None
     """When it was written, in Unix seconds by the network's clock."""

@@ -278,6 +278,7 @@ def _inbound(message: Message) -> Iterator[Inbound]:
         text=text,
         person=_person(sender, message.chat.id) if sender else Person(),
         reply_to=f"{message.chat.id}:{answered.message_id}" if answered else "",
+        quoted=_quoted(message).replace("\0", ""),
         attachments=files,
         sent_at=message.date.timestamp(),
         attributes=_attributes(sender) if sender else {},
@@ -292,6 +293,20 @@ def _text(message: Message) -> str:
     return text.replace("\0", "")
 
 
+def _quoted(message: Message) -> str:
+    """What the customer marked in the message that they answer, or all of that; of one in another
+    chat, only what they marked (https://core.telegram.org/bots/api#externalreplyinfo)."""
+    return message.quote.text if message.quote is not None else _words(message.reply_to_message)
+
+
+def _words(answered: MaybeInaccessibleMessage | None) -> str:
+    """What a message says, without its styling; of a file, its name."""
+    if not isinstance(answered, Message):
+        return ""
+    written = answered.text or answered.caption or as_line(answered)
+    return written or ", ".join(f"[{file.name}]" for file in attachments(answered))
+
+
 def _edited(message: Message) -> Iterator[Inbound]:
     """Chatwoot cannot change a message, so an edit is a new one that answers the original."""
     for original in _inbound(message):
@@ -301,6 +316,7 @@ def _edited(message: Message) -> Iterator[Inbound]:
             id=f"{original.id}:edit:{int(at.timestamp())}",
             text=f"✏️ {original.text}",
             reply_to=original.id,
+            quoted="",
             sent_at=at.timestamp(),
         )
 
@@ -318,6 +334,7 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
         text=label.replace("\0", ""),
         person=_person(query.from_user, asked.chat.id),
         reply_to=question,
+        quoted=_words(asked).replace("\0", ""),
         attributes=_attributes(query.from_user),
         press=f"{query.id} {query.data}",
     )
@@ -328,9 +345,7 @@ def _person(user: User, chat_id: int) -> Person:
     # The library checks no types: a name that is none must not wait in a lane for ever.
     told = (user.full_name, user.username, user.language_code)
     name, username, language = (str(value or "") for value in told)
-    return Person(
-        name=name, username=username, language=language, identifier=f"{NAMED}{chat_id}"
-    )
+    return Person(name=name, username=username, language=language, identifier=f"{NAMED}{chat_id}")
 
 
 def _attributes(user: User) -> dict[str, str]:

@@ -57,9 +57,11 @@ class Twilio(Adapter):
             raise errors.Malformed("neither a message nor a status: MessageSid or From is missing")
         if told := receipt(form, request.query.get("part", "")):
             yield told
-        elif peer and not status and ((text := form.get("Body", "")) or media(form)):
+        elif peer and not status:
+            files = media(form)
+            text = form.get("Body") or ("" if files else "(This message has no text.)")
             person = Person(phone=peer if peer.startswith("+") else "")
-            yield Inbound(sid, peer, text, person, attachments=media(form))
+            yield Inbound(sid, peer, text, person, attachments=files)
 
     def open(self, attachment: Attachment) -> Iterator[bytes]:
         """Twilio answers with a redirect to its storage, which must not see the password."""

@@ -278,11 +278,10 @@ class Chatwoot:
         return self._api.read(path, _conversation_list, {"status": "all", **params})
 
 
-def fitting(text: str) -> str:
-    """`text`, cut with a note if it is longer than a Chatwoot message may be."""
-    if len(text) <= LONGEST_CONTENT:
-        return text
-    return text[: LONGEST_CONTENT - len(CUT_NOTE)] + CUT_NOTE
+def fitting(text: str, last: str = "", *, note: str = CUT_NOTE) -> str:
+    """`text` and `last`; what is too much for a Chatwoot message is cut off `text`, with a note."""
+    room = LONGEST_CONTENT - len(last)
+    return (text if len(text) <= room else text[: room - len(note)] + note) + last
 
 
 def attribute(value: str) -> str:

@@ -59,6 +59,10 @@ if redis.call('ZSCORE', key_lane(lane), id) then
     for field, value in pairs(memo[2]) do redis.call('HSET', key_route(memo[1]), field, value) end
     redis.call('EXPIRE', key_route(memo[1]), LEDGER)
   end
+  if known[1] == 'in' then  -- where it is shown, for whoever answers it
+    local shown = redis.call('HGET', key_route(lane), 'conversation')
+    if shown then redis.call('HSET', msg, 'conversation', shown) end
+  end
   if outcome.doubled then count('doubles_removed', known[2], outcome.doubled) end
   local seconds = (now - tonumber(known[5])) / 1000
   redis.call('HINCRBYFLOAT', ns .. ':count', 'seconds_' .. known[1] .. '|' .. known[2], seconds)

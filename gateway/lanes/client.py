@@ -314,6 +314,15 @@ class Lanes:
         part = self.client.get(f"{self.namespace}:ext:{channel}:{external_id}")
         return str(part).rpartition("#")[0] if part else ""
 
+    def conversation_of(self, message: str) -> str:
+        """The conversation that a message is shown in; empty if that is not known (any more)."""
+        key = f"{self.namespace}:msg:{message}"
+        lane, noted = cast(list[str | None], self.client.hmget(key, ["lane", "conversation"]))
+        if noted or lane is None:
+            return noted or ""
+        known = Lane.read(lane)
+        return known.key if known.direction == "out" else ""
+
     def delayed(self, destination: str, *, seconds: float, most: int = 2000) -> tuple[Delayed, ...]:
         """Replies that have waited longer and that nobody was told of: the first of each lane,
         looking at no more than `most` lanes."""

@@ -1,22 +1,27 @@
-"""A customer's files at hand while the message is posted, and the words for those that are not."""
+"""A customer's files at hand while the message is posted, and the words for those that are not.
+
+A text that is longer than a message of Chatwoot may be is one of the files.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 from gateway import logs, naming
 from gateway.adapter import Adapter
+from gateway.chatwoot.client import CUT_NOTE, LONGEST_CONTENT, fitting
 from gateway.chatwoot.files import MOST_FILES
 from gateway.errors import DeliveryError, LeaseLost, Permanent, Retry
 from gateway.filenames import content_type_of, safe_name
 from gateway.lanes import Taken
 from gateway.media import TooLarge, save
 from gateway.model import Attachment, File, Inbound
+from gateway.relay.answers import quoting
 from gateway.scratch import Scratch
 
 SECONDS = 120.0
@@ -24,6 +29,8 @@ SECONDS = 120.0
 ATTEMPTS = 3
 """How often the network is asked for a file that it may have later."""
 MEGABYTE = 1024 * 1024
+TEXT_FILE = "message.txt"
+CONTINUED = f"\n\n[continued: the whole text is in the attached file {TEXT_FILE}]"
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +49,38 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The files of a share that are at hand, and a line for each that is not."""
+    """What is at hand of a share: its text, its files, and a line for each that is not."""
 
+    text: str
     files: tuple[File, ...] = ()
     lines: tuple[str, ...] = ()
+    whole: File | None = None
+    """The text as a file, if a message cannot hold it."""
 
-    def described(self, text: str) -> str:
-        return "\n".join(filter(None, (text, *self.lines)))
+    @property
+    def content(self) -> str:
+        """The text of the message, never longer than Chatwoot takes."""
+        return fitting(self.text, self._last, note=CONTINUED if self.whole else CUT_NOTE)
+
+    @property
+    def attached(self) -> tuple[File, ...]:
+        return (self.whole, *self.files) if self.whole else self.files
+
+    @property
+    def too_long(self) -> bool:
+        return len(self.text) + len(self._last) > LONGEST_CONTENT
+
+    @property
+    def _last(self) -> str:
+        lines = "\n".join(self.lines)
+        return f"\n{lines}" if lines and self.text else lines
 
     def left_out(self, why: str) -> Fetched:
-        """The same without its files."""
+        """The same with less to attach: without the customer's files, then without its text."""
+        if not self.files:
+            return replace(self, whole=None)
         named = tuple(_line(file.name, why) for file in self.files)
-        return Fetched(lines=self.lines + named)
+        return replace(self, files=(), lines=self.lines + named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +94,14 @@ class CustomerFiles:
 
     def shares(self, channel: str, message: Inbound, text: str) -> list[Share]:
         """The messages that a customer's message becomes; the same ones at every attempt."""
-        groups = list(_groups(message.attachments, self.limit))
+        longest = len(quoting(message.quoted, text))
+        whole = len(text.encode("utf-8", "replace")) if longest > LONGEST_CONTENT else 0
+        groups = list(_groups(message.attachments, self.limit, whole))
         total, seen, shares = len(groups), 0, []
         for number, group in enumerate(groups, start=1):
             last = seen + len(group)
-            words = f"(files {seen + 1} to {last} of {len(message.attachments)}, continued)"
+            which = f"files {seen + 1} to {last}" if len(group) > 1 else f"file {last}"
+            words = f"({which} of {len(message.attachments)}, continued)"
             source = naming.source_id(channel, message.id, number)
             shares.append(Share(number, total, source, text if number == 1 else words, group))
             seen = last
@@ -83,15 +113,17 @@ class CustomerFiles:
 
         Raises `Retry` while it is worth asking the network again; what cannot be had is a line.
         """
-        if not share.attachments:
-            yield Fetched()
+        fetched = Fetched(share.text)
+        if not share.attachments and not fetched.too_long:
+            yield fetched
             return
         with self.scratch.room() as room:
-            yield self._fetched(share.attachments, taken, room)
+            fetched = self._fetched(share, taken, room)
+            yield self._with_whole_text(fetched, room) if fetched.too_long else fetched
 
-    def _fetched(self, attachments: Sequence[Attachment], taken: Taken, room: Path) -> Fetched:
+    def _fetched(self, share: Share, taken: Taken, room: Path) -> Fetched:
         files, lines = [], []
-        for number, attachment in enumerate(attachments):
+        for number, attachment in enumerate(share.attachments):
             try:
                 files.append(self.fetch(attachment, room / str(number)))
             except DeliveryError as error:
@@ -99,7 +131,15 @@ class CustomerFiles:
                     # Not the error itself: it would be taken for trouble with Chatwoot.
                     raise Retry(error.reason, detail=error.detail) from error
                 lines.append(_line(_name(attachment), error.reason))
-        return Fetched(tuple(files), tuple(lines))
+        return Fetched(share.text, tuple(files), tuple(lines))
+
+    def _with_whole_text(self, fetched: Fetched, room: Path) -> Fetched:
+        path = room / "text"
+        try:
+            size = save([fetched.text.encode("utf-8", "replace")], path, self.limit)
+        except TooLarge:
+            return fetched
+        return replace(fetched, whole=File(TEXT_FILE, "text/plain", size, path))
 
     def fetch(self, attachment: Attachment, path: Path) -> File:
         """One file, saved at `path`. Raises a `DeliveryError`: `TooLarge` or another `Permanent` if
@@ -131,15 +171,22 @@ def _until(end: float, pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _groups(attachments: Sequence[Attachment], limit: int) -> Iterator[tuple[Attachment, ...]]:
-    """As many together as one message of Chatwoot takes; at least one group, perhaps empty."""
+def _groups(
+    attachments: Sequence[Attachment], limit: int, text: int
+) -> Iterator[tuple[Attachment, ...]]:
+    """As many together as one message of Chatwoot takes; at least one group, perhaps empty.
+
+    `text`: the bytes of the text, if it goes with the first group as a file.
+    """
     group: list[Attachment] = []
+    count, size = (1, text) if text else (0, 0)
     for attachment in attachments:
-        size = sum(each.size or 0 for each in (*group, attachment))
-        if group and (len(group) == MOST_FILES or size > limit):
+        more = attachment.size or 0
+        if group and (count == MOST_FILES or size + more > limit):
             yield tuple(group)
-            group = []
+            group, count, size = [], 0, 0
         group.append(attachment)
+        count, size = count + 1, size + more
     yield tuple(group)
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway import bodies, naming
@@ -20,6 +20,7 @@ from gateway.errors import Retry
 from gateway.lanes import Hold, Lanes, Pace, Taken
 from gateway.model import Inbound
 from gateway.relay.addressing import Addressing
+from gateway.relay.answers import Answer, answer, quoting
 from gateway.relay.consequences import Patience
 from gateway.relay.customer_files import CustomerFiles, Fetched, Share
 from gateway.relay.delivery import Done, NotNow, announce
@@ -73,40 +74,44 @@ class InboundDelivery:
         if taken.uncertain and (found := self._look(taken.target, share.source)) is not None:
             return self._done(hold, taken, message, found, _place(taken))
         place = self._place(hold, taken, message)
+        answered = self._answered(message, share, place)
+        share = replace(share, text=quoting(answered.quoted, share.text))
         with self.files.at_hand(share, taken) as fetched:
             if taken.uncertain or place.contact_id or share.attachments:
                 target = f"message:{place.conversation_id}:{_newest(taken)}"
                 announce(self.lanes, hold, taken, target)
-            posted = self._post(message, share, fetched, place.conversation_id)
+            posted = self._post(message, share, fetched, answered, place.conversation_id)
         doubled = self._remove_doubles(taken, share.source, posted) if taken.uncertain else 0
         return self._done(hold, taken, message, posted, place, doubled=doubled)
 
-    def _post(self, message: Inbound, share: Share, fetched: Fetched, conversation: int) -> Message:
+    def _answered(self, message: Inbound, share: Share, place: Place) -> Answer:
+        if share.number > 1:
+            return Answer()
+        return answer(self.lanes, self.channel.name, message, place.conversation_id)
+
+    def _post(
+        self, message: Inbound, share: Share, fetched: Fetched, answered: Answer, conversation: int
+    ) -> Message:
         try:
             return self.chatwoot.create_message(
                 conversation,
-                fetched.described(share.text),
+                fetched.content,
                 kind=Kind.INCOMING,
                 source_id=share.source,
-                content_attributes=self._answered(message) if share.number == 1 else None,
-                files=fetched.files,
+                content_attributes=answered.attributes,
+                files=fetched.attached,
             )
         except TooMuch as refused:
-            return self._post(message, share, fetched.left_out(refused.reason), conversation)
+            if not fetched.attached:
+                raise
+            less = fetched.left_out(refused.reason)
+            return self._post(message, share, less, answered, conversation)
         except Missing as gone:
             # Merged or deleted since: if we had it from memory, look for the right one again.
             lane = naming.inbound_lane(self.channel.name, message.peer, message.thread)
             if self.lanes.forget(lane, str(conversation)):
                 raise NotNow(0.1) from gone
             raise Retry(gone.reason, detail=gone.detail) from gone
-
-    def _answered(self, message: Inbound) -> dict[str, int | str]:
-        if not message.reply_to:
-            return {}
-        if reply := self.lanes.reply_of(self.channel.name, message.reply_to):
-            return {"in_reply_to": naming.reply_number(reply)}
-        source = naming.source_id(self.channel.name, message.reply_to)
-        return {"in_reply_to_external_id": source}
 
     def _place(self, hold: Hold, taken: Taken, message: Inbound) -> Place:
         if "conversation" in taken.route and not _was_blocked(taken):

@@ -39,14 +39,16 @@ def _add_customers(blueprint: Blueprint, scene: Scene) -> None:
     @blueprint.post("/customers/<channel>/<customer>/messages")
     def write(channel: str, customer: str) -> Response:
         who = scene.people.find(channel, customer)
-        scene.devices[channel].write(who, _text("text"), _text("subject", needed=False))
+        subject, quoted = _text("subject", needed=False), _text("quoted", needed=False)
+        scene.devices[channel].write(who, _text("text"), subject, quoted=quoted)
         return jsonify(done=True)
 
     @blueprint.post("/customers/<channel>/<customer>/files")
     def send_file(channel: str, customer: str) -> Response:
-        file, text = uploaded(), _caption()
+        file, text, form = uploaded(), _caption(), request.form
         who = scene.people.find(channel, customer)
-        scene.devices[channel].write(who, text, request.form.get("subject", ""), [file])
+        subject, quoted = form.get("subject", ""), form.get("quoted", "")
+        scene.devices[channel].write(who, text, subject, [file], quoted)
         return jsonify(done=True)
 
     @blueprint.post("/customers/<channel>/<customer>/unreachable")

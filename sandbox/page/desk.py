@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.chatwoot.agent_begun import is_made_up
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.contacts import create_contact
 from sandbox.chatwoot.records import Conversation, Message
@@ -14,6 +15,8 @@ from sandbox.people import Customer
 from sandbox.wiring import Wiring
 
 JSON = dict[str, Any]
+ADDRESSES = {"telegram": "identifier", "sms": "phone_number", "email": "email"}
+"""Where a contact has the address of each channel."""
 SHOWN_CONVERSATIONS, SHOWN_MESSAGES = 60, 200
 
 
@@ -43,8 +46,7 @@ class Desk:
         return self._chatwoot.agent_start_conversation(contact, inbox, text)
 
     def _add_contact(self, customer: Customer) -> int:
-        address = {"sms": "phone_number", "email": "email"}.get(customer.channel, "identifier")
-        fields = {"name": customer.name, address: customer.id}
+        fields = {"name": customer.name, ADDRESSES[customer.channel]: customer.id}
         return create_contact(self._store, self._chatwoot.account_id, fields).id
 
     def _conversation(self, row: Conversation) -> JSON:
@@ -53,10 +55,11 @@ class Desk:
         seen = row.agent_last_seen_at or 0.0
         unread = [m for m in messages if m.message_type == "incoming" and m.created_at > seen]
         contact = self._store.contacts.get(row.contact_id)
+        channel = self._wiring.channel_of(row.inbox_id)
         return {
             "id": row.display_id,
-            "channel": self._wiring.channel_of(row.inbox_id),
-            "customer": self._store.contact_inboxes.get(row.contact_inbox_id).source_id,
+            "channel": channel,
+            "customer": self._customer(row, ADDRESSES.get(channel, "")),
             "name": contact.name or "Somebody",
             "status": row.status,
             "subject": str(row.additional_attributes.get("mail_subject", "")),
@@ -64,6 +67,19 @@ class Desk:
             "unread": len(unread),
             "messages": [self._message(message, texts) for message in messages],
         }
+
+    def _customer(self, row: Conversation, field: str) -> str:
+        """Whose device it is: where the agent began, the address is one that Chatwoot made up."""
+        links = self._store.contact_inboxes
+        contact = self._store.contacts.get(row.contact_id)
+        own = links.get(row.contact_inbox_id).source_id
+        others = (
+            link.source_id
+            for link in links
+            if (link.contact_id, link.inbox_id) == (row.contact_id, row.inbox_id)
+        )
+        known = (own, *others, str(getattr(contact, field, None) or ""))
+        return next((address for address in known if address and not is_made_up(address)), own)
 
     def _message(self, row: Message, texts: Mapping[Any, str]) -> JSON:
         return {

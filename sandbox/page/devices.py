@@ -39,9 +39,15 @@ class Device(Protocol):
         """What the customer sees, oldest first."""
 
     def write(
-        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+        self,
+        customer: Customer,
+        text: str,
+        subject: str,
+        files: Sequence[PageFile] = (),
+        quoted: str = "",
     ) -> None:
-        """The customer writes. `subject` begins a new thread, on devices that have threads."""
+        """The customer writes. `subject` begins a new thread, on devices that have threads;
+        `quoted` is the id of the message that is answered, on those that quote."""
 
     def file(self, file_id: str) -> PageFile:
         """A file that the device shows. Raises LookupError if there is none."""
@@ -109,16 +115,24 @@ class TelegramApp:
         ]
 
     def write(
-        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+        self,
+        customer: Customer,
+        text: str,
+        subject: str,
+        files: Sequence[PageFile] = (),
+        quoted: str = "",
     ) -> None:
         """A file is a message of its own, with the text as its caption."""
+        reply_to = int(quoted) if quoted.isdecimal() else None
         if not files:
-            self._telegram.customer_says(int(customer.id), text)
+            self._telegram.customer_says(int(customer.id), text, reply_to=reply_to)
         for file in files:
             kind = "photo" if file.content_type in PICTURES else "document"
             name = "" if kind == "photo" else file.name
             upload = Upload(file.data, name, file.content_type)
-            self._telegram.customer_sends_file(int(customer.id), upload, kind=kind, caption=text)
+            self._telegram.customer_sends_file(
+                int(customer.id), upload, kind=kind, caption=text, reply_to=reply_to
+            )
 
     def file(self, file_id: str) -> PageFile:
         kept = self._telegram.files.find(file_id)
@@ -167,7 +181,12 @@ class Phone:
         return shown
 
     def write(
-        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+        self,
+        customer: Customer,
+        text: str,
+        subject: str,
+        files: Sequence[PageFile] = (),
+        quoted: str = "",
     ) -> None:
         media = [(file.content_type, file.data) for file in files]
         self._twilio.customer_texts(customer.id, self._twilio.number, text, files=media)
@@ -209,7 +228,12 @@ class MailProgram:
         return sorted(written + got, key=lambda shown: (shown["at"], not shown["mine"]))
 
     def write(
-        self, customer: Customer, text: str, subject: str, files: Sequence[PageFile] = ()
+        self,
+        customer: Customer,
+        text: str,
+        subject: str,
+        files: Sequence[PageFile] = (),
+        quoted: str = "",
     ) -> None:
         """Without a subject: an answer to the newest mail, if there is one."""
         got = self._mail.inbox_of(customer.id)

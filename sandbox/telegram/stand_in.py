@@ -157,22 +157,31 @@ class TelegramStandIn:
         return int(message["message_id"])
 
     def customer_sends_file(
-        self, chat_id: int, upload: Upload, *, kind: str = "document", caption: str = ""
+        self,
+        chat_id: int,
+        upload: Upload,
+        *,
+        kind: str = "document",
+        caption: str = "",
+        reply_to: int | None = None,
     ) -> int:
         """The customer sends a file to the bot. Returns the message's id.
 
         `kind`: photo, document, voice, audio, video, video_note, animation or sticker.
         """
         content = carried(kind, self.files.keep(kind, upload))
-        return self.customer_sends(chat_id, content | ({"caption": caption} if caption else {}))
+        if caption:
+            content |= {"caption": caption}
+        return self.customer_sends(chat_id, content, reply_to=reply_to)
 
-    def customer_sends(self, chat_id: int, content: Json) -> int:
+    def customer_sends(self, chat_id: int, content: Json, *, reply_to: int | None = None) -> int:
         """The customer sends something that is no text: `content` is what a message shows of it,
         `{"location": …}` for instance. Returns the message's id."""
         if chat_id not in self.store.chats:
             self.store.greet(chat_id)
         with self.store.lock:
-            message = self.store.add(chat_id, self.store.chats[chat_id].user, content)
+            user = self.store.chats[chat_id].user
+            message = self.store.add(chat_id, user, content, reply_to=reply_to)
             self.updates.append("message", message)
         self._changed("message", chat_id, message)
         return int(message["message_id"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import requests
 
 from tests.e2e.sandbox_process import SandboxProcess, until
 
 JSON = dict[str, Any]
+CAT = Path(__file__).parents[1] / "adapters" / "cases" / "files" / "cat.png"
 
 
 @pytest.fixture
@@ -29,9 +32,22 @@ class Desk:
     def newcomer(self, channel: str) -> str:
         return str(self.sandbox.post(f"customers/{channel}")["id"])
 
-    def writes(self, channel: str, customer: str, text: str) -> None:
+    def writes(self, channel: str, customer: str, text: str, quoted: str = "") -> None:
         who = quote(customer, safe="")
-        self.sandbox.post(f"customers/{channel}/{who}/messages", text=text)
+        self.sandbox.post(f"customers/{channel}/{who}/messages", text=text, quoted=quoted)
+
+    def sends(self, channel: str, customer: str, picture: Path, text: str) -> None:
+        url = f"{self.sandbox.url}/api/customers/{channel}/{quote(customer, safe='')}/files"
+        files = {"file": (picture.name, picture.read_bytes(), "image/png")}
+        answer = requests.post(url, data={"text": text}, files=files, timeout=10)
+        assert answer.ok, answer.text
+
+    def fetched(self, message: JSON) -> bytes:
+        """The one file of a message, as the browser gets it."""
+        [file] = message["files"]
+        answer = requests.get(f"{self.sandbox.url}{file['url']}", timeout=10)
+        assert answer.ok, answer.text
+        return answer.content
 
     def blocks(self, customer: str, *, on: bool) -> None:
         self.sandbox.post(f"customers/telegram/{customer}/unreachable", on=on)
@@ -81,6 +97,8 @@ def test_an_afternoon(desk: Desk) -> None:
     desk.replies(number, "Yes, we do", in_reply_to=question["id"])
     assert desk.arrives("telegram", ada, "Yes, we do")["quoted"] == "Do you ship to Norway?"
 
+    answer = _photo_and_quoted_reply(desk, ada)
+
     # A note among agents, and a slip that is taken back.
     desk.replies(number, "She seems nice", private=True)
     slip = desk.replies(number, "It costs 1000 €")
@@ -113,6 +131,11 @@ def test_an_afternoon(desk: Desk) -> None:
     new, _ = desk.appears("telegram", "Me again, about something else")
     assert new["id"] != number
 
+    # What she quotes of the old one cannot be pointed at: its words are there instead.
+    desk.writes("telegram", ada, "Or rather about that", quoted=answer["id"])
+    there, _ = desk.appears("telegram", "> Yes, we do\n\nOr rather about that")
+    assert there["id"] == new["id"]
+
     # Everything arrived once, in order, and nothing that was not meant for her.
     texts = [message["text"] for message in desk.phone("telegram", ada)]
     assert texts == ["Let me see", "Yes, we do", "It costs 10 €"]
@@ -126,3 +149,16 @@ def test_an_afternoon(desk: Desk) -> None:
     desk.writes("sms", bob, "I will fetch it")
     answered, _ = desk.appears("sms", "I will fetch it")
     assert answered["id"] == said["id"]
+    assert answered["customer"] == bob
+
+
+def _photo_and_quoted_reply(desk: Desk, customer: str) -> JSON:
+    """Returns the agent's message that the customer quotes, as the device shows it."""
+    desk.sends("telegram", customer, CAT, "This one")
+    _, photo = desk.appears("telegram", "This one")
+    assert desk.fetched(photo) == CAT.read_bytes()
+    answer = desk.arrives("telegram", customer, "Yes, we do")
+    desk.writes("telegram", customer, "For how much?", quoted=answer["id"])
+    _, asked = desk.appears("telegram", "For how much?")
+    assert asked["quoted"] == "Yes, we do"
+    return answer

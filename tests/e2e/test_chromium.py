@@ -147,6 +147,54 @@ def test_a_failure_is_red_with_its_reason(page: Page) -> None:
     expect(answer).to_be_visible(timeout=20_000)
 
 
+def test_the_agent_writes_first_and_the_answer_lands_there(page: Page) -> None:
+    page.get_by_test_id("tab-sms").click()
+    customers = page.get_by_test_id("customer-select").locator("option")
+    known = customers.count()
+    page.get_by_test_id("new-customer").click()
+    expect(customers).to_have_count(known + 1)
+    name, _, number = customers.last.inner_text().partition(" · ")
+    page.get_by_test_id("tab-telegram").click()
+    page.get_by_test_id("begin").click()
+    page.get_by_test_id("begin-channel").select_option("sms")
+    page.get_by_test_id("begin-customer").select_option(number)
+    page.get_by_test_id("begin-text").fill("Your parcel is here")
+    page.get_by_test_id("begin-send").click()
+    expect(page.get_by_test_id("begin-text")).to_be_hidden()
+    expect(page.get_by_test_id("conversation-name")).to_have_text(name)
+    got = page.get_by_test_id("device-message").filter(has_text="Your parcel is here")
+    expect(got).to_be_visible(timeout=20_000)
+    page.get_by_test_id("customer-text").fill("I will fetch it")
+    page.get_by_test_id("customer-text").press("Enter")
+    answer = page.get_by_test_id("desk-message").filter(has_text="I will fetch it")
+    expect(answer).to_be_visible(timeout=20_000)
+
+
+def test_a_customer_answers_a_certain_message(page: Page) -> None:
+    page.get_by_test_id("tab-telegram").click()
+    page.get_by_test_id("new-customer").click()
+    page.get_by_test_id("customer-text").fill("Do you *ship* to Norway?")
+    page.get_by_test_id("customer-send").click()
+    page.get_by_test_id("conversation").filter(has_text="ship").first.click()
+    page.get_by_test_id("agent-text").fill("Yes, we do")
+    page.get_by_test_id("agent-text").press("Enter")
+    answer = page.get_by_test_id("device-message").filter(has_text="Yes, we do").first
+    for quoted in ("quoted", "in words"):
+        answer.hover(timeout=20_000)
+        answer.get_by_test_id("answer").click()
+        expect(page.get_by_test_id("answering")).to_contain_text("Yes, we do")
+        page.get_by_test_id("customer-text").fill(f"For how much? ({quoted})")
+        page.get_by_test_id("customer-send").click()
+        expect(page.get_by_test_id("answering")).to_be_hidden()
+        item = page.get_by_test_id("conversation").filter(has_text=f"({quoted})")
+        item.click(timeout=20_000)
+        shown = page.get_by_test_id("desk-message").filter(has_text=f"({quoted})")
+        expect(shown.get_by_test_id("quoted")).to_have_text("Yes, we do", timeout=20_000)
+        if quoted == "quoted":
+            page.get_by_test_id("resolve").click()
+            expect(page.get_by_test_id("resolve")).to_have_text("Reopen")
+
+
 def test_a_note_is_yellow_and_a_conversation_can_be_resolved(page: Page) -> None:
     page.get_by_test_id("tab-sms").click()
     page.get_by_test_id("customer-text").fill("Solve me")

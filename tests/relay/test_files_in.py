@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from gateway.chatwoot.client import CUT_NOTE, LONGEST_CONTENT
 from gateway.chatwoot.multipart import Form
 from gateway.errors import Permanent, ServerTrouble, Unreachable
 from gateway.model import Attachment, File
+from gateway.relay.customer_files import CONTINUED
 from tests.relay.house import House
 
 PNG = b"\x89PNG" + bytes(500)
@@ -204,3 +207,105 @@ def test_files_do_not_fill_the_memory(house: House, shelf: Shelf) -> None:
             assert tracemalloc.get_traced_memory()[1] < 2 * 1024 * 1024
         finally:
             tracemalloc.stop()
+
+
+def long_text(house: House, **more: Any) -> str:
+    """A text that no message of Chatwoot can hold; the customer writes it."""
+    text = "".join(f"{n} šťö 漢 😀\n" for n in range(20_000))
+    house.customer_writes(text, number=1, **more)
+    return text
+
+
+def stored(house: House, name: str) -> str:
+    [blob] = [each for each in house.chatwoot.store.blobs.values() if each.name == name]
+    return base64.b64decode(blob.data).decode()
+
+
+def test_a_text_longer_than_a_message_is_continued_in_a_file(house: House) -> None:
+    text = long_text(house)
+    house.drain()
+    [(content, files)] = shown(house)
+    assert len(content) == LONGEST_CONTENT
+    assert content.endswith(CONTINUED)
+    assert text.startswith(content.removesuffix(CONTINUED))
+    assert files == ["message.txt"]
+    assert stored(house, "message.txt") == text
+    assert list(house.deliveries.scratch.path.iterdir()) == []
+
+
+def test_a_text_as_long_as_a_message_needs_no_file(house: House) -> None:
+    house.customer_writes("x" * LONGEST_CONTENT, number=1)
+    house.drain()
+    assert shown(house) == [("x" * LONGEST_CONTENT, [])]
+
+
+def test_the_file_of_a_long_text_is_one_of_fifteen(house: House, shelf: Shelf) -> None:
+    text = long_text(
+        house, attachments=tuple(Attachment("1", f"{n}.png", "image/png") for n in range(15))
+    )
+    house.drain()
+    (first, files), (second, more) = shown(house)
+    assert first.endswith(CONTINUED)
+    assert files == ["message.txt", *(f"{n}.png" for n in range(14))]
+    assert (second, more) == ("(file 15 of 15, continued)", ["14.png"])
+    assert stored(house, "message.txt") == text
+
+
+def test_room_is_kept_for_the_file_of_a_text_that_a_quoted_line_makes_too_long(
+    house: House, shelf: Shelf
+) -> None:
+    many = tuple(Attachment("1", f"{n}.png", "image/png") for n in range(15))
+    house.customer_writes("x" * LONGEST_CONTENT, number=1, attachments=many, quoted="that")
+    house.drain()
+    assert [len(files) for _, files in shown(house)] == [15, 1]
+
+
+def test_what_is_said_of_a_file_is_not_cut_off_a_long_text(house: House, shelf: Shelf) -> None:
+    gone = tuple(Attachment("2", f"{n}.png", "image/png") for n in range(15))
+    text = "x" * (LONGEST_CONTENT - 10)
+    house.customer_writes(text, number=1, attachments=gone)
+    house.drain()
+    [(content, files)] = shown(house)
+    assert len(content) == LONGEST_CONTENT
+    assert content.endswith("[14.png could not be fetched: the file is gone]")
+    assert CONTINUED in content
+    assert files == ["message.txt"]
+    assert stored(house, "message.txt") == text
+
+
+def test_a_long_text_whose_answer_was_lost_is_there_once(house: House) -> None:
+    house.customer_writes("first")
+    house.drain()
+    house.chatwoot.fault("lose", method="POST", path=MESSAGES)
+    text = long_text(house)
+    house.drain_until(lambda: house.count("delivered_in") == 2)
+    [_, (content, files)] = shown(house)
+    assert content.endswith(CONTINUED)
+    assert files == ["message.txt"]
+    assert stored(house, "message.txt") == text
+
+
+def test_where_no_file_is_taken_a_long_text_is_cut(house: House, shelf: Shelf) -> None:
+    house.customer_writes("first")
+    house.drain()
+    house.chatwoot.fault("status", method="POST", path=MESSAGES, status=413, times=2)
+    long_text(house, attachments=(CAT,))
+    house.drain()
+    [_, (content, files)] = shown(house)
+    assert len(content) == LONGEST_CONTENT
+    assert CUT_NOTE in content
+    assert "[cat.png could not be fetched: more than" in content
+    assert files == []
+
+
+def test_a_message_that_is_too_much_even_without_files_is_given_up(
+    house: House, shelf: Shelf
+) -> None:
+    house.customer_writes("first")
+    house.drain()
+    house.chatwoot.fault("status", method="POST", path=MESSAGES, status=413, times=2)
+    house.customer_writes("second", attachments=(CAT,))
+    house.drain()
+    [letter] = house.dead.list()
+    assert letter.reason == "more than the server before Chatwoot takes"
+    assert letter.reason in house.notes()[0]

@@ -214,3 +214,21 @@ def test_trap_29_quotes_name_the_message_by_the_id_that_its_side_knows(house: Ho
     house.told(quoting)
     house.drain()
     assert house.network.sent[-1].reply_to == "n1"
+
+
+def test_trap_29_what_is_in_another_conversation_is_quoted_in_words(village: Village) -> None:
+    village.customer_writes("phones", "hello", PHONE, person=ADA)
+    village.deliver()
+    village.agent_replies("phones", 1, "yes?")
+    village.deliver()
+    [part] = village.sent("phones")
+    village.agent_resolves("phones", 1)
+    for text, answered, quoted in (
+        ("to your answer", f"card-{part.id}", "yes?"),
+        ("to my own", "hello", "hello"),
+    ):
+        village.customer_writes("phones", text, PHONE, person=ADA, reply_to=answered, quoted=quoted)
+    village.deliver()
+    assert village.texts(2) == ["> yes?\n\nto your answer", "> hello\n\nto my own"]
+    attributes = [m["content_attributes"] for m in village.chatwoot.messages(2)]
+    assert not any(each.get("in_reply_to") for each in attributes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -295,6 +296,28 @@ def test_what_is_wrong_is_shown_with_its_cure() -> None:
         "redis\n  ok       memory: fine\n  note     connections: few\n           → Buy some.\n"
         "gateway\n  BAD      clock: [red]late[/red]\n           → Wind it.\n"
     )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_what_is_wrong_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    lines = [
+        Line("redis", Finding.good("memory", "fine")),
+        Line("redis", Finding.bad("x", "y", "z")),
+    ]
+    Paper(terminal := Terminal()).show(lines)
+    said = terminal.getvalue()
+    assert re.search(r"\x1b\[32mok", said), said
+    assert re.search(r"\x1b\[1;31mBAD", said), said
+    monkeypatch.setenv("NO_COLOR", "1")
+    Paper(terminal := Terminal()).show(lines)
+    assert "\x1b[3" not in terminal.getvalue()
 
 
 def test_of_a_foreign_webhook_address_only_the_host_is_shown(world: World) -> None:

@@ -3,7 +3,7 @@
 import { act, sendFile } from "/static/api.js";
 import { CHANNELS } from "/static/devices.js";
 import { $, attachable, clock, el, filesOf, icon, initials, renew, writable } from "/static/dom.js";
-import { fromMarkdown } from "/static/styled.js";
+import { fromMarkdown, QUOTED } from "/static/styled.js";
 
 const TICKS = { sent: ["✓", "Sent"], delivered: ["✓✓", "Delivered"], read: ["✓✓", "Read"], failed: ["!", "Failed"] };
 
@@ -95,7 +95,7 @@ export class Desk {
   item(each) {
     const last = each.messages.findLast((message) => message.kind !== "activity");
     const mine = last && last.kind !== "incoming";
-    const line = last ? (last.deleted ? "Deleted" : last.text.split("\n")[0] || (last.files[0]?.name ?? "")) : "";
+    const line = last ? (last.deleted ? "Deleted" : last.text.replace(QUOTED, "").split("\n")[0] || (last.files[0]?.name ?? "")) : "";
     return el("li", {},
       el("button", { type: "button", class: `item ${each.status}`, "data-testid": "conversation", "data-channel": each.channel,
         "aria-current": each.current ? "true" : undefined,

@@ -21,6 +21,7 @@ export class Devices {
     $("newcomer").addEventListener("click", () => this.welcome());
     $("unreachable").addEventListener("change", () =>
       act(`${this.path()}/unreachable`, { on: $("unreachable").checked }));
+    $("unanswer").addEventListener("click", () => this.answer(undefined));
     $("fresh").addEventListener("change", () => this.show(this.state));
     writable($("device-form"), $("device-text"), (text) => this.write(text));
     attachable($("device-file"), $("device-text"), (file, text) => this.write(text, file));
@@ -39,6 +40,7 @@ export class Devices {
     this.channel = channel;
     if (customer) this.customers[channel] = customer;
     $("fresh").checked = false;
+    this.answer(undefined);
     this.show(this.state);
     if (byHand) this.chosen(channel, this.customer.id);
   }
@@ -54,9 +56,11 @@ export class Devices {
 
   async write(text, file) {
     const subject = $("subject").hidden ? "" : $("subject").value.trim() || "A question";
-    const done = await (file ? sendFile(`${this.path()}/files`, file, { text, subject }) :
-      act(`${this.path()}/messages`, { text, subject }));
+    const quoted = this.answered?.id ?? "";
+    const done = await (file ? sendFile(`${this.path()}/files`, file, { text, subject, quoted }) :
+      act(`${this.path()}/messages`, { text, subject, quoted }));
     if (done) {
+      this.answer(undefined);
       $("subject").value = "";
       $("fresh").checked = false;
       this.show(this.state);
@@ -77,7 +81,24 @@ export class Devices {
     $("device-text").placeholder = words.hint;
     this.showWriting();
     renew($("device-talk"), `${this.channel} ${this.customer.id}`, this.customer.messages,
-      (message) => message.id, (message) => this.message(message));
+      (message) => message.id, (message) => this.answerable(message, this.message(message)));
+  }
+
+  /** What is written next answers `message`. */
+  answer(message) {
+    this.answered = message;
+    $("answering").hidden = !message;
+    $("answered").textContent = message ? message.text || "A file" : "";
+    if (message) $("device-text").focus();
+  }
+
+  /** On Telegram a certain message can be answered. */
+  answerable(message, shown) {
+    if (this.channel === "telegram") {
+      shown.append(el("button", { type: "button", class: "answer", title: "Answer", "aria-label": "Answer this message",
+        "data-testid": "answer", onclick: () => this.answer(message) }, icon("reply")));
+    }
+    return shown;
   }
 
   showTabs() {

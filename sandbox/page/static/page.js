@@ -1,6 +1,7 @@
 // Puts the page together: both sides follow each other, and the state follows the sandbox.
 
 import { follow } from "/static/api.js";
+import { Beginning } from "/static/begin.js";
 import { Desk } from "/static/desk.js";
 import { Devices } from "/static/devices.js";
 import { showUnderneath } from "/static/underneath.js";
@@ -11,11 +12,16 @@ const desk = new Desk((channel, customer) => {
   }
 });
 const devices = new Devices((channel, customer) => desk.turnTo(channel, customer));
+const beginning = new Beginning((number, channel, customer) => {
+  devices.turnTo(channel, customer, false);
+  desk.openUp(number);
+});
 
 let first = true;
 follow((state) => {
   devices.show(state);
   desk.show(state);
+  beginning.show(state);
   showUnderneath(state);
   const newest = state.conversations[0];
   if (first && newest?.channel) {

@@ -22,15 +22,24 @@ export function fromEntities(text, entities) {
   });
 }
 
-const MARKS = /\*\*([^*\n]+)\*\*|~~([^~\n]+)~~|`([^`\n]+)`|(?<![\w*])\*([^*\s][^*\n]*)\*(?![\w*])|(?<!\w)_([^_\s][^_\n]*)_(?!\w)/g;
-const MARK_TAGS = ["strong", "s", "code", "em", "em"];
+const MARKS = /\\([!-/:-@[-`{-~])|\*\*([^*\n]+)\*\*|~~([^~\n]+)~~|`([^`\n]+)`|(?<![\w*])\*([^*\s][^*\n]*)\*(?![\w*])|(?<!\w)_([^_\s][^_\n]*)_(?!\w)/g;
+const MARK_TAGS = [undefined, "strong", "s", "code", "em", "em"];
+export const QUOTED = /^> (.+)(?:\n\n|$)/;
 
 export function fromMarkdown(text) {
+  const quoted = text.match(QUOTED);
+  if (!quoted) return fromMarks(text);
+  const rest = text.slice(quoted[0].length);
+  return [el("span", { class: "quoted", "data-testid": "quoted" }, ...fromMarks(quoted[1])), ...fromMarks(rest)];
+}
+
+function fromMarks(text) {
   const nodes = [];
   let end = 0;
   for (const match of text.matchAll(MARKS)) {
     const which = match.slice(1).findIndex((group) => group !== undefined);
-    nodes.push(text.slice(end, match.index), el(MARK_TAGS[which], { text: match[which + 1] }));
+    const tag = MARK_TAGS[which];
+    nodes.push(text.slice(end, match.index), tag ? el(tag, { text: match[which + 1] }) : match[which + 1]);
     end = match.index + match[0].length;
   }
   return [...nodes, text.slice(end)];

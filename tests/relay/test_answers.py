@@ -1,0 +1,140 @@
+"""What a customer's message answers: threaded in the same conversation, else a quoted line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway import bodies, naming
+from gateway.chatwoot.client import LONGEST_CONTENT
+from gateway.model import Inbound
+from gateway.relay.answers import LONGEST_QUOTE, quoting
+from tests.relay.house import House
+
+
+def newest(house: House) -> tuple[str, int | None]:
+    """The text of the newest message of the newest conversation, and the message it answers."""
+    conversation = house.chatwoot.conversations()[0]["id"]
+    message: dict[str, Any] = house.chatwoot.messages(conversation)[-1]
+    return message["content"], message["content_attributes"].get("in_reply_to")
+
+
+def resolved(house: House) -> None:
+    house.chatwoot.agent_resolve(1)
+    house.lanes.forget(naming.inbound_lane("cards", "p1"), "1")
+
+
+def agent_has_answered(house: House) -> tuple[int, str]:
+    """Chatwoot's id of an agent's reply, and the network's."""
+    house.customer_writes("hello", number=1)
+    house.drain()
+    reply = house.agent_replies("hi Ada")
+    house.drain()
+    [part] = house.network.sent
+    return reply, f"card-{part.id}"
+
+
+def test_an_agents_message_in_the_same_conversation_is_threaded(house: House) -> None:
+    reply, external = agent_has_answered(house)
+    house.customer_writes("thanks", reply_to=external, quoted="hi Ada")
+    house.drain()
+    assert newest(house) == ("thanks", reply)
+
+
+def test_an_agents_message_in_an_earlier_conversation_is_quoted(house: House) -> None:
+    _, external = agent_has_answered(house)
+    resolved(house)
+    house.customer_writes("about that", reply_to=external, quoted="hi Ada")
+    house.drain()
+    assert newest(house) == ("> hi Ada\n\nabout that", None)
+
+
+def test_the_customers_own_message_in_the_same_conversation_is_threaded(house: House) -> None:
+    house.customer_writes("hello", number=1)
+    house.drain()
+    house.customer_writes("I mean that", reply_to="1", quoted="hello")
+    house.drain()
+    [first, _] = house.chatwoot.messages(1)
+    assert newest(house) == ("I mean that", first["id"])
+
+
+def test_the_customers_own_message_in_an_earlier_conversation_is_quoted(house: House) -> None:
+    house.customer_writes("hello", number=1)
+    house.drain()
+    resolved(house)
+    house.customer_writes("I meant that", reply_to="1", quoted="hello")
+    house.drain()
+    assert newest(house) == ("> hello\n\nI meant that", None)
+    # The new message is known to be where it is.
+    house.customer_writes("really", number=4, reply_to="I meant that", quoted="I meant that")
+    house.drain()
+    [answered, *_] = [m for m in house.chatwoot.messages(2) if m["message_type"] == 0]
+    assert newest(house) == ("really", answered["id"])
+
+
+@pytest.mark.parametrize("reply_to", ["", "long ago"])
+def test_a_message_that_nobody_knows_is_quoted(house: House, reply_to: str) -> None:
+    house.customer_writes("hello", number=1)
+    house.customer_writes("about that", reply_to=reply_to, quoted="from another chat")
+    house.drain()
+    assert newest(house) == ("> from another chat\n\nabout that", None)
+
+
+def test_a_photo_that_answers_a_message_of_another_chat_has_the_quoted_line(house: House) -> None:
+    house.customer_writes("", number=1, quoted="your advertisement")
+    house.drain()
+    assert newest(house) == ("> your advertisement", None)
+
+
+@pytest.mark.parametrize("reply_to", ["long ago", "1"])
+def test_nothing_is_said_of_a_message_whose_text_is_not_known(house: House, reply_to: str) -> None:
+    house.customer_writes("hello", number=1)
+    house.drain()
+    resolved(house)
+    house.customer_writes("about that", reply_to=reply_to)
+    house.drain()
+    assert newest(house) == ("about that", None)
+
+
+def test_a_quoted_line_before_a_text_of_full_length_leaves_it_whole(house: House) -> None:
+    house.customer_writes("x" * LONGEST_CONTENT, number=1, quoted="what you asked for")
+    house.drain()
+    [message] = house.chatwoot.messages(1)
+    assert message["content"].startswith("> what you asked for\n\nxxx")
+    assert len(message["attachments"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("quoted", "line"),
+    [
+        ("one\n\n two\t three ", "> one two three"),
+        (
+            "**no** _style_ `here` [or](there) <b>",
+            r"> \*\*no\*\* \_style\_ \`here\` \[or\](there) \<b>",
+        ),
+        ("# no heading", r"> \# no heading"),
+        ("> not twice", r"> \> not twice"),
+        ("1. no list", r"> 1\. no list"),
+        ("it cost 3.50 - all of it", "> it cost 3.50 - all of it"),
+        (" \n ", ""),
+    ],
+)
+def test_a_quoted_line_reads_as_it_was_written(quoted: str, line: str) -> None:
+    assert quoting(quoted, "") == line
+    assert quoting(quoted, "text") == (f"{line}\n\ntext" if line else "text")
+
+
+@pytest.mark.parametrize("quoted", ["word " * 100, "x" * 500, "a " + "x" * 500, "漢字。" * 200])
+def test_a_quoted_line_is_short(quoted: str) -> None:
+    line = quoting(quoted, "").removeprefix("> ")
+    assert LONGEST_QUOTE // 2 <= len(line) <= LONGEST_QUOTE
+    assert line.endswith("…")
+    assert quoted.startswith(line.removesuffix("…"))
+
+
+def test_what_a_message_quotes_is_stored_only_where_it_quotes() -> None:
+    """A worker of the release before cannot read what it does not know."""
+    assert "quoted" not in bodies.write(Inbound("1", "p", "x"))
+    quoting_one = Inbound("1", "p", "x", quoted="q")
+    assert bodies.read_inbound(bodies.write(quoting_one), "1") == quoting_one
