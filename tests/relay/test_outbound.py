@@ -281,7 +281,7 @@ def test_on_hold_a_press_of_retry_that_may_have_worked_asks_once_more(house: Hou
     house.drain_until(lambda: is_red(house, number))
     house.network.after = [LeaseLost("as if the worker died behind the call")]
     press_retry(house, number)
-    house.drain_until(lambda: texts(house) and list(house.dead.list()))
+    house.drain_until(lambda: bool(texts(house)) and any(house.dead.list()))
     house.drain()
     assert texts(house) == ["hi"]
     assert is_red(house, number)

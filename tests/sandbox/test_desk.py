@@ -218,6 +218,7 @@ def call_everything(office: Office) -> None:
         {"status": "pending", "team_id": 1, "assignee_id": 2, "custom_attributes": {"vip": True}},
     )
     chatwoot.recently_updated(inbox, 60)
+    list(chatwoot.active_since(inbox, 0.0))
     chatwoot.conversation(number)
     message = chatwoot.create_message(number, "hello", source_id="gw:x:1").id
     list(chatwoot.messages_after(number, 0))
