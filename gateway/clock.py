@@ -51,14 +51,15 @@ def main(settings: Settings) -> None:
         attendants.append(attendant)
         # A daemon thread: a poll that is under way when the clock stops has confirmed nothing.
         threading.Thread(target=attendant.run, name=f"channel {channel.name}", daemon=True).start()
-    rounds = Rounds(settings, lanes, intake)
-    threading.Thread(target=rounds.run, args=(stop,), name="reconcile", daemon=True).start()
+    rounds = Rounds(settings, lanes, intake, stop)
+    threading.Thread(target=rounds.run, name="reconcile", daemon=True).start()
     delays = Delays(settings, lanes, ringer)
     threading.Thread(target=delays.run, args=(stop,), name="delays", daemon=True).start()
     Heartbeat(store, "clock").start()
     _tick(lanes, ringer, attendants, stop)
     for attendant in attendants:
         attendant.let_go()
+    rounds.let_go()
 
 
 def _tick(

@@ -213,6 +213,7 @@ class Lanes:
         pace: Pace,
         after: After = "more",
         note: Note | None = None,
+        certainty: Certainty = "",
         nonce: str = "",
     ) -> Taken | None:
         """Give up on a message. Returns the next one, or None if the lane was given back."""
@@ -228,6 +229,7 @@ class Lanes:
                 after,
                 *pace.argv(),
                 json.dumps(None if note is None else wire.note(note)),
+                certainty,
             )
         )
 

@@ -22,6 +22,7 @@ from gateway.relay.inbound import InboundDelivery
 from gateway.relay.known_assignees import KnownAssignees
 from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.known_version import KnownVersion
+from gateway.relay.once import Once
 from gateway.relay.openings import Openings
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
 from gateway.relay.people import People
@@ -99,6 +100,7 @@ class Deliveries:
         addressing = Addressing(channel, adapter, chatwoot, Moves(self._lanes))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
+        once = Once(self._lanes, chatwoot, settings.gateway.uncertain_after)
         inbound = InboundDelivery(
             lanes=self._lanes,
             channel=channel,
@@ -114,14 +116,14 @@ class Deliveries:
                 self._desks[channel.account.name],
                 self._assignees[channel.account.name],
             ),
-            uncertain_after=settings.gateway.uncertain_after,
+            once=once,
         )
         return {
             "in": inbound,
             "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
             "status": StatusDelivery(chatwoot, KnownVersion(chatwoot), Pace(overall)),
-            "note": NoteDelivery(chatwoot, Pace(overall)),
+            "note": NoteDelivery(chatwoot, once, Pace(overall)),
             "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
 

@@ -42,8 +42,11 @@ class OutboundDelivery:
     @property
     def patience(self) -> Patience:
         config = self.channel.config
-        limit = config.age_limit or self.adapter.capabilities.age_limit
-        return Patience(limit, hold_unknown=config.on_unknown == "hold")
+        able = self.adapter.capabilities
+        # Nobody need decide about what the network itself can tell, or recognises.
+        known = able.idempotent or self.adapter.finds
+        hold = config.on_unknown == "hold" and not known
+        return Patience(config.age_limit or able.age_limit, hold_unknown=hold)
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         if too_old(taken, self.patience):
@@ -91,7 +94,9 @@ class OutboundDelivery:
             return self.adapter.send(part)
         if self.adapter.finds:
             return self.adapter.find(part) or self.adapter.send(part)
-        if self.patience.hold_unknown and not taken.replayed:
+        # Once for each press of Retry: an attempt after it that died asks the agent again.
+        told_to = taken.replayed and not taken.crashes
+        if self.patience.hold_unknown and not told_to:
             raise Permanent(MAY_HAVE_ARRIVED)
         return self.adapter.send(part)
 

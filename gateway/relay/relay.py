@@ -84,8 +84,8 @@ class Relay:
     def _deliver(self, hold: Hold, taken: Taken, after: After) -> Taken | None:
         delivery = self.deliveries(hold, taken.kind)
         if taken.crashes >= DEATHS:
-            reason = f"Given up: {DEATHS} attempts ended with the death of the worker"
-            return self._bury(hold, taken, delivery, reason, after)
+            given_up = Bury(f"Given up: {DEATHS} attempts ended with the death of the worker")
+            return self._bury(hold, taken, delivery, given_up, after)
         try:
             done = self._attempt(hold, taken, delivery)
         except GivenBack:
@@ -147,8 +147,8 @@ class Relay:
     ) -> Taken | None:
         follows = consequence(error, taken, delivery.patience)
         match follows:
-            case Bury(reason=reason):
-                return self._bury(hold, taken, delivery, reason, after, detail=error.detail)
+            case Bury():
+                return self._bury(hold, taken, delivery, follows, after, detail=error.detail)
             case Defer():
                 logs.event(
                     log,
@@ -176,12 +176,12 @@ class Relay:
         hold: Hold,
         taken: Taken,
         delivery: Delivery,
-        reason: str,
+        why: Bury,
         after: After,
         *,
         detail: str = "",
     ) -> Taken | None:
-        reason = self.redact(reason)
+        reason = self.redact(why.reason)
         logs.event(
             log,
             "buried",
@@ -191,8 +191,15 @@ class Relay:
             why=reason,
             detail=detail,
         )
-        note = _note_about(hold, taken, reason)
-        return self.lanes.bury(hold, taken.id, reason, pace=delivery.pace, after=after, note=note)
+        return self.lanes.bury(
+            hold,
+            taken.id,
+            reason,
+            pace=delivery.pace,
+            after=after,
+            note=_note_about(hold, taken, reason),
+            certainty=why.certainty,
+        )
 
     def _beside_others(self, taken: Taken) -> AbstractContextManager[None]:
         suspect = taken.crashes >= SUSPECT_FROM
