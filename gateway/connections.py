@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +25,14 @@ SENTINEL_SECONDS = 1.0
 """The longest that one sentinel may take to answer before the next is asked."""
 
 
-def connect(url: str, *, connections: int, timeout: float = 5.0, retries: int) -> redis.Redis:
+def connect(
+    url: str,
+    *,
+    connections: int,
+    timeout: float = 5.0,
+    retries: int,
+    greet: Callable[[Any], None] | None = None,
+) -> redis.Redis:
     """A client with a pool of at most `connections`; a thread that finds none free waits.
 
     `url` may name sentinels (`gateway.config.sentinels`): then the server is called that is the
@@ -33,11 +40,16 @@ def connect(url: str, *, connections: int, timeout: float = 5.0, retries: int) -
     `timeout` (seconds) bounds connecting, every answer and the wait for a free connection.
     `retries` is how often a command is repeated when its connection breaks: 0 where a quick
     error is better than a late success. Nothing is opened before the first command.
+    `greet` is called with each connection that is made, before anything else uses it; it begins
+    with `connection.on_connect()`.
 
     Raises ValueError if `url` is no Redis address. The client's commands raise
     `redis.ConnectionError` and `redis.TimeoutError`.
     """
-    return _client(url, connections, timeout, retries, {"decode_responses": True})
+    options: dict[str, Any] = {"decode_responses": True}
+    if greet is not None:
+        options["redis_connect_func"] = greet
+    return _client(url, connections, timeout, retries, options)
 
 
 def connect_bytes(url: str, *, connections: int, timeout: float = 5.0, retries: int) -> redis.Redis:

@@ -34,6 +34,7 @@ from gateway.connections import connect, connect_worker
 from gateway.heartbeat import Heartbeat
 from gateway.hints import Hints
 from gateway.lanes import Hold, Lanes
+from gateway.lanes.meeting import meet
 from gateway.logs import Redactor
 from gateway.relay.crowd import Crowd
 from gateway.relay.deliveries import Deliveries
@@ -161,7 +162,7 @@ def main(settings: Settings) -> None:
     """Work until SIGTERM. Raises redis.RedisError if Redis cannot be reached at the start."""
     stop, runtime = threading.Event(), Runtime()
     url = settings.gateway.redis_url
-    store = connect(url, connections=LANE_CONNECTIONS, retries=3)
+    store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=meet)
     lanes = Lanes(store, bell.queue_key())
     deliveries = Deliveries(settings, lanes, runtime)
     limits = Limits(

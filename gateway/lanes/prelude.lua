@@ -178,14 +178,38 @@ local function announce(lane, msg)
   end
 end
 
+-- Nothing is known of an attempt that the server has forgotten (see meet.lua), but that it was over,
+-- or had no right to go on, at that time.
+local function doubt(lane, msg, at)
+  if redis.call('HEXISTS', msg, 'uncertain') == 0 then
+    count('uncertain', redis.call('HGET', msg, 'channel'))
+    announce(lane, msg)
+  end
+  redis.call('HSET', msg, 'uncertain', 'forgotten', 'doubted', at, 'marked', at)
+end
+
+-- Could this message have left in the moments that the server has forgotten? Whatever was ready then,
+-- but for replies behind a closed gate: nothing was sent there.
+local MAY_DOUBLE = { ['in'] = true, out = true, note = true }
+local function doubt_if_forgotten(lane, destination, msg, ready)
+  local at = tonumber(redis.call('GET', ns .. ':forgot'))
+  if not at or ready >= at then return end
+  local known = redis.call('HMGET', msg, 'kind', 'doubted')
+  if not MAY_DOUBLE[known[1]] or tonumber(known[2]) == at then return end
+  local shut = redis.call('SISMEMBER', ns .. ':shut', destination) == 1
+  if not (shut and known[1] == 'out') then doubt(lane, msg, at) end
+end
+
 -- Mark the lane's head as being sent and hand it out. `nonce` names the request.
 local function take(lane, destination, nonce, rates)
   local head = redis.call('ZRANGE', key_lane(lane), 0, 0)[1]
   if not head then return rest(lane, destination, nonce) end
   local msg = key_msg(head)
   local known = redis.call('HMGET', msg, 'ready', 'state')
-  if (tonumber(known[1]) or 0) > now then return rest(lane, destination, nonce) end
+  local ready = tonumber(known[1]) or 0
+  if ready > now then return rest(lane, destination, nonce) end
   if known[2] == 'sending' then note_crash(msg) end
+  doubt_if_forgotten(lane, destination, msg, ready)
   if waits_for_slot(lane, destination, head, rates) then
     return { keep_answer(lane, nonce, 'rest') }
   end

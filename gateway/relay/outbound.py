@@ -64,7 +64,7 @@ class OutboundDelivery:
                 # Files take their time: the agent may have withdrawn the reply meanwhile.
                 if files and not announce(self.lanes, hold, taken, f"part:{part.number}"):
                     break
-                again = taken.uncertain and n == 0
+                again = taken.uncertain and (n == 0 or taken.forgotten)
                 sent = self._again(whole, taken) if again else self.adapter.send(whole)
             ids = [name for name in sent.external_ids if name]
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
