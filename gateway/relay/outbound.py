@@ -46,9 +46,9 @@ class OutboundDelivery:
         return Patience(limit, hold_unknown=config.on_unknown == "hold")
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
+        reply = bodies.read_reply(taken.body, taken.version)
         if too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
-        reply = bodies.read_reply(taken.body, taken.version)
         address = self.addressing.of(hold, taken, reply)
         check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
         choose = choosing(reply, self.adapter.capabilities)

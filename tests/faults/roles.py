@@ -62,10 +62,21 @@ def write_settings(
 
 
 @contextlib.contextmanager
-def running(role: str, file: Path, environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m gateway <role>`; what it says is in a file named after it, beside `file`."""
+def running(
+    role: str, file: Path, environ: Mapping[str, str], *, patch: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m gateway <role>`; what it says is in a file named after it, beside `file`.
+
+    `patch`: statements that make another release of it before it starts.
+    """
     given = {**os.environ, "GATEWAY_CONFIG": str(file), "PYTHONUNBUFFERED": "1", **environ}
-    command = [sys.executable, "-m", "gateway", role]
+    start = ["-m", "gateway", role]
+    if patch:
+        start = [
+            "-c",
+            f"{patch}\nimport sys\nfrom gateway.cli import main\nsys.exit(main({[role]}))",
+        ]
+    command = [sys.executable, *start]
     with (file.parent / f"{role}.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=log, stderr=log)
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from gateway.chatwoot.client import Chatwoot
-from gateway.lanes import Pace
+from gateway.lanes import Entry, Kind, Lane, Pace
+from gateway.lanes.values import Direction
 from tests.relay.house import House
 
 
@@ -29,6 +32,31 @@ def test_a_body_of_a_newer_release_is_left_alone(house: House) -> None:
     assert list(house.dead.list()) == []
     house.store.hset("gw:msg:i:cards:1", "v", "1")
     house.drain_until(lambda: house.incoming() == ["hello"])
+
+
+def test_a_kind_of_a_newer_release_is_left_alone(house: House) -> None:
+    house.customer_writes("hello", number=1)
+    house.store.hset("gw:msg:i:cards:1", "kind", "reaction")
+    for _ in range(4):
+        house.make_due()
+        house.drain()
+    known = house.store.hgetall("gw:msg:i:cards:1")
+    assert (known["state"], known["attempts"]) == ("waiting", "0")
+    assert "refusals" not in known and "crashes" not in known
+    assert list(house.dead.list()) == []
+    house.store.hset("gw:msg:i:cards:1", "kind", "in")
+    house.make_due()
+    house.drain_until(lambda: house.incoming() == ["hello"])
+
+
+def test_a_lane_of_a_newer_release_is_left_alone(house: House) -> None:
+    lane = Lane(cast(Direction, "wave"), "cards", "ada")
+    house.lanes.append([Entry("w1", lane, "chatwoot/main", cast(Kind, "wave"), "{}")])
+    house.drain()
+    known = house.store.hgetall("gw:msg:w1")
+    assert known["state"] == "waiting" and "attempts" not in known
+    assert not house.store.exists(f"gw:lease:{lane}"), "given back, for whoever knows it"
+    assert house.store.zscore("gw:due:chatwoot/main", str(lane))
 
 
 def test_a_message_that_kills_workers_is_buried_and_its_lane_goes_on(house: House) -> None:
