@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import requests
+
 from sandbox.chatwoot import ChatwootStandIn
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +86,13 @@ def running(
         finally:
             process.kill()
             process.wait()
+
+
+def answers(address: str) -> bool:
+    """Whether a web process does."""
+    with contextlib.suppress(requests.ConnectionError):
+        return requests.get(f"{address}/healthz", timeout=5).ok
+    return False
 
 
 def until(come_about: Callable[[], object], seconds: float = 30.0) -> None:

@@ -16,7 +16,7 @@ from gateway.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
-from tests.faults.roles import HOOK, SIGNED, posted, running, until, write_settings
+from tests.faults.roles import HOOK, SIGNED, answers, posted, running, until, write_settings
 from tests.replicated_redis import ReplicatedRedis, free_ports
 
 PEERS, BEFORE, AFTER = 20, 10, 5
@@ -34,7 +34,7 @@ def test_the_primary_is_killed_under_load(tmp_path: Path) -> None:
         processes = [
             stack.enter_context(running(role, file, environ)) for role in ("web", "worker", "clock")
         ]
-        until(lambda: _answers(address))
+        until(lambda: answers(address))
         refused = sum(_send(address, who, n) for n in range(BEFORE) for who in range(PEERS))
         assert refused == 0
         until(lambda: len(posted(chatwoot)) == PEERS)
@@ -101,9 +101,3 @@ def _send(address: str, who: int, n: int) -> int:
         assert answer.status_code == 503 and time.monotonic() < deadline
         refused += 1
         time.sleep(0.05)
-
-
-def _answers(address: str) -> bool:
-    with contextlib.suppress(requests.ConnectionError):
-        return requests.get(f"{address}/healthz", timeout=5).ok
-    return False
