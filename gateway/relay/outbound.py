@@ -13,7 +13,7 @@ from gateway.bodies import NoteText, Reply
 from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Entry, Hold, Lane, Lanes, Pace, Taken
+from gateway.lanes import Hold, Lane, Lanes, Note, Pace, Taken
 from gateway.model import Part, Sent
 from gateway.relay import parts
 from gateway.relay.addressing import Address, Addressing, together
@@ -167,11 +167,11 @@ class DeleteDelivery:
 def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) -> None:
     """Leave a private note in the conversation, once for each message."""
     conversation = int(hold.lane.key)
-    note = Entry(
-        id=f"{taken.id}:note",
-        lane=naming.status_lane(channel.name, conversation),
-        destination=naming.chatwoot_destination(channel.account.name),
-        kind="note",
-        body=bodies.write(NoteText(conversation, words)),
+    lanes.leave(
+        Note(
+            id=f"{taken.id}:note",
+            lane=naming.status_lane(channel.name, conversation),
+            destination=naming.chatwoot_destination(channel.account.name),
+            body=bodies.write(NoteText(conversation, words)),
+        )
     )
-    lanes.append([note])

@@ -24,6 +24,7 @@ MESSAGES, SECONDS = 50, 10.0
 """What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
 UNKNOWN_VERSION_WAIT = 30.0
 NOT_CONFIGURED_WAIT = 60.0
+NO_ROOM_WAIT = 30.0
 SUSPECT_FROM = 2
 
 NO_FAULT = (
@@ -98,6 +99,8 @@ class Relay:
             return None
         except NotNow as wait:
             self.lanes.defer(hold, taken.id, wait.seconds)
+        except redis.OutOfMemoryError:  # what it has to append does not fit
+            self.lanes.defer(hold, taken.id, NO_ROOM_WAIT)
         except UnknownVersion:
             self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
         except DeliveryError as error:
