@@ -34,10 +34,10 @@ token = "{token}"
 {limits}
 
 [channels.shop]
-adapter = "tests.unit.web_kit:Push"
 inbox = {inbox}
-key = "{key}"
+{channel}
 """
+PUSHES = f'adapter = "tests.unit.web_kit:Push"\nkey = "{KEY}"'
 
 
 def write_settings(
@@ -46,18 +46,21 @@ def write_settings(
     *,
     more: str = "",
     limits: str = "requests_per_minute = 0",
+    channel: str = PUSHES,
 ) -> Path:
-    """A file with one channel, `shop`, whose network calls us; `more` is for [gateway]."""
+    """A file with one channel, `shop`, by default one whose network calls us.
+
+    `more` is for [gateway], `limits` for the Chatwoot account, `channel` for the channel.
+    """
     file = folder / "channels.toml"
-    inbox = chatwoot.add_inbox("Shop", None)
     file.write_text(
         CHANNELS.format(
             url=chatwoot.url,
             token=chatwoot.access_token,
-            inbox=inbox,
-            key=KEY,
+            inbox=chatwoot.add_inbox("Shop", None),
             more=more,
             limits=limits,
+            channel=channel,
         )
     )
     return file
