@@ -57,13 +57,14 @@ def connect_bytes(url: str, *, connections: int, timeout: float = 5.0, retries: 
     return _client(url, connections, timeout, retries, {})
 
 
-def connect_worker(url: str) -> redis.Redis:
-    """The one connection of an RQ worker, which blocks on it and sets its time-out itself.
+def connect_worker(url: str, *, timeout: float) -> redis.Redis:
+    """The one connection of an RQ worker, which blocks on it for a little less than `timeout`.
 
     It is patient: a command is repeated for some seconds while Redis restarts or fails over, for
     RQ's loop does not survive an error at every step.
     """
     options = {
+        "socket_timeout": timeout,
         "socket_connect_timeout": CONNECT_SECONDS,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), 8),
     }

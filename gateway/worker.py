@@ -50,6 +50,9 @@ LISTEN = 15
 notice that the other end is gone without a word."""
 RQ_LISTENS_SHORTER = 15
 """Seconds, than the life of its worker's record (`BaseWorker.dequeue_timeout`)."""
+RQ_GRACE = 10
+"""Seconds more than it listens until RQ takes the other end for dead
+(`BaseWorker.connection_timeout`)."""
 PAUSE = 1.0
 """Seconds, when RQ could not go on, before it begins anew."""
 SHORTEST_STALL = 30.0
@@ -184,7 +187,7 @@ def main(settings: Settings) -> None:
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
     Heartbeat(store, "worker").start()
-    connection = connect_worker(url)
+    connection = connect_worker(url, timeout=LISTEN + RQ_GRACE)
     connection.ping()
     try:
         _work(workshop, connection)

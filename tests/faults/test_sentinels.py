@@ -41,7 +41,7 @@ def test_a_command_is_repeated_where_the_primary_is_now(store: ReplicatedRedis) 
 
 
 def test_a_worker_that_listens_hears_the_new_primary(store: ReplicatedRedis) -> None:
-    listening = connect_worker(store.url)
+    listening = connect_worker(store.url, timeout=70)
     heard: list[object] = []
     thread = threading.Thread(target=lambda: heard.append(listening.blpop(["rung"], timeout=60)))
     thread.start()
