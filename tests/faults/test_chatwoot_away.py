@@ -68,7 +68,8 @@ def test_a_backlog_costs_memory_in_redis_only_and_no_work(
 
         until(lambda: store.llen(queue_key()) == 0)
         commands = _commands_in(store, seconds=5)
-        assert sum(commands.values()) / 5 < 40, commands
+        assert commands["evalsha"] / 5 < 12, "scripts a second: nobody asks over and over"
+        assert sum(commands.values()) / 5 < 150, "with all that scripts do inside, and RQ"
         rate = sum(commands.values()) / 5
         print(f"{each:.0f} bytes each, {[g // 1024 for g in grown]} kB more, {rate:.1f} commands/s")
 

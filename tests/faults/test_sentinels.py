@@ -54,7 +54,12 @@ def test_a_worker_that_listens_hears_the_new_primary(store: ReplicatedRedis) -> 
 
 def test_no_more_connections_than_asked_for(store: ReplicatedRedis) -> None:
     client = connect(store.url, connections=2, retries=0)
-    threads = [threading.Thread(target=client.blpop, args=("nothing", 0.3)) for _ in range(5)]
+    served: list[object] = []
+
+    def wait() -> None:
+        served.append(client.blpop(["nothing"], timeout=0.3))
+
+    threads = [threading.Thread(target=wait) for _ in range(5)]
     for thread in threads:
         thread.start()
     most = 0
@@ -62,6 +67,7 @@ def test_no_more_connections_than_asked_for(store: ReplicatedRedis) -> None:
         clients = store.primary.client.client_list()
         most = max(most, sum(each["cmd"] == "blpop" for each in clients))
     assert most == 2
+    assert served == [None] * 5, "whoever found none free has waited"
 
 
 def test_what_a_fail_over_would_suffer_from(store: ReplicatedRedis) -> None:
