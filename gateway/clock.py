@@ -22,6 +22,7 @@ from gateway.delays import Delays
 from gateway.heartbeat import Heartbeat
 from gateway.intake import Intake
 from gateway.lanes import Lanes
+from gateway.lanes.meeting import meet
 from gateway.reconcile import Rounds
 from gateway.runtime import Runtime
 
@@ -40,7 +41,7 @@ def main(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    store = connect(settings.gateway.redis_url, connections=CONNECTIONS, retries=3)
+    store = connect(settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=meet)
     lanes = Lanes(store, bell.queue_key())
     ringer = Bell(store)
     intake, runtime = Intake(lanes, ringer), Runtime()

@@ -349,6 +349,10 @@ class Lanes:
         )
         return answer
 
+    def leave(self, note: Note, *, nonce: str = "") -> None:
+        """Leave a private note in a conversation, once."""
+        self._run("leave", json.dumps(wire.note(note)), nonce or uuid4().hex)
+
     def hold(self, name: str, token: str, *, seconds: float) -> bool:
         """Take or keep a named lease, for what only one process may do at a time."""
         return bool(self._run("hold", name, token, round(seconds * 1000)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.adapter import Adapter
+from gateway.bodies import UnknownVersion
 from gateway.chatwoot.administration import Administration
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.desk import Desk
@@ -71,10 +72,14 @@ class Deliveries:
         }
 
     def __call__(self, hold: Hold, kind: Kind) -> Delivery:
-        """Raises `NotConfigured` if the lane's channel was taken out while the message waited."""
+        """Raises `NotConfigured` if the lane's channel was taken out while the message waited, and
+        `UnknownVersion` if a newer release has appended it, which knows what to do with it."""
         if hold.lane.channel not in self._ways:
             raise NotConfigured(hold.lane.channel)
-        return self._ways[hold.lane.channel][kind]
+        ways = self._ways[hold.lane.channel]
+        if kind not in ways:
+            raise UnknownVersion(kind)
+        return ways[kind]
 
     def close(self) -> None:
         self.aside.close()

@@ -24,6 +24,7 @@ MESSAGES, SECONDS = 50, 10.0
 """What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
 UNKNOWN_VERSION_WAIT = 30.0
 NOT_CONFIGURED_WAIT = 60.0
+NO_ROOM_WAIT = 30.0
 SUSPECT_FROM = 2
 
 NO_FAULT = (
@@ -66,6 +67,8 @@ class Relay:
             self._deliver_all(hold, stop)
         except (LeaseVoid, LeaseLost):
             logs.event(log, "lease_lost", lane=hold.lane)
+        except UnknownVersion:
+            self.lanes.release(hold, seconds=UNKNOWN_VERSION_WAIT)
         except NotConfigured:
             logs.event(log, "channel_not_configured", level=logging.WARNING, lane=hold.lane)
             self.lanes.release(hold, seconds=NOT_CONFIGURED_WAIT)
@@ -82,7 +85,11 @@ class Relay:
             taken = self._deliver(hold, taken, "stop" if spent else "more")
 
     def _deliver(self, hold: Hold, taken: Taken, after: After) -> Taken | None:
-        delivery = self.deliveries(hold, taken.kind)
+        try:
+            delivery = self.deliveries(hold, taken.kind)
+        except UnknownVersion:
+            self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
+            return None
         if taken.crashes >= DEATHS:
             given_up = Bury(f"Given up: {DEATHS} attempts ended with the death of the worker")
             return self._bury(hold, taken, delivery, given_up, after)
@@ -92,6 +99,8 @@ class Relay:
             return None
         except NotNow as wait:
             self.lanes.defer(hold, taken.id, wait.seconds)
+        except redis.OutOfMemoryError:  # what it has to append does not fit
+            self.lanes.defer(hold, taken.id, NO_ROOM_WAIT)
         except UnknownVersion:
             self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
         except DeliveryError as error:
@@ -207,8 +216,12 @@ class Relay:
 
 
 def _first_kind(hold: Hold) -> Kind:
-    """The rates of a lane's first message are asked for before it is known what it is."""
+    """The rates of a lane's first message are asked for before it is known what it is.
+
+    Raises `UnknownVersion`."""
     kinds: dict[str, Kind] = {"in": "in", "out": "out", "status": "status"}
+    if hold.lane.direction not in kinds:
+        raise UnknownVersion(hold.lane.direction)
     return kinds[hold.lane.direction]
 
 
