@@ -27,8 +27,6 @@ from gateway.high_water import Mark, keep_mark, mark_of
 from gateway.intake import Intake
 from gateway.lanes import Lanes
 
-EVERY = 60.0
-"""Seconds between two looks."""
 LAG = 300.0
 """Ids are given before they are committed: a younger one may be seen first, an older one minutes
 later. So nothing that is younger than this is taken for the last of its kind."""
@@ -102,13 +100,14 @@ class Reconciler:
 
 
 class Rounds:
-    """Every channel in turn, once a minute; of several clocks only one goes."""
+    """Every channel in turn, once a minute or as set; of several clocks only one goes."""
 
     def __init__(self, settings: Settings, lanes: Lanes, intake: Intake) -> None:
         chatwoots = {
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
+        self._every = settings.gateway.reconcile_every
         self._lanes = lanes
         self._token = uuid4().hex
         self._reconcilers = [
@@ -117,16 +116,16 @@ class Rounds:
         ]
 
     def run(self, stop: threading.Event) -> None:
-        """Look at once, then every minute, until `stop`."""
+        """Look at once, then again and again, until `stop`."""
         while not stop.is_set():
             for reconciler in self._reconcilers:
                 self._look(reconciler)
-            stop.wait(EVERY)
+            stop.wait(self._every)
 
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
-            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=EVERY * 3):
+            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=self._every * 3):
                 reconciler.look()
         except (DeliveryError, redis.RedisError) as error:
             logs.event(log, "not_reconciled", level=logging.WARNING, channel=name, why=str(error))
