@@ -34,6 +34,6 @@ class Books:
             for _, fields in cast(list[tuple[str, dict[str, str]]], self._store.xrange("gw:dead"))
         ]
 
-    def doubted(self, name: str) -> bool:
+    def unsure_of(self, name: str) -> bool:
         """Whether it did not know at some time if this message had arrived."""
-        return bool(self._store.hexists(f"gw:msg:{name}", "doubted"))
+        return bool(self._store.hexists(f"gw:msg:{name}", "unsure"))

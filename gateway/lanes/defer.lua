@@ -19,7 +19,7 @@ if ARGV[7] ~= '' then
   redis.call('HSETNX', msg, 'first_error', ARGV[7])
   count('retries', channel)
 end
-if ARGV[8] == 'uncertain' then doubt(msg, channel) end
+if ARGV[8] == 'uncertain' then note_doubt(msg, channel) end
 
 -- Calls that were under way when the gate closed, or when the probe went out, say nothing new.
 local function old_news()

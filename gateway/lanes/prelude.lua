@@ -160,17 +160,17 @@ local function hand_out(lane, destination, id)
            redis.call('HGET', key_gate(destination), 'ok') or '0' }
 end
 
--- An attempt may have arrived. `uncertain` lasts until that is settled; `doubted` stays in the
+-- An attempt may have arrived. `uncertain` lasts until that is settled; `unsure` stays in the
 -- ledger: if the customer or Chatwoot has the message twice, this is why.
-local function doubt(msg, channel)
-  redis.call('HSET', msg, 'doubted', 1)
+local function note_doubt(msg, channel)
+  redis.call('HSET', msg, 'unsure', 1)
   if redis.call('HSETNX', msg, 'uncertain', 1) == 1 then count('uncertain', channel) end
 end
 
 -- Whoever marked this message never said how that ended: it may have arrived.
 local function note_crash(msg)
   redis.call('HINCRBY', msg, 'crashes', 1)
-  doubt(msg, redis.call('HGET', msg, 'channel'))
+  note_doubt(msg, redis.call('HGET', msg, 'channel'))
 end
 
 -- Where a message will go if nothing changes, noted as it is handed out: in the steady state one
