@@ -97,11 +97,14 @@ class Traffic:
         """
         self._arrived_at = time.monotonic()
         while self.fed < self.total and time.monotonic() < ends:
-            if time.monotonic() - self._arrived_at > STALLED:
+            if self.seconds_since_arrival() > STALLED:
                 raise TimeoutError(f"nothing has arrived for {STALLED:g} s")
             room = min(allowed(), self.total, self.arrived + ON_THE_WAY) - self.fed
             if room < 1 or not self._feed_one():
                 time.sleep(TICK)
+
+    def seconds_since_arrival(self) -> float:
+        return time.monotonic() - self._arrived_at
 
     def missing(self) -> list[Message]:
         """What was fed and has not arrived yet."""

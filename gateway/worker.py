@@ -27,6 +27,7 @@ from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
 from gateway import bell, logs
+from gateway.alive import Alive
 from gateway.bell import Bell
 from gateway.config import Settings
 from gateway.connections import connect, encryption
@@ -61,6 +62,7 @@ class Workshop:
     bell: Bell
     pulse: Pulse
     signs: Signs
+    alive: Alive
 
     def drain(self) -> int:
         """Deliver what is due. Returns how many lanes were claimed."""
@@ -77,6 +79,7 @@ class Workshop:
                 stop=self.stop,
                 beat=self.pulse.beat,
                 wait=self.signs.wait,
+                worker=self.alive.name,
             )
             return drain.run()
 
@@ -163,7 +166,9 @@ def main(settings: Settings) -> None:
         bell=Bell(store),
         pulse=Pulse(max(limits.lease, SHORTEST_STALL), _die),
         signs=Signs(Hints(store), deliveries.adapters, pool),
+        alive=Alive(lanes, limits.lease),
     )
+    threading.Thread(target=workshop.alive.run, args=(stop,), name="alive", daemon=True).start()
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
     Heartbeat(store, "worker").start()

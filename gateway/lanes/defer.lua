@@ -17,6 +17,8 @@ redis.call('HSET', msg, 'state', 'waiting')
 if ARGV[7] ~= '' then
   redis.call('HSET', msg, 'error', ARGV[7])
   redis.call('HSETNX', msg, 'first_error', ARGV[7])
+  -- The attempt came to an end, and the worker lives: it is not this message that kills it.
+  redis.call('HDEL', msg, 'crashes')
   count('retries', channel)
 end
 if ARGV[8] == 'uncertain' then note_doubt(msg, channel) end

@@ -53,8 +53,10 @@ class Drain:
         stop: threading.Event,
         beat: Callable[[], None],
         wait: Callable[[float], None] | None = None,
+        worker: str = "",
     ) -> None:
         """`stop` ends it after the messages under way; `beat` is called as long as it moves.
+        `worker`: the process's name, as `gateway.alive` shows it.
 
         `wait` sleeps until something becomes due, at most so many seconds.
         """
@@ -64,6 +66,7 @@ class Drain:
         self._limits = limits
         self._stop = stop
         self._beat = beat
+        self._worker = worker
         self._wait = wait or lanes.wait
         # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
         self._ours_until: dict[Hold, float] = {}
@@ -109,7 +112,7 @@ class Drain:
             lease=self._limits.lease,
             most_each=self._most_each,
             at_work=self._at_work,
-            token=uuid4().hex,
+            token=f"{self._worker}.{uuid4().hex}",
         )
         for hold in claim.holds:
             self._ours_until[hold] = asked + self._safe_lease
