@@ -19,15 +19,16 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     print(f"faults: seed={seed}, everything is written to {folder}", flush=True)
     outcome = run(Plan(asked.messages, asked.kills, asked.minutes, seed, folder))
-    for remark in outcome.remarks:
+    for remark in (*outcome.remarks, *outcome.troubled):
         print(remark)
     print(outcome.line)
     return _status(outcome, folder)
 
 
 def _status(outcome: Outcome, folder: Path) -> int:
-    if not outcome.reckoning.kept:
-        print(f"The promise was broken. What happened is in {folder}.", file=sys.stderr)
+    if not outcome.good:
+        what = "The run came to no end" if outcome.troubled else "The promise was broken"
+        print(f"{what}. What happened is in {folder}.", file=sys.stderr)
         return 1
     shutil.rmtree(folder)
     return 0

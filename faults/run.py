@@ -27,8 +27,6 @@ from sandbox.ports import free_ports
 
 START = 60.0
 """Seconds until the gateway must have met its inboxes."""
-SETTLE = 300.0
-"""Seconds within which everything must have arrived when nothing is broken any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,16 @@ class Plan:
     @property
     def reconcile_every(self) -> float:
         """Seconds. A long run has many conversations to look at each time."""
-        return 5.0 if self.messages <= 5000 else 30.0
+        return 5.0 if self.is_short else 30.0
+
+    @property
+    def settle_within(self) -> float:
+        """Seconds, from when nothing is broken any more. What failed often waits long."""
+        return 100.0 if self.is_short else 420.0
+
+    @property
+    def is_short(self) -> bool:
+        return self.messages <= 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,12 @@ class Outcome:
     reckoning: Reckoning
     seconds: float
     remarks: tuple[str, ...]
+    troubled: tuple[str, ...]
+    """Why the run did not come to its end: then it proves nothing."""
+
+    @property
+    def good(self) -> bool:
+        return self.reckoning.kept and not self.troubled
 
     @property
     def line(self) -> str:
@@ -92,8 +105,8 @@ def run(plan: Plan) -> Outcome:
     with _set_up(plan) as scene:
         _until(lambda: _met(scene.books), START, "the gateway has not met its inboxes")
         started = time.monotonic()
-        remarks = _break(scene)
-        remarks += _let_settle(scene)
+        troubled: list[str] = []
+        remarks = [*_break(scene, troubled), *_let_settle(scene, troubled)]
         seconds = time.monotonic() - started
         found = reckon(scene.notes, scene.chatwoot, scene.books, scene.settle)
         return Outcome(
@@ -103,7 +116,8 @@ def run(plan: Plan) -> Outcome:
             scene.books.counted("uncertain"),
             found,
             seconds,
-            tuple(remarks) + found.words,
+            (*remarks, *found.words),
+            tuple(troubled),
         )
 
 
@@ -156,8 +170,8 @@ def _wire(
     return file, max(channel.config.settle for channel in settings.channels.values())
 
 
-def _break(scene: Scene) -> list[str]:
-    """Feed, while everything breaks."""
+def _break(scene: Scene, troubled: list[str]) -> list[str]:
+    """Feed, while everything breaks. Returns remarks; `troubled` gets why feeding halted."""
     plan, traffic = scene.plan, scene.traffic
     killer = Killer(plan.kills, scene.houses, plan.seed)
     freezer = Freezer(scene.houses, plan.seed)
@@ -180,40 +194,38 @@ def _break(scene: Scene) -> list[str]:
     ]
     for trouble in troubles:
         trouble.start()
-    remarks = []
     try:
         traffic.feed(allowed, ends)
         troubles[0].join(max(0.0, ends - time.monotonic()))
     except TimeoutError as stalled:
-        remarks.append(str(stalled))
+        troubled.append(str(stalled))
     finally:
         stop.set()
         for trouble in troubles:
             trouble.join()
     return [
-        *remarks,
         f"killed: {_listed(killer.by_role)}; stopped for a while: {freezer.count}",
         f"ended by themselves: {_listed(scene.houses.ends)}",
         f"troubles: {_listed(weather.count)}",
     ]
 
 
-def _let_settle(scene: Scene) -> list[str]:
+def _let_settle(scene: Scene, troubled: list[str]) -> list[str]:
     """Nothing is broken any more: wait until everything has arrived, and nothing is left to do."""
-    started, remarks = time.monotonic(), list[str]()
+    started = time.monotonic()
     try:
-        _until(lambda: _settled(scene), SETTLE, "it has not settled")
+        _until(lambda: _settled(scene), scene.plan.settle_within, "it has not settled")
     except TimeoutError as error:
-        remarks.append(f"{error}: {scene.books.waiting()} lanes wait")
+        troubled.append(f"{error}: {scene.books.waiting()} lanes wait")
     time.sleep(UNCERTAIN_AFTER)  # whoever still has something in hand comes out with it
-    remarks += [f"given up: {letter}" for letter in scene.books.dead_letters()]
+    letters = [f"given up: {letter}" for letter in scene.books.dead_letters()]
     removed = scene.books.counted("doubles_removed")
     seconds = time.monotonic() - started
-    return [*remarks, f"settled in {seconds:.0f} s; doubles removed in Chatwoot: {removed}"]
+    return [*letters, f"settled in {seconds:.0f} s; doubles removed in Chatwoot: {removed}"]
 
 
 def _settled(scene: Scene) -> bool:
-    """What is still missing when nothing waits will not come, once Chatwoot has been asked again."""
+    """Nothing waits; and what is missing will not come, since Chatwoot has been asked again."""
     done = scene.postman.idle() and scene.chatwoot.wait_for_webhooks(0.0)
     if not done or scene.books.waiting():
         return False
