@@ -44,7 +44,12 @@ class Plan:
     @property
     def reconcile_every(self) -> float:
         """Seconds. A long run has many conversations to look at each time."""
-        return 5.0 if self.is_short else 30.0
+        return 5.0 if self.is_short else 15.0
+
+    @property
+    def each(self) -> int:
+        """Messages of a conversation, each way."""
+        return 15 if self.is_short else 40
 
     @property
     def settle_within(self) -> float:
@@ -134,7 +139,7 @@ def _set_up(plan: Plan) -> Iterator[Scene]:
         inbox.start()
         stack.callback(inbox.go_away)
         postman = Postman(webs, KEY, plan.seed)
-        traffic = Traffic(plan.messages, chatwoot, postman, notes, plan.seed)
+        traffic = Traffic(plan.messages, chatwoot, postman, notes, each=plan.each, seed=plan.seed)
         inbox.arrived = traffic.seen_by_customer
         file, settle = _wire(plan, chatwoot, inbox, ports)
         postman.start()

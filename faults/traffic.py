@@ -17,10 +17,8 @@ from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.records import Event
 from sandbox.chatwoot.webhooks import Delivery
 
-TALKS = 48
+TALKS = 64
 """Conversations that go on at the same time."""
-EACH = 15
-"""Messages of a conversation, each way; then another customer begins."""
 ON_THE_WAY = 400
 """Messages that may be under way at once: more would only wait."""
 SHUFFLED = 0.2
@@ -28,7 +26,7 @@ SHUFFLED = 0.2
 RECEIPTS = 0.1
 """Share of the replies of which the network tells that they were delivered."""
 TICK = 0.005
-STALLED = 60.0
+STALLED = 90.0
 """Seconds without any arrival after which there is no sense in feeding more."""
 
 
@@ -72,9 +70,18 @@ class Traffic:
     """Feeds `total` messages, as fast as they get through and as `allowed` lets it."""
 
     def __init__(
-        self, total: int, chatwoot: ChatwootStandIn, postman: Postman, notes: Notes, seed: str
+        self,
+        total: int,
+        chatwoot: ChatwootStandIn,
+        postman: Postman,
+        notes: Notes,
+        *,
+        each: int,
+        seed: str,
     ) -> None:
+        """`each`: messages of one conversation, each way; then another customer begins."""
         self.total = total
+        self._each = each
         self.fed = 0
         self.arrived = 0
         self._chatwoot = chatwoot
@@ -132,16 +139,16 @@ class Traffic:
 
     def _able(self) -> Iterator[Callable[[], None]]:
         for talk in self._talks.values():
-            if talk.written < EACH and talk.delivering < talk.at_once:
+            if talk.written < self._each and talk.delivering < talk.at_once:
                 yield partial(self._write, talk)
-            if talk.replied < EACH and talk.conversation:
+            if talk.replied < self._each and talk.conversation:
                 yield partial(self._reply, talk)
 
     def _retire(self) -> None:
         done = [
             talk.peer
             for talk in self._talks.values()
-            if talk.written >= EACH and talk.replied >= EACH and not talk.missing
+            if talk.written >= self._each and talk.replied >= self._each and not talk.missing
         ]
         for peer in done:
             del self._talks[peer]
@@ -157,7 +164,7 @@ class Traffic:
     def _write(self, talk: Talk) -> None:
         """The customer writes up to three messages, which the network brings together."""
         with self._lock:
-            most = min(EACH - talk.written, self.total - self.fed)
+            most = min(self._each - talk.written, self.total - self.fed)
             count = min(most, self._random.choice((1, 1, 1, 1, 2, 3)))
             messages = [
                 Message(talk.inward, number)

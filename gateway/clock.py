@@ -59,6 +59,7 @@ def main(settings: Settings) -> None:
     _tick(lanes, ringer, attendants, stop)
     for attendant in attendants:
         attendant.let_go()
+    rounds.let_go()
 
 
 def _tick(

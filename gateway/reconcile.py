@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -122,10 +123,16 @@ class Rounds:
                 self._look(reconciler)
             stop.wait(self._every)
 
+    def let_go(self) -> None:
+        """Let the next clock look as soon as it starts: replies wait for it."""
+        with suppress(redis.RedisError):
+            for reconciler in self._reconcilers:
+                self._lanes.let_go(f"reconciler:{reconciler.channel.name}", self._token)
+
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
-            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=self._every * 3):
+            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=self._every * 1.5):
                 reconciler.look()
         except (DeliveryError, redis.RedisError) as error:
             logs.event(log, "not_reconciled", level=logging.WARNING, channel=name, why=str(error))

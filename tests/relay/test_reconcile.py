@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Callable
 
 import pytest
+import redis
 
 from gateway.model import Status
-from gateway.reconcile import Reconciler
+from gateway.reconcile import Reconciler, Rounds
 from tests.relay.house import House
 
 
@@ -21,6 +25,13 @@ def reconciler(house: House) -> Reconciler:
 def somebody_wrote(house: House) -> None:
     house.customer_writes("hello")
     house.drain()
+
+
+def wait_for(come_about: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not come_about():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def texts(house: House) -> list[str]:
@@ -38,6 +49,20 @@ def test_what_was_written_while_the_gateway_was_away_is_sent_once_and_in_order(
     assert reconciler.look() == 0
     house.drain()
     assert texts(house) == ["one", "two"]
+
+
+def test_a_clock_that_stops_lets_the_next_one_look_at_once(
+    house: House, store: redis.Redis
+) -> None:
+    rounds, stop = Rounds(house.settings, house.lanes, house.intake), threading.Event()
+    thread = threading.Thread(target=rounds.run, args=(stop,))
+    thread.start()
+    key = f"gw:reconciler:{house.channel.name}"
+    wait_for(lambda: bool(store.exists(key)))
+    rounds.let_go()
+    assert not store.exists(key)
+    stop.set()
+    thread.join()
 
 
 def test_what_came_by_webhook_is_not_sent_again(house: House, reconciler: Reconciler) -> None:
