@@ -170,8 +170,7 @@ def roles_of(server: EmbeddedValkey, config: Path, ports: Sequence[int]) -> tupl
 
 
 def _children(pid: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []  # it has just ended, or this is no Linux
-    return [int(child) for child in text.split()]
+    command = ["ps", "-e", "-o", "ppid=,pid="]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = (line.split() for line in done.stdout.splitlines())
+    return [int(child) for parent, child in rows if int(parent) == pid]
