@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,10 @@ class Notes:
         """Before the gateway can have heard of it."""
         self._write("fed", message, at)
 
+    def begun(self, message: Message, at: float) -> None:
+        """Now the gateway may hear of it: of what was fed before, nobody had told it yet."""
+        self._write("begun", message, at)
+
     def told(self, message: Message, at: float) -> None:
         """The gateway has said «200»."""
         self._write("told", message, at)
@@ -52,15 +56,20 @@ class Notes:
     def streams(self) -> Mapping[str, Stream]:
         """All that was written down, by stream."""
         found: dict[str, Stream] = {}
+        begun = set[Message]()
         for what, message, value in self._read():
             stream = found.setdefault(message.stream, Stream())
             if what == "arrived":
                 stream.arrived.append((message.number, value))
             elif what == "fed":
                 stream.fed[message.number] = Fed(float(value))
-            else:
+            elif what == "told":
                 known = stream.fed[message.number]
-                stream.fed[message.number] = Fed(known.begun, min(known.told, float(value)))
+                stream.fed[message.number] = replace(known, told=min(known.told, float(value)))
+            elif message not in begun:
+                begun.add(message)
+                known = stream.fed[message.number]
+                stream.fed[message.number] = replace(known, begun=float(value))
         return found
 
     def _write(self, what: str, message: Message, value: object) -> None:

@@ -61,8 +61,16 @@ class Reckoning:
         )
 
 
-def reckon(notes: Notes, chatwoot: ChatwootStandIn, books: Books, settle: float) -> Reckoning:
-    """Compare. `settle`: the seconds of the channels' setting of that name.
+def reckon(
+    notes: Notes,
+    chatwoot: ChatwootStandIn,
+    books: Books,
+    *,
+    settle: float,
+    resolved: Mapping[str, int],
+) -> Reckoning:
+    """Compare. `settle`: the seconds of the channels' setting of that name; `resolved`: how often
+    a customer's conversation was closed, by the customer's name.
 
     Raises redis.RedisError.
     """
@@ -71,7 +79,7 @@ def reckon(notes: Notes, chatwoot: ChatwootStandIn, books: Books, settle: float)
     return Reckoning(
         inward=judge_all(_inward(streams, shown)),
         outward=judge_all(_outward(streams, books, settle)),
-        second_conversations=_second_conversations(chatwoot),
+        second_conversations=_second_conversations(chatwoot, resolved),
     )
 
 
@@ -117,7 +125,9 @@ def _shown_in_chatwoot(chatwoot: ChatwootStandIn) -> Mapping[str, list[int]]:
     return found
 
 
-def _second_conversations(chatwoot: ChatwootStandIn) -> int:
-    with chatwoot.store.reading():
-        count = Counter(row.contact_id for row in chatwoot.store.conversations)
-    return sum(number - 1 for number in count.values())
+def _second_conversations(chatwoot: ChatwootStandIn, resolved: Mapping[str, int]) -> int:
+    """A customer may have one, and one more for each that was closed."""
+    store = chatwoot.store
+    with store.reading():
+        count = Counter(store.contacts.get(row.contact_id).name for row in store.conversations)
+    return sum(max(0, number - 1 - resolved.get(name, 0)) for name, number in count.items())

@@ -113,7 +113,13 @@ def run(plan: Plan) -> Outcome:
         troubled: list[str] = []
         remarks = [*_break(scene, troubled), *_let_settle(scene, troubled)]
         seconds = time.monotonic() - started
-        found = reckon(scene.notes, scene.chatwoot, scene.books, scene.settle)
+        found = reckon(
+            scene.notes,
+            scene.chatwoot,
+            scene.books,
+            settle=scene.settle,
+            resolved=scene.traffic.resolved,
+        )
         return Outcome(
             plan,
             scene.traffic.fed,

@@ -7,6 +7,7 @@ import json
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,10 @@ TALKS = 64
 """Conversations that go on at the same time."""
 ON_THE_WAY = 400
 """Messages that may be under way at once: more would only wait."""
+IN_A_ROW = (1, 1, 1, 2, 3)
+"""How many messages somebody writes at once."""
+RESOLVED = 0.04
+"""Share of the replies after which the agent closes the conversation: the next makes a new one."""
 SHUFFLED = 0.2
 """Share of the customers whose network delivers several webhooks at once, in any order."""
 RECEIPTS = 0.1
@@ -39,7 +44,7 @@ class Talk:
     at_once: int
     """Webhooks of this customer that may be under way at once."""
     conversation: int = 0
-    """Its number in Chatwoot; 0 before the first message is there."""
+    """The newest, by its number in Chatwoot; 0 before the first message is there."""
     written: int = 0
     """Messages of the customer's so far."""
     replied: int = 0
@@ -53,7 +58,7 @@ class Talk:
 
     @property
     def outward(self) -> str:
-        return f"out:{self.channel}:{self.peer}"
+        return f"out:{self.channel}:{self.peer}/{self.conversation}"
 
 
 def named(message: Message) -> str:
@@ -84,6 +89,8 @@ class Traffic:
         self._each = each
         self.fed = 0
         self.arrived = 0
+        self.resolved: Counter[str] = Counter()
+        """How often a customer's conversation was closed."""
         self._chatwoot = chatwoot
         self._postman = postman
         self._notes = notes
@@ -95,7 +102,8 @@ class Traffic:
         self._talks: dict[str, Talk] = {}
         self._replies: dict[int, Message] = {}
         chatwoot.store.listeners.append(self._seen_in_chatwoot)
-        chatwoot.webhooks.answered = self._chatwoot_was_answered
+        chatwoot.webhooks.leaves = partial(self._chatwoot_tells, notes.begun)
+        chatwoot.webhooks.answered = partial(self._chatwoot_tells, notes.told)
 
     def feed(self, allowed: Callable[[], float], ends: float) -> None:
         """Until all is fed, or until `ends` on the monotonic clock. `allowed`: how many by now.
@@ -165,7 +173,7 @@ class Traffic:
         """The customer writes up to three messages, which the network brings together."""
         with self._lock:
             most = min(self._each - talk.written, self.total - self.fed)
-            count = min(most, self._random.choice((1, 1, 1, 1, 2, 3)))
+            count = min(most, self._random.choice(IN_A_ROW))
             messages = [
                 Message(talk.inward, number)
                 for number in range(talk.written + 1, talk.written + count + 1)
@@ -198,17 +206,24 @@ class Traffic:
             talk.delivering -= 1
 
     def _reply(self, talk: Talk) -> None:
-        """The agent writes: Chatwoot stores it, and tells the gateway once."""
+        """The agent writes, up to three in a row: Chatwoot stores each, and tells of it once."""
         with self._lock:
-            talk.replied += 1
-            message = Message(talk.outward, talk.replied)
-            talk.missing.add(message)
-            self.fed += 1
-        self._notes.fed(message, time.monotonic())
-        self._chatwoot.agent_reply(talk.conversation, named(message))
+            most = min(self._each - talk.replied, self.total - self.fed)
+            count = min(most, self._random.choice(IN_A_ROW))
+            conversation, first = talk.conversation, talk.replied + 1
+            messages = [Message(talk.outward, first + n) for n in range(count)]
+            talk.replied += count
+            talk.missing.update(messages)
+            self.fed += count
+        for message in messages:
+            self._notes.fed(message, time.monotonic())
+            self._chatwoot.agent_reply(conversation, named(message))
+        if self._random.random() < RESOLVED:
+            self.resolved[talk.peer] += 1
+            self._chatwoot.agent_resolve(conversation)
 
-    def _chatwoot_was_answered(self, delivery: Delivery) -> None:
-        """The gateway has taken a webhook of Chatwoot's."""
+    def _chatwoot_tells(self, note: Callable[[Message, float], None], delivery: Delivery) -> None:
+        """A webhook of Chatwoot's leaves, or was taken by the gateway."""
         if delivery.event.name != "message_created":
             return
         now = time.monotonic()
@@ -216,7 +231,7 @@ class Traffic:
             row = self._chatwoot.store.messages.get(delivery.event.subject_id)
             reply = read_name(row.content or "") if row.message_type == "outgoing" else None
         if reply is not None:
-            self._notes.told(reply, now)
+            note(reply, now)
 
     def _seen_in_chatwoot(self, events: list[Event]) -> None:
         """Called with each change, under the store's lock."""
@@ -232,10 +247,10 @@ class Traffic:
 
     def _here(self, message: Message, conversation: int = 0) -> None:
         with self._lock:
-            talk = self._talks.get(message.stream.rpartition(":")[2])
+            talk = self._talks.get(message.stream.rpartition(":")[2].partition("/")[0])
             if talk is None:
                 return
-            talk.conversation = talk.conversation or conversation
+            talk.conversation = max(talk.conversation, conversation)
             if message in talk.missing:
                 talk.missing.discard(message)
                 self.arrived += 1

@@ -58,7 +58,7 @@ class Freezer:
         self._random = random.Random(f"{seed} freezer")
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.wait(self._random.uniform(0.5, 4.0)):
+        while not stop.wait(self._random.uniform(0.2, 2.0)):
             process = self._random.choice(self._candidates())
             seconds = self._random.uniform(1.1, 1.8) * LEASE
             if frozen := process.freeze():

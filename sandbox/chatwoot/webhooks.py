@@ -58,6 +58,8 @@ class WebhookSender:
         """Whether each delivery is made twice, as when Chatwoot's queue repeats a job."""
         self.spread = SPREAD
         """Seconds within which deliveries overtake each other."""
+        self.leaves: Callable[[Delivery], None] = lambda delivery: None
+        """Called before each delivery."""
         self.answered: Callable[[Delivery], None] = lambda delivery: None
         """Called after each delivery that was answered with 2xx."""
         self._store = store
@@ -148,6 +150,7 @@ class WebhookSender:
                 body = encode(payload(self._store, delivery.event))
         except NotFound:
             return  # the row went before the job came to it
+        self.leaves(delivery)
         try:
             post(delivery, body, self.timeout)
             self.answered(delivery)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Scene:
         self.notes = Notes(folder / "notes")
         self._chatwoot = chatwoot
         self._store = store
+        self.resolved: Counter[str] = Counter()
         self._place = self._customer()
         self.conversation = self.open_conversation()
 
@@ -65,7 +67,8 @@ class Scene:
             return open_conversation(self._chatwoot.store, self._place, {})
 
     def reckoning(self) -> Reckoning:
-        return reckon(self.notes, self._chatwoot, Books(self._store), SETTLE)
+        books = Books(self._store)
+        return reckon(self.notes, self._chatwoot, books, settle=SETTLE, resolved=self.resolved)
 
     def _customer(self) -> ContactInbox:
         inbox = self._chatwoot.add_inbox("Plain", None)
@@ -135,6 +138,14 @@ def test_a_customer_s_second_conversation_is_a_double_too(scene: Scene) -> None:
     scene.open_conversation()
     found = scene.reckoning()
     assert (found.doubled_in_chatwoot, found.kept) == (1, False)
+
+
+def test_unless_the_first_was_closed(scene: Scene) -> None:
+    scene.feed(IN, 1)
+    scene.post(1)
+    scene.open_conversation()
+    scene.resolved["ann"] += 1
+    assert scene.reckoning().kept
 
 
 def test_a_double_on_the_channel_needs_an_uncertain_attempt(scene: Scene) -> None:
