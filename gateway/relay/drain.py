@@ -165,7 +165,7 @@ class Drain:
             del self._ours_until[hold]
             self._at_work[hold.destination] -= 1
             if (error := future.exception()) is not None:
-                logs.event(log, "lane_abandoned", level=logging.ERROR, error=error, lane=hold.lane)
+                _abandoned(hold, error)
         if time.monotonic() - self._renewed > self._limits.lease / 4:
             self._renew()
 
@@ -195,3 +195,12 @@ class Drain:
     def _safe_lease(self) -> float:
         """What we count on of a lease: a little less than Redis grants."""
         return self._limits.lease * 0.9
+
+
+def _abandoned(hold: Hold, error: BaseException) -> None:
+    """The lane is left to its lease. That Redis went away is no fault of ours: one short line."""
+    if isinstance(error, redis.RedisError):
+        kind = type(error).__name__
+        logs.event(log, "lane_abandoned", level=logging.WARNING, lane=hold.lane, kind=kind)
+    else:
+        logs.event(log, "lane_abandoned", level=logging.ERROR, lane=hold.lane, error=error)
