@@ -9,7 +9,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -26,10 +27,18 @@ DOUBLED = 0.05
 LATE = 0.02
 """Share of the webhooks that leave a second late."""
 THREADS = 12
+HELD = 0.5
+"""Seconds that a question for new messages is held until there are some."""
+PAGE = 50
+"""Messages in one answer, at most."""
 
 
 class Inbox:
-    """Where replies for customers arrive: `POST /<channel>/messages` with id, to and text."""
+    """Where replies for customers arrive: `POST /<channel>/messages` with id, to and text.
+
+    `GET /<channel>/updates?after=…` brings what customers wrote behind a number, for a network
+    that must be asked.
+    """
 
     def __init__(self) -> None:
         self.arrived: Callable[[str, str, str, str], None] = lambda *told: None
@@ -37,7 +46,9 @@ class Inbox:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._named: dict[str, str] = {}
-        self.faults = Faults(self._take)
+        self._kept: deque[dict[str, object]] = deque()
+        self._brought = threading.Condition()
+        self.faults = Faults(self._answer)
         self._server = Server(self.faults.answer)
 
     @property
@@ -56,17 +67,42 @@ class Inbox:
     def come_back(self) -> None:
         self._server.start()
 
-    def _take(self, head: Head, read: Callable[[], bytes]) -> Reply:
-        message = json.loads(read())
+    def keep(self, messages: Iterable[dict[str, str]]) -> None:
+        """Customers' messages of the channel «asked», until it is asked for."""
+        with self._brought:
+            for message in messages:
+                self._kept.append({"number": next(self._numbers), "message": message})
+            self._brought.notify_all()
+
+    @property
+    def kept(self) -> int:
+        """How many the gateway has not confirmed yet, by asking for what comes behind them."""
+        return len(self._kept)
+
+    def _answer(self, head: Head, read: Callable[[], bytes]) -> Reply:
+        body = read()
+        if head.method == "GET":
+            return _reply({"updates": self._behind(int(head.query["after"][0]))})
+        return self._take(head, json.loads(body))
+
+    def _behind(self, after: int) -> list[dict[str, object]]:
+        """What comes behind a number, soon; what comes before is done with."""
+        with self._brought:
+            while self._kept and int(str(self._kept[0]["number"])) <= after:
+                self._kept.popleft()
+            self._brought.wait_for(lambda: self._kept, HELD)
+            return list(itertools.islice(self._kept, PAGE))
+
+    def _take(self, head: Head, message: dict[str, str]) -> Reply:
         channel = head.path.split("/")[1]
         with self._lock:
             if channel == "named" and message["id"] in self._named:
-                return _answer(self._named[message["id"]])
+                return _reply({"id": self._named[message["id"]]})
             external = f"{channel}-{next(self._numbers)}"
             if channel == "named":
                 self._named[message["id"]] = external
             self.arrived(channel, message["text"], message["id"], external)
-        return _answer(external)
+        return _reply({"id": external})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +203,5 @@ class Postman:
         return answer.status == 200
 
 
-def _answer(external: str) -> Reply:
-    return Reply(200, json.dumps({"id": external}).encode())
+def _reply(content: object) -> Reply:
+    return Reply(200, json.dumps(content).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -145,8 +146,9 @@ def _set_up(plan: Plan) -> Iterator[Scene]:
         inbox.start()
         stack.callback(inbox.go_away)
         postman = Postman(webs, KEY, plan.seed)
-        traffic = Traffic(plan.messages, chatwoot, postman, notes, each=plan.each, seed=plan.seed)
-        inbox.arrived = traffic.seen_by_customer
+        traffic = Traffic(
+            plan.messages, chatwoot, inbox, postman, notes, each=plan.each, seed=plan.seed
+        )
         file, settle = _wire(plan, chatwoot, inbox, ports)
         postman.start()
         stack.callback(postman.stop)
@@ -175,7 +177,7 @@ def _wire(
     )
     file.write_text(text, encoding="utf-8")
     settings = config.load(file, {})
-    for name, port in zip(CHANNELS, ports, strict=True):
+    for name, port in zip(CHANNELS, itertools.cycle(ports), strict=False):
         url = settings.chatwoot_url(settings.channels[name])
         chatwoot.set_webhook(inboxes[name], url.replace(f":{ports[0]}/", f":{port}/"))
     return file, max(channel.config.settle for channel in settings.channels.values())

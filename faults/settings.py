@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LEASE = 3.0
 UNCERTAIN_AFTER = 3.0
-CHANNELS = ("plain", "named")
+CHANNELS = ("plain", "named", "asked")
 KEY = "the wire's own key"
 
 TEMPLATE = """\
@@ -32,6 +32,13 @@ delay_notice = 0
 [channels.named]
 adapter = "faults.wire:NamedWire"
 inbox = {inboxes[named]}
+key = "{key}"
+api_url = "{network}"
+delay_notice = 0
+
+[channels.asked]
+adapter = "faults.wire:AskedWire"
+inbox = {inboxes[asked]}
 key = "{key}"
 api_url = "{network}"
 delay_notice = 0

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from faults.network import Postman, Webhook
+from faults.network import Inbox, Postman, Webhook
 from faults.notes import Message, Notes
+from faults.settings import CHANNELS
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.records import Event
 from sandbox.chatwoot.webhooks import Delivery
@@ -78,6 +79,7 @@ class Traffic:
         self,
         total: int,
         chatwoot: ChatwootStandIn,
+        inbox: Inbox,
         postman: Postman,
         notes: Notes,
         *,
@@ -92,6 +94,7 @@ class Traffic:
         self.resolved: Counter[str] = Counter()
         """How often a customer's conversation was closed."""
         self._chatwoot = chatwoot
+        self._inbox = inbox
         self._postman = postman
         self._notes = notes
         self._random = random.Random(f"{seed} traffic")
@@ -101,6 +104,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._talks: dict[str, Talk] = {}
         self._replies: dict[int, Message] = {}
+        inbox.arrived = self._seen_by_customer
         chatwoot.store.listeners.append(self._seen_in_chatwoot)
         chatwoot.webhooks.leaves = partial(self._chatwoot_tells, notes.begun)
         chatwoot.webhooks.answered = partial(self._chatwoot_tells, notes.told)
@@ -126,7 +130,7 @@ class Traffic:
         with self._lock:
             return [message for talk in self._talks.values() for message in talk.missing]
 
-    def seen_by_customer(self, channel: str, text: str, name: str, external: str) -> None:
+    def _seen_by_customer(self, channel: str, text: str, name: str, external: str) -> None:
         """A reply has arrived. `name`: the gateway's id of it, `external`: the network's."""
         if (message := read_name(text)) is not None:
             self._notes.arrived(message, name)
@@ -166,7 +170,7 @@ class Traffic:
     def _begin(self) -> None:
         peer = f"peer-{next(self._peers)}"
         shuffled = self._random.random() < SHUFFLED
-        channel = self._random.choice(("plain", "named"))
+        channel = self._random.choice(CHANNELS)
         self._talks[peer] = Talk(channel, peer, at_once=3 if shuffled else 1)
 
     def _write(self, talk: Talk) -> None:
@@ -179,12 +183,27 @@ class Traffic:
                 for number in range(talk.written + 1, talk.written + count + 1)
             ]
             talk.written += count
-            talk.delivering += 1
             talk.missing.update(messages)
             self.fed += count
         content = [
             {"id": f"{talk.peer}-{m.number}", "from": talk.peer, "text": named(m)} for m in messages
         ]
+        if talk.channel == "asked":
+            self._keep(messages, content)
+        else:
+            self._send(talk, messages, content)
+
+    def _keep(self, messages: list[Message], content: list[dict[str, str]]) -> None:
+        """It waits at the network, in order: whoever is told of the younger knows the older."""
+        now = time.monotonic()
+        for message in messages:
+            self._notes.fed(message, now)
+            self._notes.told(message, now)
+        self._inbox.keep(content)
+
+    def _send(self, talk: Talk, messages: list[Message], content: list[dict[str, str]]) -> None:
+        with self._lock:
+            talk.delivering += 1
         webhook = Webhook(
             talk.channel,
             json.dumps({"messages": content}).encode(),

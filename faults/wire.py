@@ -1,4 +1,4 @@
-"""Two made-up networks over plain HTTP: one that cannot be asked, one that takes our ids."""
+"""Made-up networks over plain HTTP: one takes whatever it gets, one knows our ids, one is asked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from dataclasses import replace
 
 from gateway.adapter import Adapter, ChannelConfig, SecretStr, same
 from gateway.errors import Forbidden, Malformed
-from gateway.model import Capabilities, Inbound, Part, Person, Receipt, Sent, Status, WebRequest
+from gateway.model import (
+    Batch,
+    Capabilities,
+    Inbound,
+    Part,
+    Person,
+    Receipt,
+    Sent,
+    Status,
+    WebRequest,
+)
 
 
 def signature(key: str, body: bytes) -> str:
@@ -34,9 +44,7 @@ class Wire(Adapter):
     def parse(self, request: WebRequest) -> Iterator[Inbound | Receipt]:
         match request.json():
             case {"messages": list(messages)}:
-                for message in messages:
-                    peer = message["from"]
-                    yield Inbound(message["id"], peer, message["text"], Person(name=peer))
+                yield from map(_inbound, messages)
             case {"delivered": str(number)}:
                 yield Receipt(Status.DELIVERED, number)
             case _:
@@ -48,7 +56,25 @@ class Wire(Adapter):
         return Sent(answer.field("id"))
 
 
+class AskedWire(Wire):
+    """Keeps customers' messages until it is asked for those behind them."""
+
+    def poll(self, cursor: str | None) -> Batch:
+        after = cursor or "0"
+        answer = self.http.get(
+            f"{self.config.api_url}/{self.site.channel}/updates", params={"after": after}
+        )
+        updates = answer.json()["updates"]
+        newest = str(updates[-1]["number"]) if updates else after
+        return Batch(tuple(_inbound(update["message"]) for update in updates), newest)
+
+
 class NamedWire(Wire):
     """Knows by its id what it has been sent before."""
 
     capabilities = replace(Wire.capabilities, idempotent=True)
+
+
+def _inbound(message: dict[str, str]) -> Inbound:
+    peer = message["from"]
+    return Inbound(message["id"], peer, message["text"], Person(name=peer))
