@@ -27,11 +27,10 @@ from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
 from gateway import bell, logs
-from gateway.alive import Alive
 from gateway.bell import Bell
 from gateway.config import Settings
 from gateway.connections import connect, encryption
-from gateway.heartbeat import Heartbeat
+from gateway.heartbeat import Alive, Heartbeat
 from gateway.hints import Hints
 from gateway.lanes import Hold, Lanes
 from gateway.logs import Redactor

@@ -56,7 +56,7 @@ class Drain:
         worker: str = "",
     ) -> None:
         """`stop` ends it after the messages under way; `beat` is called as long as it moves.
-        `worker`: the process's name, as `gateway.alive` shows it.
+        `worker`: the process's name, as `heartbeat.Alive` shows it.
 
         `wait` sleeps until something becomes due, at most so many seconds.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from gateway.alive import Alive
+from gateway.heartbeat import Alive
 from gateway.lanes import Hold, Lanes, Taken
 from tests.unit.lanes_kit import LEASE, UNLIMITED, claim_one, lanes_over, lease_dies, letter, taken
 
