@@ -1,11 +1,12 @@
 # make run: everything, on this machine. make test, make check: what a change must pass.
+# make faults N=2000 KILLS=40 SEED=1 MINUTES=60: the gateway killed at random, and what became of it.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check bench ci outdated
+.PHONY: run test check bench faults ci outdated
 .DELETE_ON_ERROR:
 
 # With settings the gateway; without, the sandbox: the gateway with stand-ins for all it talks to.
@@ -24,6 +25,10 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench
+
+faults: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m faults $(if $(N),--messages $(N)) $(if $(KILLS),--kills $(KILLS)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 ci: check test
 

@@ -7,9 +7,12 @@ import os
 import socket
 import threading
 from typing import cast
+from uuid import uuid4
 
 import redis
 
+from gateway import logs
+from gateway.lanes import Lanes
 from gateway.lanes.scripts import Scripts
 
 BEATS = "gw:beats"
@@ -51,6 +54,37 @@ class Heartbeat:
             except redis.RedisError as error:
                 log.debug("no heartbeat: %s", type(error).__name__)
             self._stop.wait(self._every)
+
+
+class Alive:
+    """A worker's name, and a sign of life that ends well before its leases do.
+
+    A message whose attempt was never heard of again may have killed its worker. But when Redis
+    itself restarts or fails over, every attempt under way ends like that, and all workers live: no
+    message is to be blamed for a death that was none.
+    """
+
+    def __init__(self, lanes: Lanes, lease: float) -> None:
+        self.name = uuid4().hex[:12]
+        """Each claim's token begins with it."""
+        self._lanes = lanes
+        self._lease = lease
+
+    def show(self) -> None:
+        """For half a lease: whoever takes its lanes over then must not find it alive.
+
+        Raises redis.RedisError.
+        """
+        self._lanes.hold(f"alive:{self.name}", self.name, seconds=self._lease / 2)
+
+    def run(self, stop: threading.Event) -> None:
+        """Again and again, until `stop`."""
+        while not stop.is_set():
+            try:
+                self.show()
+            except redis.RedisError as error:
+                logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)
+            stop.wait(self._lease / 6)
 
 
 def last_heartbeats(store: redis.Redis) -> dict[str, float]:

@@ -30,8 +30,6 @@ from gateway.high_water import Mark, keep_mark, mark_of
 from gateway.intake import Intake
 from gateway.lanes import Lanes
 
-EVERY = 60.0
-"""Seconds between two looks."""
 LAG = 300.0
 """Ids are given before they are committed: a younger one may be seen first, an older one minutes
 later. So nothing that is younger than this is taken for the last of its kind."""
@@ -41,7 +39,7 @@ LONG_LOOK = 3600.0
 AT_ONCE, PAUSE = 50, 0.05
 """After so many conversations, so many seconds before each further one: Chatwoot's limit of
 requests (`config/initializers/rack_attack.rb`) is for all that the gateway has to do."""
-LEASE = EVERY * 1.5
+ROUNDS_OF_A_LEASE = 1.5
 """Two clocks that look at once do no harm; a dead one must not keep others waiting for long."""
 
 log = logging.getLogger(__name__)
@@ -125,7 +123,7 @@ class Reconciler:
 
 
 class Rounds:
-    """Every channel in turn, once a minute; of several clocks only one goes."""
+    """Every channel in turn, once a minute or as set; of several clocks only one goes."""
 
     def __init__(
         self, settings: Settings, lanes: Lanes, intake: Intake, stop: threading.Event
@@ -134,6 +132,7 @@ class Rounds:
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
+        self._every = settings.gateway.reconcile_every
         self._lanes = lanes
         self._stop = stop
         self._token = uuid4().hex
@@ -143,11 +142,11 @@ class Rounds:
         ]
 
     def run(self) -> None:
-        """Look at once, then every minute, until the stop."""
+        """Look at once, then again and again, until the stop."""
         while not self._stop.is_set():
             for reconciler in self._reconcilers:
                 self._look(reconciler)
-            self._stop.wait(EVERY)
+            self._stop.wait(self._every)
 
     def let_go(self) -> None:
         """Let the next clock look at once: it need not wait for the leases to run out."""
@@ -158,7 +157,8 @@ class Rounds:
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
-            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=LEASE):
+            lease = self._every * ROUNDS_OF_A_LEASE
+            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=lease):
                 reconciler.look()
         except (DeliveryError, redis.RedisError) as error:
             logs.event(log, "not_reconciled", level=logging.WARNING, channel=name, why=str(error))

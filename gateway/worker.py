@@ -31,7 +31,7 @@ from gateway import bell, logs
 from gateway.bell import Bell
 from gateway.config import Settings
 from gateway.connections import connect, connect_worker
-from gateway.heartbeat import Heartbeat
+from gateway.heartbeat import Alive, Heartbeat
 from gateway.hints import Hints
 from gateway.lanes import Hold, Lanes
 from gateway.lanes.meeting import meet
@@ -73,6 +73,7 @@ class Workshop:
     bell: Bell
     pulse: Pulse
     signs: Signs
+    alive: Alive
 
     def drain(self) -> int:
         """Deliver what is due. Returns how many lanes were claimed."""
@@ -89,6 +90,7 @@ class Workshop:
                 stop=self.stop,
                 beat=self.pulse.beat,
                 wait=self.signs.wait,
+                worker=self.alive.name,
             )
             return drain.run()
 
@@ -183,7 +185,9 @@ def main(settings: Settings) -> None:
         bell=Bell(store),
         pulse=Pulse(max(limits.lease, SHORTEST_STALL), _die),
         signs=Signs(Hints(store), deliveries.adapters, pool),
+        alive=Alive(lanes, limits.lease),
     )
+    threading.Thread(target=workshop.alive.run, args=(stop,), name="alive", daemon=True).start()
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
     Heartbeat(store, "worker").start()

@@ -35,6 +35,12 @@ def keep_ports(path: Path, wanted: Ports | None = None) -> Ports:
     return chosen
 
 
+def free_ports(count: int) -> tuple[int, ...]:
+    """So many ports of 127.0.0.1 on which nobody listens."""
+    with contextlib.ExitStack() as held:
+        return tuple(_hold(held, 0) for _ in range(count))
+
+
 def _noted(path: Path) -> dict[str, int]:
     try:
         noted = StateFile(path).load()

@@ -92,6 +92,12 @@ class GatewaySettings(BaseModel):
         description="seconds before the gateway looks in Chatwoot for a message of which it does "
         "not know whether it arrived",
     )
+    reconcile_every: float = Field(
+        default=60.0,
+        ge=1,
+        le=3600,
+        description="seconds between two looks in Chatwoot for replies whose webhook never came",
+    )
     linger: float = Field(
         default=1.0, ge=0, le=30, description="seconds a worker waits for more before it rests"
     )

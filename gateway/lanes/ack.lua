@@ -26,7 +26,7 @@ local function delivered(known)
   redis.call('HSET', key_gate(destination), 'ok', now)
   count('delivered_' .. kind, channel)
   redis.call('HSET', msg, 'state', 'done')
-  redis.call('HDEL', msg, 'body', 'error', 'slot', 'target', 'uncertain')
+  redis.call('HDEL', msg, 'body', 'error', 'slot', 'target', 'uncertain', 'by')
   settle(id, lane, kind, tonumber(known[4]) or 0, channel)
   if kind == 'out' then
     redis.call('EXPIRE', msg, LEDGER)

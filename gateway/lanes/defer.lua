@@ -17,11 +17,11 @@ redis.call('HSET', msg, 'state', 'waiting')
 if ARGV[7] ~= '' then
   redis.call('HSET', msg, 'error', ARGV[7])
   redis.call('HSETNX', msg, 'first_error', ARGV[7])
+  -- The attempt came to an end, and the worker lives: it is not this message that kills it.
+  redis.call('HDEL', msg, 'crashes')
   count('retries', channel)
 end
-if ARGV[8] == 'uncertain' then
-  if redis.call('HSETNX', msg, 'uncertain', 1) == 1 then count('uncertain', channel) end
-end
+if ARGV[8] == 'uncertain' then note_doubt(msg, channel) end
 
 -- Calls that were under way when the gate closed, or when the probe went out, say nothing new.
 local function old_news()

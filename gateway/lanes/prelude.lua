@@ -43,6 +43,11 @@ local function holds(lane, token)
   return redis.call('GET', key_lease(lane)) == token
 end
 
+-- The name of the worker that has a lane: its lease's token begins with it.
+local function worker_at(lane)
+  return string.match(redis.call('GET', key_lease(lane)) or '', '^([^.]*)%.') or ''
+end
+
 -- A request whose answer was lost comes again under the same nonce. The lane keeps the answer to its
 -- last request: what was done for it must not be done twice, not even if the lane's head is another
 -- message by now.
@@ -179,12 +184,20 @@ local function hand_out(lane, destination, id)
            redis.call('HGET', key_gate(destination), 'ok') or '0' }
 end
 
--- Whoever marked this message never said how that ended: it may have arrived.
+-- An attempt may have arrived. `uncertain` lasts until that is settled; `unsure` stays in the
+-- ledger: if the customer or Chatwoot has the message twice, this is why.
+local function note_doubt(msg, channel)
+  redis.call('HSET', msg, 'unsure', 1)
+  if redis.call('HSETNX', msg, 'uncertain', 1) == 1 then count('uncertain', channel) end
+end
+
+-- Whoever marked this message never said how that ended: it may have arrived. And it may have killed
+-- its worker, unless that one lives: then it was Redis that did not hear.
 local function note_crash(msg)
-  redis.call('HINCRBY', msg, 'crashes', 1)
-  if redis.call('HSETNX', msg, 'uncertain', 1) == 1 then
-    count('uncertain', redis.call('HGET', msg, 'channel'))
-  end
+  local by = redis.call('HGET', msg, 'by')
+  local lives = by and redis.call('EXISTS', ns .. ':alive:' .. by) == 1
+  if not lives then redis.call('HINCRBY', msg, 'crashes', 1) end
+  note_doubt(msg, redis.call('HGET', msg, 'channel'))
 end
 
 -- Where a message will go if nothing changes, noted as it is handed out: in the steady state one
@@ -233,7 +246,7 @@ local function take(lane, destination, nonce, rates)
     return { keep_answer(lane, nonce, 'rest') }
   end
   if redis.call('HEXISTS', msg, 'uncertain') == 0 then announce(lane, msg) end
-  redis.call('HSET', msg, 'state', 'sending')
+  redis.call('HSET', msg, 'state', 'sending', 'by', worker_at(lane))
   redis.call('HINCRBY', msg, 'attempts', 1)
   keep_answer(lane, nonce, 'next ' .. head)
   return hand_out(lane, destination, head)

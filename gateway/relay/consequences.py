@@ -21,8 +21,11 @@ from gateway.lanes.client import Certainty, Trouble
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
 LONGEST_ASKED = 3600.0
 """Seconds. A network that asks for more is asked again after that: it may have been a mistake."""
-DEATHS = 3
-"""Attempts that may end with the death of the process before the message is to blame."""
+COMPANY = 2
+"""Attempts that may end with the death of the process while others were at work there too."""
+DEATHS = COMPANY + 3
+"""The same, with those that it made alone: then the message is to blame. Workers are also killed by
+deploys, by want of memory, and with their machine: two deaths are anybody's fault."""
 REFUSALS = 8
 """Server errors on one message, while the destination serves others, before it is to blame."""
 

@@ -53,8 +53,10 @@ class Drain:
         stop: threading.Event,
         beat: Callable[[], None],
         wait: Callable[[float], None] | None = None,
+        worker: str = "",
     ) -> None:
         """`stop` ends it after the messages under way; `beat` is called as long as it moves.
+        `worker`: the process's name, as `heartbeat.Alive` shows it.
 
         `wait` sleeps until something becomes due, at most so many seconds.
         """
@@ -64,6 +66,7 @@ class Drain:
         self._limits = limits
         self._stop = stop
         self._beat = beat
+        self._worker = worker
         self._wait = wait or lanes.wait
         # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
         self._ours_until: dict[Hold, float] = {}
@@ -109,7 +112,7 @@ class Drain:
             lease=self._limits.lease,
             most_each=self._most_each,
             at_work=self._at_work,
-            token=uuid4().hex,
+            token=f"{self._worker}.{uuid4().hex}",
         )
         for hold in claim.holds:
             self._ours_until[hold] = asked + self._safe_lease
@@ -162,7 +165,7 @@ class Drain:
             del self._ours_until[hold]
             self._at_work[hold.destination] -= 1
             if (error := future.exception()) is not None:
-                logs.event(log, "lane_abandoned", level=logging.ERROR, error=error, lane=hold.lane)
+                _abandoned(hold, error)
         if time.monotonic() - self._renewed > self._limits.lease / 4:
             self._renew()
 
@@ -192,3 +195,12 @@ class Drain:
     def _safe_lease(self) -> float:
         """What we count on of a lease: a little less than Redis grants."""
         return self._limits.lease * 0.9
+
+
+def _abandoned(hold: Hold, error: BaseException) -> None:
+    """The lane is left to its lease. That Redis went away is no fault of ours: one short line."""
+    if isinstance(error, redis.RedisError):
+        kind = type(error).__name__
+        logs.event(log, "lane_abandoned", level=logging.WARNING, lane=hold.lane, kind=kind)
+    else:
+        logs.event(log, "lane_abandoned", level=logging.ERROR, lane=hold.lane, error=error)

@@ -16,7 +16,7 @@ from gateway.errors import DeliveryError, LeaseLost, ServerTrouble
 from gateway.http import fence
 from gateway.lanes import Hold, Kind, Lanes, LeaseVoid, Note, Taken
 from gateway.lanes.client import After
-from gateway.relay.consequences import DEATHS, Bury, Defer, consequence
+from gateway.relay.consequences import COMPANY, DEATHS, Bury, Defer, consequence
 from gateway.relay.crowd import Crowd
 from gateway.relay.delivery import Delivery, Done, GivenBack, NotConfigured, NotNow
 
@@ -25,7 +25,6 @@ MESSAGES, SECONDS = 50, 10.0
 UNKNOWN_VERSION_WAIT = 30.0
 NOT_CONFIGURED_WAIT = 60.0
 NO_ROOM_WAIT = 30.0
-SUSPECT_FROM = 2
 
 NO_FAULT = (
     DeliveryError,
@@ -211,7 +210,7 @@ class Relay:
         )
 
     def _beside_others(self, taken: Taken) -> AbstractContextManager[None]:
-        suspect = taken.crashes >= SUSPECT_FROM
+        suspect = taken.crashes >= COMPANY
         return self.crowd.alone() if suspect else self.crowd.among_others()
 
 

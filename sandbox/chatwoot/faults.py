@@ -50,6 +50,8 @@ class Fault:
     """0 stands for what is usual for the kind: 500, or 200 for nonsense."""
     body: str = '{"status":500,"error":"Internal Server Error"}'
     content_type: str = "application/json; charset=utf-8"
+    retry_after: int | None = None
+    """Seconds, sent as the Retry-After header of a STATUS, as a proxy before Chatwoot would."""
 
     def matches(self, head: Head) -> bool:
         return self.method in {"*", head.method} and fnmatchcase(head.path, self.path)
@@ -153,4 +155,5 @@ def _nonsense(fault: Fault) -> Reply:
         return Reply(fault.status or 200, page, "text/html; charset=utf-8")
     if fault.kind is Kind.EMPTY:
         return Reply(fault.status or 200)
-    return Reply(fault.status or 500, fault.body.encode(), fault.content_type)
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    return Reply(fault.status or 500, fault.body.encode(), fault.content_type, headers)

@@ -13,7 +13,7 @@ from sandbox.chatwoot.control import Control
 from sandbox.chatwoot.desk import AgentDesk
 from sandbox.chatwoot.faults import Fault, Faults, Kind
 from sandbox.chatwoot.feed import describe
-from sandbox.chatwoot.inboxes import create_inbox
+from sandbox.chatwoot.inboxes import create_inbox, update_inbox
 from sandbox.chatwoot.limits import RequestLimits
 from sandbox.chatwoot.records import Event, User
 from sandbox.chatwoot.saving import StateFile
@@ -124,6 +124,12 @@ class ChatwootStandIn(AgentDesk):
             inbox = create_inbox(self.store, self.account_id, fields)
             inbox.member_ids.append(self.agent.id)
             return inbox.id
+
+    def set_webhook(self, inbox_id: int, webhook_url: str) -> None:
+        """Enter another address in an inbox's settings."""
+        with self.store.changing():
+            inbox = self.store.inboxes.get(inbox_id)
+            update_inbox(self.store, inbox, {"channel": {"webhook_url": webhook_url}})
 
     def add_account(self, name: str) -> int:
         """One more account, with the same administrator."""

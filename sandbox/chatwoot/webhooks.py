@@ -15,6 +15,7 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 10
 SPREAD = 0.03
-"""Seconds within which deliveries overtake each other."""
+"""Seconds within which deliveries overtake each other, if nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,12 @@ class WebhookSender:
         self.timeout = timeout
         self.duplicates = duplicates
         """Whether each delivery is made twice, as when Chatwoot's queue repeats a job."""
+        self.spread = SPREAD
+        """Seconds within which deliveries overtake each other."""
+        self.leaves: Callable[[Delivery], None] = lambda delivery: None
+        """Called before each delivery."""
+        self.answered: Callable[[Delivery], None] = lambda delivery: None
+        """Called after each delivery that was answered with 2xx."""
         self._store = store
         self._random = random.Random(seed)  # noqa: S311
         self._due: list[tuple[float, int, Delivery]] = []
@@ -94,7 +101,7 @@ class WebhookSender:
         with self._changed:
             for delivery in deliveries * (2 if self.duplicates else 1):
                 self._count += 1
-                due = time.monotonic() + self._random.uniform(0, SPREAD)
+                due = time.monotonic() + self._random.uniform(0, self.spread)
                 heapq.heappush(self._due, (due, self._count, delivery))
                 self._changed.notify()
 
@@ -143,8 +150,10 @@ class WebhookSender:
                 body = encode(payload(self._store, delivery.event))
         except NotFound:
             return  # the row went before the job came to it
+        self.leaves(delivery)
         try:
             post(delivery, body, self.timeout)
+            self.answered(delivery)
         except DeliveryFailed as error:
             log.info("webhook %s failed: %s", delivery.event.name, error)
             if delivery.to_inbox and delivery.event.name.startswith("message_"):

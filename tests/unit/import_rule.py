@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILDING_BLOCKS = {"model", "errors", "adapter", "http", "runtime", "text"}
-OURS = {"gateway", "adapters", "sandbox", "tests", "bench"}
+OURS = {"gateway", "adapters", "sandbox", "tests", "bench", "faults"}
 MAY_IMPORT = {
     "gateway": {"gateway"},
     "adapters": {"adapters", "gateway"},

@@ -139,6 +139,20 @@ def test_a_lane_that_crashes_is_left_to_its_lease(
     assert store.keys("gw:lease:*")
 
 
+def test_a_lane_that_redis_was_away_for_is_no_fault(
+    store: redis.Redis, pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    lanes = lanes_over(store)
+    fill(lanes, 1)
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        raise redis.ConnectionError("closed")
+
+    assert drain(lanes, work, pool) == 1
+    [line] = [record for record in caplog.records if record.getMessage() == "lane_abandoned"]
+    assert (line.levelname, line.exc_info) == ("WARNING", None)
+
+
 class KeepsFutures(ThreadPoolExecutor):
     """Remembers what it was given to do."""
 

@@ -1,0 +1,39 @@
+"""What the gateway itself has written down, read from its Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import redis
+
+
+class Books:
+    """The gateway's counters and ledger. Every method raises redis.RedisError."""
+
+    def __init__(self, store: redis.Redis) -> None:
+        self._store = store
+
+    def met(self, channels: Iterable[str]) -> bool:
+        """Whether the gateway has seen every channel's inbox: from then on no reply is missed."""
+        return all(self._store.exists(f"gw:reconciled:{channel}") for channel in channels)
+
+    def waiting(self) -> int:
+        """How many lanes still hold something."""
+        return sum(1 for _ in self._store.scan_iter("gw:lane:*", count=1000))
+
+    def counted(self, what: str) -> int:
+        """A counter, over all channels."""
+        counts = cast(dict[str, str], self._store.hgetall("gw:count"))
+        return sum(int(n) for name, n in counts.items() if name.partition("|")[0] == what)
+
+    def dead_letters(self) -> list[str]:
+        """The ids of what it has given up on, with the reasons."""
+        return [
+            f"{fields['id']}: {fields['reason']}"
+            for _, fields in cast(list[tuple[str, dict[str, str]]], self._store.xrange("gw:dead"))
+        ]
+
+    def unsure_of(self, name: str) -> bool:
+        """Whether it did not know at some time if this message had arrived."""
+        return bool(self._store.hexists(f"gw:msg:{name}", "unsure"))

@@ -1,0 +1,133 @@
+"""The end of a run: what Chatwoot and the customers hold, against what was fed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from faults.books import Books
+from faults.notes import Notes, Stream
+from faults.traffic import read_name
+from faults.verdict import History, Verdict, judge_all
+from sandbox.chatwoot import ChatwootStandIn
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """Both directions, each with its verdict."""
+
+    inward: Verdict
+    outward: Verdict
+    second_conversations: int
+    """Of customers who should have one: a conversation that was made twice."""
+
+    @property
+    def lost(self) -> int:
+        return self.inward.lost + self.outward.lost
+
+    @property
+    def doubled_in_chatwoot(self) -> int:
+        """Nothing excuses these."""
+        return self.inward.doubled + self.second_conversations
+
+    @property
+    def doubled_on_channel(self) -> int:
+        """With those that were uncertain attempts."""
+        return self.outward.doubled + self.outward.repeated
+
+    @property
+    def reordered(self) -> int:
+        return self.inward.reordered + self.outward.reordered
+
+    @property
+    def late(self) -> int:
+        return self.inward.late + self.outward.late
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise was."""
+        return not (self.lost or self.doubled_in_chatwoot or self.reordered or self.outward.doubled)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What was wrong, message by message."""
+        second = f"customers with a second conversation: {self.second_conversations}"
+        return (
+            *self.inward.told,
+            *self.outward.told,
+            *([second] if self.second_conversations else []),
+        )
+
+
+def reckon(
+    notes: Notes,
+    chatwoot: ChatwootStandIn,
+    books: Books,
+    *,
+    settle: float,
+    resolved: Mapping[str, int],
+) -> Reckoning:
+    """Compare. `settle`: the seconds of the channels' setting of that name; `resolved`: how often
+    a customer's conversation was closed, by the customer's name.
+
+    Raises redis.RedisError.
+    """
+    streams = notes.streams()
+    shown = _shown_in_chatwoot(chatwoot)
+    return Reckoning(
+        inward=judge_all(_inward(streams, shown)),
+        outward=judge_all(_outward(streams, books, settle)),
+        second_conversations=_second_conversations(chatwoot, resolved),
+    )
+
+
+def _inward(streams: Mapping[str, Stream], shown: Mapping[str, list[int]]) -> Iterator[History]:
+    """A network tells of a message until it hears «200», and owes nothing before."""
+    for name, stream in streams.items():
+        if name.startswith("in:"):
+            told = frozenset(n for n, fed in stream.fed.items() if isfinite(fed.told))
+            yield History(name, stream.fed, shown.get(name, []), owed=told)
+
+
+def _outward(streams: Mapping[str, Stream], books: Books, settle: float) -> Iterator[History]:
+    """Every reply that Chatwoot holds is owed to the customer, whatever became of its webhook."""
+    for name, stream in streams.items():
+        if name.startswith("out:"):
+            yield History(
+                name,
+                stream.fed,
+                [number for number, _ in stream.arrived],
+                owed=frozenset(stream.fed),
+                excused=frozenset(_uncertain(stream, books)),
+                settle=settle,
+            )
+
+
+def _uncertain(stream: Stream, books: Books) -> Iterator[int]:
+    """Of the replies that came more than once those that the gateway says it was uncertain of."""
+    times = Counter(stream.arrived)
+    for (number, part), count in times.items():
+        if count > 1 and books.unsure_of(part.partition("#")[0]):
+            yield number
+
+
+def _shown_in_chatwoot(chatwoot: ChatwootStandIn) -> Mapping[str, list[int]]:
+    """By stream: the customers' messages, oldest first. Removed doubles do not count."""
+    found: dict[str, list[int]] = defaultdict(list)
+    with chatwoot.store.reading():
+        for row in chatwoot.store.messages:
+            if row.message_type == "incoming" and not row.content_attributes.get("deleted"):
+                message = read_name(row.content or "")
+                if message is not None:
+                    found[message.stream].append(message.number)
+    return found
+
+
+def _second_conversations(chatwoot: ChatwootStandIn, resolved: Mapping[str, int]) -> int:
+    """A customer may have one, and one more for each that was closed."""
+    store = chatwoot.store
+    with store.reading():
+        count = Counter(store.contacts.get(row.contact_id).name for row in store.conversations)
+    return sum(max(0, number - 1 - resolved.get(name, 0)) for name, number in count.items())

@@ -1,0 +1,265 @@
+"""One run: everything is set up, fed, broken, left to settle, and reckoned up."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from faults.books import Books
+from faults.houses import Houses, roles_of
+from faults.network import Inbox, Postman
+from faults.notes import Notes
+from faults.reckoning import Reckoning, reckon
+from faults.settings import CHANNELS, KEY, LEASE, TEMPLATE, UNCERTAIN_AFTER
+from faults.traffic import Traffic
+from faults.troubles import Freezer, Killer, Weather
+from gateway import config
+from gateway.connections import connect
+from gateway.embedded import EmbeddedValkey
+from sandbox.chatwoot import ChatwootStandIn
+from sandbox.ports import free_ports
+
+START = 60.0
+"""Seconds until the gateway must have met its inboxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked of a run."""
+
+    messages: int
+    kills: int
+    minutes: float
+    """After which nothing more is fed."""
+    seed: str
+    folder: Path
+    """Where everything is written to."""
+
+    @property
+    def reconcile_every(self) -> float:
+        """Seconds. A long run has many conversations to look at each time."""
+        return 5.0 if self.is_short else 15.0
+
+    @property
+    def each(self) -> int:
+        """Messages of a conversation, each way."""
+        return 15 if self.is_short else 40
+
+    @property
+    def settle_within(self) -> float:
+        """Seconds, from when nothing is broken any more. What failed often waits long."""
+        return 100.0 if self.is_short else 420.0
+
+    @property
+    def is_short(self) -> bool:
+        return self.messages <= 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run found."""
+
+    plan: Plan
+    messages: int
+    kills: int
+    uncertain: int
+    reckoning: Reckoning
+    seconds: float
+    remarks: tuple[str, ...]
+    troubled: tuple[str, ...]
+    """Why the run did not come to its end: then it proves nothing."""
+
+    @property
+    def good(self) -> bool:
+        return self.reckoning.kept and not self.troubled
+
+    @property
+    def line(self) -> str:
+        found = self.reckoning
+        return (
+            f"faults: seed={self.plan.seed} messages={self.messages} kills={self.kills} "
+            f"lost={found.lost} doubled_in_chatwoot={found.doubled_in_chatwoot} "
+            f"doubled_on_channel={found.doubled_on_channel} reordered={found.reordered} "
+            f"late={found.late} uncertain={self.uncertain} seconds={self.seconds:.0f}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that runs."""
+
+    plan: Plan
+    houses: Houses
+    chatwoot: ChatwootStandIn
+    inbox: Inbox
+    postman: Postman
+    notes: Notes
+    traffic: Traffic
+    books: Books
+    settle: float
+
+
+def run(plan: Plan) -> Outcome:
+    """Raises TimeoutError if the gateway does not start."""
+    with _set_up(plan) as scene:
+        _until(lambda: _met(scene.books), START, "the gateway has not met its inboxes")
+        started = time.monotonic()
+        troubled: list[str] = []
+        remarks = [*_break(scene, troubled), *_let_settle(scene, troubled)]
+        seconds = time.monotonic() - started
+        found = reckon(
+            scene.notes,
+            scene.chatwoot,
+            scene.books,
+            settle=scene.settle,
+            resolved=scene.traffic.resolved,
+        )
+        return Outcome(
+            plan,
+            scene.traffic.fed,
+            scene.houses.kills,
+            scene.books.counted("uncertain"),
+            found,
+            seconds,
+            (*remarks, *found.words),
+            tuple(troubled),
+        )
+
+
+@contextlib.contextmanager
+def _set_up(plan: Plan) -> Iterator[Scene]:
+    notes = Notes(plan.folder / "notes")
+    ports = free_ports(2)
+    inbox = Inbox()
+    server = EmbeddedValkey(plan.folder / "redis")
+    server.prepare()
+    webs = [f"http://127.0.0.1:{port}" for port in ports]
+    with ChatwootStandIn(flood_limit=None) as chatwoot, contextlib.ExitStack() as stack:
+        stack.callback(notes.close)
+        inbox.start()
+        stack.callback(inbox.go_away)
+        postman = Postman(webs, KEY, plan.seed)
+        traffic = Traffic(
+            plan.messages, chatwoot, inbox, postman, notes, each=plan.each, seed=plan.seed
+        )
+        file, settle = _wire(plan, chatwoot, inbox, ports)
+        postman.start()
+        stack.callback(postman.stop)
+        houses = Houses(roles_of(server, file, ports), plan.folder)
+        stack.enter_context(houses.running())
+        books = Books(connect(server.url, connections=2, retries=5))
+        yield Scene(plan, houses, chatwoot, inbox, postman, notes, traffic, books, settle)
+
+
+def _wire(
+    plan: Plan, chatwoot: ChatwootStandIn, inbox: Inbox, ports: tuple[int, ...]
+) -> tuple[Path, float]:
+    """Write channels.toml, and tell Chatwoot whom to call: each inbox another machine."""
+    inboxes = {name: chatwoot.add_inbox(name, None) for name in CHANNELS}
+    file = plan.folder / "channels.toml"
+    text = TEMPLATE.format(
+        port=ports[0],
+        lease=LEASE,
+        uncertain_after=UNCERTAIN_AFTER,
+        reconcile_every=plan.reconcile_every,
+        chatwoot=chatwoot.url,
+        token=chatwoot.access_token,
+        inboxes=inboxes,
+        key=KEY,
+        network=inbox.url,
+    )
+    file.write_text(text, encoding="utf-8")
+    settings = config.load(file, {})
+    for name, port in zip(CHANNELS, itertools.cycle(ports), strict=False):
+        url = settings.chatwoot_url(settings.channels[name])
+        chatwoot.set_webhook(inboxes[name], url.replace(f":{ports[0]}/", f":{port}/"))
+    return file, max(channel.config.settle for channel in settings.channels.values())
+
+
+def _break(scene: Scene, troubled: list[str]) -> list[str]:
+    """Feed, while everything breaks. Returns remarks; `troubled` gets why feeding halted."""
+    plan, traffic = scene.plan, scene.traffic
+    killer = Killer(plan.kills, scene.houses, plan.seed)
+    freezer = Freezer(scene.houses, plan.seed)
+    weather = Weather(scene.chatwoot, scene.inbox, plan.seed)
+    stop = threading.Event()
+    ends = time.monotonic() + plan.minutes * 60
+
+    def progress() -> float:
+        return traffic.fed / traffic.total
+
+    def allowed() -> float:
+        """Feeding waits for the kills: a burst of messages would pass between two."""
+        share = (scene.houses.kills + 2) / plan.kills if plan.kills else 1.0
+        return share * traffic.total
+
+    troubles = [
+        threading.Thread(target=killer.run, args=(stop, progress), name="killer"),
+        threading.Thread(target=freezer.run, args=(stop,), name="freezer"),
+        threading.Thread(target=weather.run, args=(stop,), name="weather"),
+    ]
+    for trouble in troubles:
+        trouble.start()
+    try:
+        traffic.feed(allowed, ends)
+        troubles[0].join(max(0.0, ends - time.monotonic()))
+    except TimeoutError as stalled:
+        troubled.append(str(stalled))
+    finally:
+        stop.set()
+        for trouble in troubles:
+            trouble.join()
+    return [
+        f"killed: {_listed(killer.by_role)}; stopped for a while: {freezer.count}",
+        f"ended by themselves: {_listed(scene.houses.ends)}",
+        f"troubles: {_listed(weather.count)}",
+    ]
+
+
+def _let_settle(scene: Scene, troubled: list[str]) -> list[str]:
+    """Nothing is broken any more: wait until everything has arrived, and nothing is left to do."""
+    started = time.monotonic()
+    try:
+        _until(lambda: _settled(scene), scene.plan.settle_within, "it has not settled")
+    except TimeoutError as error:
+        troubled.append(f"{error}: {scene.books.waiting()} lanes wait")
+    time.sleep(UNCERTAIN_AFTER)  # whoever still has something in hand comes out with it
+    letters = [f"given up: {letter}" for letter in scene.books.dead_letters()]
+    removed = scene.books.counted("doubles_removed")
+    seconds = time.monotonic() - started
+    return [*letters, f"settled in {seconds:.0f} s; doubles removed in Chatwoot: {removed}"]
+
+
+def _settled(scene: Scene) -> bool:
+    """Nothing waits; and what is missing will not come, since Chatwoot has been asked again."""
+    done = scene.postman.idle() and scene.chatwoot.wait_for_webhooks(0.0)
+    if not done or scene.books.waiting():
+        return False
+    quiet = scene.traffic.seconds_since_arrival() > 4 * scene.plan.reconcile_every
+    return quiet or not scene.traffic.missing()
+
+
+def _met(books: Books) -> bool:
+    try:
+        return books.met(CHANNELS)
+    except redis.RedisError:
+        return False
+
+
+def _until(come_about: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not come_about():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{otherwise} after {seconds:g} s")
+        time.sleep(0.1)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"

@@ -1,0 +1,84 @@
+"""Which attempts that were never heard of again are laid at a message's door."""
+
+from __future__ import annotations
+
+import redis
+
+from gateway.heartbeat import Alive
+from gateway.lanes import Hold, Lanes, Taken
+from tests.unit.lanes_kit import LEASE, UNLIMITED, claim_one, lanes_over, lease_dies, letter, taken
+
+
+def begun(lanes: Lanes, alive: Alive) -> Hold:
+    """A worker has taken the message, and is calling."""
+    lanes.append([letter(1)])
+    alive.show()
+    hold = claim_one(lanes, token=f"{alive.name}.claim")
+    taken(lanes, hold)
+    return hold
+
+
+def next_attempt(lanes: Lanes, store: redis.Redis, hold: Hold) -> Taken:
+    lease_dies(store, hold)
+    return taken(lanes, claim_one(lanes))
+
+
+def test_a_worker_that_lives_was_not_killed_by_its_message(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    alive = Alive(lanes, LEASE)
+    hold = begun(lanes, alive)
+    second = next_attempt(lanes, store, hold)
+    assert (second.uncertain, second.crashes) == (True, 0)
+
+
+def test_a_worker_that_shows_no_sign_of_life_may_have_been(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    alive = Alive(lanes, LEASE)
+    hold = begun(lanes, alive)
+    store.delete(f"gw:alive:{alive.name}")
+    second = next_attempt(lanes, store, hold)
+    assert (second.uncertain, second.crashes) == (True, 1)
+
+
+def test_the_sign_of_life_ends_well_before_a_lease(store: redis.Redis) -> None:
+    alive = Alive(lanes_over(store), LEASE)
+    alive.show()
+    left = store.pttl(f"gw:alive:{alive.name}")
+    assert isinstance(left, int)
+    assert 0 < left <= LEASE * 1000 / 2
+
+
+def test_an_attempt_that_came_to_an_end_clears_the_message(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lease_dies(store, hold)
+    hold = claim_one(lanes)
+    assert taken(lanes, hold).crashes == 1
+    lanes.defer(hold, "m1", 0.0, error="Chatwoot is not there")
+    assert taken(lanes, claim_one(lanes)).crashes == 0
+
+
+def test_waiting_without_an_attempt_clears_nothing(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lease_dies(store, hold)
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lanes.defer(hold, "m1", 0.0)
+    assert taken(lanes, claim_one(lanes)).crashes == 1
+
+
+def test_the_ledger_keeps_that_a_message_may_have_arrived(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lease_dies(store, hold)
+    hold = claim_one(lanes)
+    message = taken(lanes, hold)
+    lanes.ack(hold, message.id, pace=UNLIMITED)
+    assert store.hmget("gw:msg:m1", "uncertain", "unsure") == [None, "1"]
