@@ -14,7 +14,7 @@ import redis
 
 from gateway.lanes import Claim, Hold, Lane, Lanes
 from gateway.relay.drain import Drain, Limits, Work
-from tests.unit.lanes_kit import UNLIMITED, lanes_over, letter
+from tests.unit.lanes_kit import UNLIMITED, lanes_over, ledger, letter
 
 T = TypeVar("T")
 QUICK = Limits(threads=4, lease=30.0, linger=0.05, longest=10.0)
@@ -33,8 +33,10 @@ def drain(
     limits: Limits = QUICK,
     *,
     stop: threading.Event | None = None,
+    worker: str = "",
 ) -> int:
-    return Drain(lanes, work, pool, limits, stop=stop or threading.Event(), beat=lambda: None).run()
+    stop = stop or threading.Event()
+    return Drain(lanes, work, pool, limits, stop=stop, beat=lambda: None, worker=worker).run()
 
 
 def done(lanes: Lanes, hold: Hold) -> None:
@@ -151,6 +153,23 @@ def test_a_lane_that_redis_was_away_for_is_no_fault(
     assert drain(lanes, work, pool) == 1
     [line] = [record for record in caplog.records if record.getMessage() == "lane_abandoned"]
     assert (line.levelname, line.exc_info) == ("WARNING", None)
+
+
+def test_of_a_message_under_way_it_is_known_which_worker_has_it(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    lanes, seen = lanes_over(store), list[str | None]()
+    lanes.append([letter(1)])
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        taken = lanes.take(hold, pace=UNLIMITED)
+        assert taken is not None
+        seen.append(ledger(store, "m1").get("by"))
+        lanes.ack(hold, taken.id, pace=UNLIMITED)
+        seen.append(ledger(store, "m1").get("by"))
+
+    drain(lanes, work, pool, worker="smith")
+    assert seen == ["smith", None]
 
 
 class KeepsFutures(ThreadPoolExecutor):
