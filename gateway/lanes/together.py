@@ -18,8 +18,9 @@ import redis
 
 Command: TypeAlias = tuple[str | int | float, ...]
 
-AT_ONCE = 2
-"""Round trips under way at once: of a worker's three connections one waits for wake-ups."""
+AT_ONCE = 1
+"""Round trips under way at once. A second one would only make both carry less, and every round trip
+costs its process more than the commands in it."""
 MOST = 64
 """Commands in one round trip: what one of them waits for the others must stay short."""
 
