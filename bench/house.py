@@ -42,7 +42,6 @@ messages_per_minute = 0
 adapter = "bench.nothing:Nothing"
 brake = 0
 inbox = 1
-brake = 0
 """
 
 

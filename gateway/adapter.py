@@ -284,6 +284,15 @@ class Adapter:
         """Did this part, of whose sending nothing is known, arrive? Optional."""
         raise NotImplementedError
 
+    def catch_up(self, since: float) -> Iterable[Inbound]:
+        """What customers wrote since then (Unix seconds), oldest first, with the ids that `parse`
+        gives: what is known already is dropped by them. Optional, for networks that call us but
+        can be asked as well, as a webhook that finds nobody may never be repeated.
+
+        Raises a `DeliveryError` if the network cannot be asked.
+        """
+        raise NotImplementedError
+
     def delete(self, peer: str, external_id: str) -> None:
         """Take back a message that was sent. Optional."""
         raise NotImplementedError
@@ -343,6 +352,11 @@ class Adapter:
     def has_portraits(self) -> bool:
         """Whether customers' pictures of themselves can be asked for."""
         return type(self).portrait is not Adapter.portrait
+
+    @property
+    def catches_up(self) -> bool:
+        """Whether the network can be asked for what its webhooks did not bring."""
+        return type(self).catch_up is not Adapter.catch_up
 
     @property
     def finds(self) -> bool:

@@ -1,10 +1,15 @@
-"""Looking after a channel: it is connected and, where the network must be asked, polled."""
+"""Looking after a channel: it is connected and, where the network must be asked, polled.
+
+A network that calls us may be asked as well, now and then, for what its webhooks did not bring.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -20,6 +25,13 @@ from gateway.relay.consequences import backoff
 
 POLLER_LEASE = 15.0
 """Seconds that another clock waits after this one was killed. Renewed with every tick."""
+
+CATCH_UP_EVERY = 300.0
+"""Seconds between two looks for what webhooks did not bring."""
+OVERLAP = 120.0
+"""A message may show in a network's list some time after it was written."""
+LONGEST_CATCH_UP = 6 * 86400.0
+"""A customer's message is recognised as a repetition for seven days."""
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +56,13 @@ class Attendant:
         self._mine = False
 
     def run(self) -> None:
-        """Connect, then poll for ever if that is needed. Returns when the clock stops."""
+        """Connect, then poll or catch up for ever if that can be done. Returns when the clock
+        stops."""
         self._repeat(self._connect, until=lambda done: done)
         if self._adapter.polls:
             self._repeat(self._poll, until=lambda _: False)
+        elif self._adapter.catches_up:
+            self._repeat(self._catch_up, until=lambda _: False)
 
     def keep(self) -> None:
         """Renew the poller's lease. A poll that has no end is ended by its own time-outs."""
@@ -57,7 +72,29 @@ class Attendant:
     def let_go(self) -> None:
         """Let the next clock poll at once: it need not wait for the lease to run out."""
         with contextlib.suppress(redis.RedisError):
-            self._lanes.let_go(f"poller:{self._channel.name}", self._token)
+            for what in ("poller", "catching_up"):
+                self._lanes.let_go(f"{what}:{self._channel.name}", self._token)
+
+    def caught_up(self) -> int:
+        """Store what the network's webhooks did not bring since the last time. Returns how many
+        messages that were.
+
+        Raises a `DeliveryError` or redis.RedisError; then the next look goes back as far.
+        """
+        name, now = f"caught_up:{self._channel.name}", time.time()
+        known = self._lanes.memo(name)
+        if known is None:
+            # What was written before the channel was set up is left alone. (In whole seconds, as
+            # networks tell them.)
+            self._lanes.remember(name, repr(math.floor(now) + OVERLAP))
+            return 0
+        since = max(float(known) - OVERLAP, now - LONGEST_CATCH_UP)
+        stored = self._intake.take(self._channel, self._adapter.catch_up(since))
+        if stored.ids:
+            ids = " ".join(stored.ids)
+            logs.event(log, "caught_up", channel=self._channel.name, new=len(stored.ids), ids=ids)
+        self._lanes.remember(name, repr(now))
+        return len(stored.ids)
 
     def _hold(self) -> bool:
         return self._lanes.hold(f"poller:{self._channel.name}", self._token, seconds=POLLER_LEASE)
@@ -92,6 +129,13 @@ class Attendant:
             stored = self._intake.take(self._channel, batch.items, move=move)
             logs.event(log, "polled", channel=name, new=len(stored.ids), ids=" ".join(stored.ids))
         return True
+
+    def _catch_up(self) -> bool:
+        lease = f"catching_up:{self._channel.name}"
+        if self._lanes.hold(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
+            self.caught_up()
+        self._stop.wait(CATCH_UP_EVERY)
+        return False
 
     def _complain(self, step: Callable[[], bool], error: Exception) -> None:
         expected = isinstance(error, (DeliveryError, redis.RedisError, LeaseVoid))

@@ -1,8 +1,8 @@
 """How messages are written down while they wait.
 
-The form is frozen across releases: a worker of an older version may find what a newer one wrote. A
-body of a version that is not known is left where it is; readers of a new version ship one release
-before its writers.
+The form is frozen across releases: a worker of an older version may find what a newer one wrote.
+It passes over fields that it does not know, and leaves a body of an unknown version where it is;
+readers of a new version ship one release before its writers. docs/STORED_DATA.md has the rules.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from gateway.chatwoot.files import LinkedFile
 from gateway.model import Addressee, Attachment, Inbound, Person
@@ -19,9 +19,13 @@ VERSION = "1"
 LATER = ("quoted",)
 """Fields that the first readers do not know: left out where they say nothing."""
 
+Value = TypeVar(
+    "Value", Person, Attachment, Inbound, LinkedFile, Addressee, "Reply", "NoteText", "Deletion"
+)
+
 
 class UnknownVersion(Exception):
-    """Written by a newer release: this one must leave it alone."""
+    """Written by a newer release, in a form or of a kind that this one must leave alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +92,40 @@ def _fields_of(value: Any) -> dict[str, Any]:
 def read_inbound(body: str, version: str) -> Inbound:
     """Raises `UnknownVersion`."""
     known = _load(body, version)
-    person = Person(**known.pop("person"))
-    attachments = tuple(Attachment(**each) for each in known.pop("attachments", ()))
-    return Inbound(person=person, attachments=attachments, **known)
+    known["person"] = _made(Person, known["person"])
+    known["attachments"] = tuple(_made(Attachment, each) for each in known.get("attachments", ()))
+    return _made(Inbound, known)
 
 
 def read_reply(body: str, version: str) -> Reply:
     """Raises `UnknownVersion`."""
     known = _load(body, version)
-    to = known.pop("to", None)
+    to = known.get("to")
+    known["to"] = _made(Addressee, to) if to else None
     known["choices"] = tuple(known.get("choices", ()))
     known["files"] = _linked(known.get("files"))
-    # A newer release may have written more, of which this one can do without.
-    mine = {each.name: known[each.name] for each in fields(Reply) if each.name in known}
-    return Reply(**mine, to=Addressee(**to) if to else None)
+    return _made(Reply, known)
 
 
 def read_note(body: str, version: str) -> NoteText:
     """Raises `UnknownVersion`."""
-    return NoteText(**_load(body, version))
+    return _made(NoteText, _load(body, version))
 
 
 def read_deletion(body: str, version: str) -> Deletion:
     """Raises `UnknownVersion`."""
-    return Deletion(**_load(body, version))
+    return _made(Deletion, _load(body, version))
 
 
 def _linked(files: object) -> tuple[LinkedFile, ...]:
     """Earlier releases wrote down only how many there were."""
-    return tuple(LinkedFile(**each) for each in files) if isinstance(files, list) else ()
+    return tuple(_made(LinkedFile, each) for each in files) if isinstance(files, list) else ()
+
+
+def _made(kind: type[Value], known: Mapping[str, Any]) -> Value:
+    """A value of its fields; others were added by a newer release, which can do without them."""
+    names = {each.name for each in fields(cast(Any, kind))}
+    return kind(**{name: value for name, value in known.items() if name in names})
 
 
 def _load(body: str, version: str) -> dict[str, Any]:

@@ -17,12 +17,14 @@ from rich.table import Table
 
 from gateway import logs
 from gateway.config import ConfigError, Problem, Settings, load
+from gateway.config.sentinels import are_sentinels
 from gateway.connections import connect
 from gateway.durability import look_at
 from gateway.embedded import NoEmbeddedServer, data_folder, embedded_in
 from gateway.lanes.dead import DeadLetters
 from gateway.launch import supervise, web_command
 from gateway.runtime import Runtime
+from gateway.setup.failover import doubts
 from gateway.supervisor import CannotRun
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -131,7 +133,8 @@ def _settings_with_redis() -> Settings:
     server = embedded_in(data_folder())
     if not server.socket.exists():
         raise CannotDo(
-            "there is no Redis: set REDIS_URL, or start everything with `python -m gateway run`"
+            "there is no Redis: set REDIS_URL or REDIS_SENTINELS, or start everything with "
+            "`python -m gateway run`"
         )
     return replace(settings, gateway=settings.gateway.model_copy(update={"redis_url": server.url}))
 
@@ -142,10 +145,9 @@ def _run(_: argparse.Namespace) -> int:
 
 
 def _web(_: argparse.Namespace) -> int:
-    settings = _settings_with_redis()
-    environ = {**os.environ, "REDIS_URL": settings.gateway.redis_url}
+    _settings_with_redis()
     command = web_command(os.environ)
-    os.execve(command[0], command, environ)  # noqa: S606 (no shell is wanted)
+    os.execv(command[0], command)  # noqa: S606 (no shell is wanted)
 
 
 def _worker(_: argparse.Namespace) -> int:
@@ -175,12 +177,15 @@ def _check(_: argparse.Namespace) -> int:
         return 1
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = (
-        "REDIS_URL is not set: `run` starts an embedded server, with its data in "
-        f"{data_folder().absolute()}.",
+        "REDIS_URL is not set, nor REDIS_SENTINELS: `run` starts an embedded server, with its "
+        f"data in {data_folder().absolute()}.",
     )
     if settings.gateway.redis_url:
         findings = look_at(settings.gateway.redis_url)
         problems, notes = findings.problems, findings.notes
+    if are_sentinels(settings.gateway.redis_url) and not problems:
+        found = doubts(settings.gateway.redis_url)
+        notes += tuple(f"{doubt.text[0].upper()}{doubt.text[1:]}. {doubt.cure}" for doubt in found)
     if problems:
         _print_problems(problems, sys.stdout)
     else:

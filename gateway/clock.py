@@ -22,6 +22,7 @@ from gateway.delays import Delays
 from gateway.heartbeat import Heartbeat
 from gateway.intake import Intake
 from gateway.lanes import Lanes
+from gateway.lanes.meeting import meet
 from gateway.reconcile import Rounds
 from gateway.runtime import Runtime
 
@@ -40,7 +41,7 @@ def main(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    store = connect(settings.gateway.redis_url, connections=CONNECTIONS, retries=3)
+    store = connect(settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=meet)
     lanes = Lanes(store, bell.queue_key())
     ringer = Bell(store)
     intake, runtime = Intake(lanes, ringer), Runtime()
@@ -51,8 +52,8 @@ def main(settings: Settings) -> None:
         attendants.append(attendant)
         # A daemon thread: a poll that is under way when the clock stops has confirmed nothing.
         threading.Thread(target=attendant.run, name=f"channel {channel.name}", daemon=True).start()
-    rounds = Rounds(settings, lanes, intake)
-    threading.Thread(target=rounds.run, args=(stop,), name="reconcile", daemon=True).start()
+    rounds = Rounds(settings, lanes, intake, stop)
+    threading.Thread(target=rounds.run, name="reconcile", daemon=True).start()
     delays = Delays(settings, lanes, ringer)
     threading.Thread(target=delays.run, args=(stop,), name="delays", daemon=True).start()
     Heartbeat(store, "clock").start()

@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
+from redis.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
+
+from gateway.config.sentinels import Sentinels, are_sentinels, from_url
+
+CONNECT_SECONDS = 5.0
+SENTINEL_SECONDS = 1.0
+"""The longest that one sentinel may take to answer before the next is asked."""
 
 
-def connect(url: str, *, connections: int, timeout: float = 5.0, retries: int) -> redis.Redis:
+def connect(
+    url: str,
+    *,
+    connections: int,
+    timeout: float = 5.0,
+    retries: int,
+    greet: Callable[[Any], None] | None = None,
+) -> redis.Redis:
     """A client with a pool of at most `connections`; a thread that finds none free waits.
 
+    `url` may name sentinels (`gateway.config.sentinels`): then the server is called that is the
+    primary at that moment.
     `timeout` (seconds) bounds connecting, every answer and the wait for a free connection.
     `retries` is how often a command is repeated when its connection breaks: 0 where a quick
     error is better than a late success. Nothing is opened before the first command.
+    `greet` is called with each connection that is made, before anything else uses it; it begins
+    with `connection.on_connect()`.
 
     Raises ValueError if `url` is no Redis address. The client's commands raise
     `redis.ConnectionError` and `redis.TimeoutError`.
     """
-    return _client(url, connections, timeout, retries, {"decode_responses": True})
+    options: dict[str, Any] = {"decode_responses": True}
+    if greet is not None:
+        options["redis_connect_func"] = greet
+    return _client(url, connections, timeout, retries, options)
 
 
 def connect_bytes(url: str, *, connections: int, timeout: float = 5.0, retries: int) -> redis.Redis:
@@ -30,21 +57,114 @@ def connect_bytes(url: str, *, connections: int, timeout: float = 5.0, retries: 
     return _client(url, connections, timeout, retries, {})
 
 
+def connect_worker(url: str, *, timeout: float) -> redis.Redis:
+    """The one connection of an RQ worker, which blocks on it for a little less than `timeout`.
+
+    It is patient: a command is repeated for some seconds while Redis restarts or fails over, for
+    RQ's loop does not survive an error at every step.
+    """
+    options = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), 8),
+    }
+    if are_sentinels(url):
+        return _behind(from_url(url), SentinelConnectionPool, options)
+    pool = redis.ConnectionPool.from_url(url, **options, **encryption(url))
+    return redis.Redis.from_pool(pool)
+
+
 def _client(
     url: str, connections: int, timeout: float, retries: int, options: Mapping[str, Any]
 ) -> redis.Redis:
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=timeout,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        health_check_interval=30,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries),
+    bounds = {
+        "max_connections": connections,
+        "timeout": timeout,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "health_check_interval": 30,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries),
         **options,
-        **encryption(url),
-    )
+    }
+    if are_sentinels(url):
+        return _behind(from_url(url), _WaitingPool, bounds)
+    pool = redis.BlockingConnectionPool.from_url(url, **bounds, **encryption(url))
     return redis.Redis.from_pool(pool)
+
+
+def _behind(
+    sentinels: Sentinels, pool: type[SentinelConnectionPool], options: Mapping[str, Any]
+) -> redis.Redis:
+    client: redis.Redis = _Directory(sentinels).master_for(  # type: ignore[no-untyped-call]
+        sentinels.name,
+        connection_pool_class=pool,
+        connection_class=_Encrypted if sentinels.encrypted else _Plain,
+        db=sentinels.database,
+        **sentinels.server.options(),
+        **_unverified(encrypted=sentinels.encrypted),
+        **options,
+    )
+    return client
+
+
+def each_sentinel(sentinels: Sentinels) -> Iterator[tuple[tuple[str, int], redis.Redis]]:
+    """The address of each sentinel, with a client that gives up quickly: there are others."""
+    for host, port in sentinels.addresses:
+        yield (
+            (host, port),
+            redis.Redis(
+                host,
+                port,
+                socket_timeout=SENTINEL_SECONDS,
+                socket_connect_timeout=SENTINEL_SECONDS,
+                retry=Retry(NoBackoff(), 0),
+                ssl=sentinels.encrypted,
+                decode_responses=True,
+                **sentinels.sentinel.options(),
+                **_unverified(encrypted=sentinels.encrypted),
+            ),
+        )
+
+
+class _Directory(Sentinel):
+    """Asked by one thread at a time: redis-py's own puts the sentinel that answered first in the
+    list, and two threads that do so at once can lose a third."""
+
+    def __init__(self, sentinels: Sentinels) -> None:
+        super().__init__([])  # type: ignore[no-untyped-call]
+        self.sentinels = [client for _, client in each_sentinel(sentinels)]
+        self._lock = threading.Lock()
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        with self._lock:
+            found: tuple[str, int] = super().discover_master(service_name)  # type: ignore[no-untyped-call]
+        return found
+
+
+class _FollowsThePrimary(redis.Connection):
+    """Asks where the primary is each time that it connects. Redis-py's own asks only for the first
+    time: a command that is repeated would be repeated at a server that is not there any more."""
+
+    connection_pool: Any
+
+    def connect(self) -> None:
+        redis.Connection.connect(self)  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> Any:
+        self.host, self.port = self.connection_pool.get_master_address()
+        return super()._connect()  # type: ignore[no-untyped-call]
+
+
+class _Plain(_FollowsThePrimary, SentinelManagedConnection):
+    pass
+
+
+class _Encrypted(_FollowsThePrimary, SentinelManagedSSLConnection):
+    pass
+
+
+class _WaitingPool(SentinelConnectionPool, redis.BlockingConnectionPool):
+    """Redis-py's pool of connections to the primary refuses when all are in use; this one waits."""
 
 
 def encryption(url: str) -> dict[str, Any]:
@@ -54,6 +174,10 @@ def encryption(url: str) -> dict[str, Any]:
     (https://devcenter.heroku.com/articles/connecting-heroku-redis), so it cannot be verified.
     `GATEWAY_REDIS_VERIFY=1` insists, for servers whose certificate can be.
     """
-    if urlsplit(url).scheme != "rediss" or os.environ.get("GATEWAY_REDIS_VERIFY") == "1":
+    return _unverified(encrypted=urlsplit(url).scheme == "rediss")
+
+
+def _unverified(*, encrypted: bool) -> dict[str, Any]:
+    if not encrypted or os.environ.get("GATEWAY_REDIS_VERIFY") == "1":
         return {}
     return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}

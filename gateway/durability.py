@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
+from redis.sentinel import MasterNotFoundError
 
 from gateway.config import Problem
+from gateway.config.sentinels import are_sentinels, from_url, variable_of
 from gateway.connections import connect
 
 NOEVICTION = "noeviction"
@@ -29,24 +31,39 @@ def look_at(url: str) -> Findings:
         policy = str(_section(client, "memory").get("maxmemory_policy", NOEVICTION))
         persistence = _section(client, "persistence")
     except (redis.RedisError, OSError, ValueError) as error:
-        reason = f"the server cannot be asked: {type(error).__name__}"
-        cure = "Look whether it runs, and whether address and password are right."
-        return Findings((Problem("environment", None, "REDIS_URL", reason, cure),), ())
+        problem = Problem("environment", None, variable_of(url), *cannot_be_asked(url, error))
+        return Findings((problem,), ())
     notes = tuple(_notes(client, append_only=bool(persistence.get("aof_enabled"))))
     client.close()
-    return Findings(tuple(_policy_problems(policy)), notes)
+    return Findings(tuple(_policy_problems(policy, variable_of(url))), notes)
+
+
+def cannot_be_asked(url: str, error: Exception) -> tuple[str, str]:
+    """What is wrong, and the cure, when the server at `url` answered with `error` or not at all."""
+    if isinstance(error, MasterNotFoundError):
+        name = from_url(url).name
+        return (
+            f"no sentinel knows a living primary by the name «{name}»",
+            "Look whether the sentinels run, whether their addresses and passwords are right, and "
+            "which name stands in their «sentinel monitor».",
+        )
+    right = "REDIS_PASSWORD is" if are_sentinels(url) else "address and password in REDIS_URL are"
+    return (
+        f"the server cannot be asked: {type(error).__name__}",
+        f"Look whether it runs, and whether {right} right.",
+    )
 
 
 def _section(client: redis.Redis, name: str) -> dict[str, Any]:
     return client.info(name)
 
 
-def _policy_problems(policy: str) -> Iterator[Problem]:
+def _policy_problems(policy: str, variable: str) -> Iterator[Problem]:
     if policy != NOEVICTION:
         yield Problem(
             "environment",
             None,
-            "REDIS_URL",
+            variable,
             f"the server throws data away when it is full (maxmemory-policy is {policy})",
             "Set maxmemory-policy to noeviction there: a message thrown away is lost.",
         )

@@ -13,6 +13,7 @@ import redis
 
 from gateway import logs
 from gateway.lanes import Lanes
+from gateway.lanes.scripts import Scripts
 
 BEATS = "gw:beats"
 """A hash: `role:host:process id` → Unix seconds."""
@@ -27,7 +28,7 @@ class Heartbeat:
     """One process's sign of life, every `every` seconds once it is started."""
 
     def __init__(self, store: redis.Redis, role: str, *, every: float = 10.0) -> None:
-        self._store = store
+        self._run_script = Scripts(store, "gw")
         self._name = f"{role}:{socket.gethostname().replace(':', '-')}:{os.getpid()}"
         self._every = every
         self._stop = threading.Event()
@@ -35,11 +36,7 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Note that this process lives, forget those long gone. Raises redis.RedisError."""
-        now = _now(self._store)
-        self._store.hset(BEATS, self._name, str(now))
-        gone = [name for name, at in _beats(self._store) if now - at > FORGOTTEN_AFTER]
-        if gone:
-            self._store.hdel(BEATS, *gone)
+        self._run_script("beat", self._name, round(FORGOTTEN_AFTER * 1000))
 
     def start(self) -> None:
         """Beat on a thread of its own until `stop` or the end of the process."""

@@ -81,7 +81,10 @@ class Intake:
 
         `shown`: its status in Chatwoot, which is «failed» if the webhook found nobody.
         """
-        [outcome] = self._append([replace(reply_entry(channel, event), age=age, shown=shown)])
+        # If its webhook failed, nobody has accepted it before.
+        written = None if shown == "failed" else event.created_at
+        entry = replace(reply_entry(channel, event), age=age, shown=shown, written=written)
+        [outcome] = self._append([entry])
         return outcome == "new"
 
     def take_event(self, channel: Channel, event: Event) -> str:
@@ -209,6 +212,7 @@ def _inbound_entry(channel: Channel, message: Inbound) -> Entry:
         kind="in",
         body=bodies.write(message),
         brake=None if _is_late(message) else _brake(channel, message.peer, MINUTE),
+        written=message.sent_at,
     )
 
 

@@ -10,15 +10,17 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from uuid import uuid4
 
 import redis
 
 from gateway import logs, naming
-from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
+from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.events import AgentMessage
 from gateway.chatwoot.missed import as_event
 from gateway.chatwoot.values import Conversation, Message
@@ -31,9 +33,14 @@ from gateway.lanes import Lanes
 LAG = 300.0
 """Ids are given before they are committed: a younger one may be seen first, an older one minutes
 later. So nothing that is younger than this is taken for the last of its kind."""
-FIRST_LOOK = 24 * 3600.0
-"""How far back the very first look goes, only to learn which ids are there already."""
 LONGEST_LOOK = 7 * 24 * 3600.0
+LONG_LOOK = 3600.0
+"""From here on the conversations are asked for page by page: all in one answer may be too many."""
+AT_ONCE, PAUSE = 50, 0.05
+"""After so many conversations, so many seconds before each further one: Chatwoot's limit of
+requests (`config/initializers/rack_attack.rb`) is for all that the gateway has to do."""
+LEASE = 1.5
+"""In rounds. Two clocks that look at once do no harm; a dead one must not keep others waiting."""
 
 log = logging.getLogger(__name__)
 
@@ -46,34 +53,47 @@ class Reconciler:
     chatwoot: Chatwoot
     lanes: Lanes
     intake: Intake
+    pause: Callable[[float], object] = time.sleep
 
     def look(self) -> int:
         """Store what was missed. Returns how many replies that were.
 
         Raises a `DeliveryError` if Chatwoot cannot be asked, redis.RedisError if nothing can be
-        stored; then the next look goes back as far.
+        stored; what was found before stays found, and the next look goes back as far.
         """
         now = time.time()
         mark = mark_of(self.lanes, self.channel.name)
         if mark is None:
             self._first_contact(now)
             return 0
-        seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
-        found = list(self._replies(mark, round(seconds)))
-        recovered = sum(self._store(event, status, now) for event, status in found)
-        settled = [event.id for event, _ in found if event.created_at < now - LAG]
-        newest = max([mark.message, *settled])
+        recovered, newest = 0, mark.message
+        try:
+            for conversation, message in self._messages(mark, now):
+                # Any message will do: whatever has a lower id in this inbox was looked at as well.
+                if message.created_at < now - LAG:
+                    newest = max(newest, message.id)
+                event = _reply(conversation, message)
+                if event and event.created_at >= mark.since:
+                    recovered += self._store(event, message.status, now)
+        finally:
+            if recovered:
+                logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
         keep_mark(self.lanes, self.channel.name, replace(mark, message=newest, looked=now))
-        if recovered:
-            logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
         return recovered
 
-    def _replies(self, mark: Mark, seconds: int) -> Iterator[tuple[AgentMessage, str]]:
-        """Each reply with the status that Chatwoot shows for it."""
-        for conversation in self.chatwoot.recently_updated(self.channel.config.inbox, seconds):
-            for message in self.chatwoot.messages_after(conversation.id, mark.message):
-                if (event := _reply(conversation, message)) and event.created_at >= mark.since:
-                    yield event, message.status
+    def _messages(self, mark: Mark, now: float) -> Iterator[tuple[Conversation, Message]]:
+        for number, conversation in enumerate(self._changed(mark, now)):
+            if number >= AT_ONCE:
+                self.pause(PAUSE)
+            with suppress(Missing):  # deleted between the two calls
+                for message in self.chatwoot.messages_after(conversation.id, mark.message):
+                    yield conversation, message
+
+    def _changed(self, mark: Mark, now: float) -> Iterable[Conversation]:
+        seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
+        if seconds > LONG_LOOK:
+            return self.chatwoot.active_since(self.channel.config.inbox, now - seconds)
+        return self.chatwoot.recently_updated(self.channel.config.inbox, round(seconds))
 
     def _store(self, event: AgentMessage, status: str, now: float) -> bool:
         # Its age counts from when it was written: too old a reply is failed rather than sent.
@@ -85,7 +105,9 @@ class Reconciler:
         return new
 
     def _first_contact(self, now: float) -> None:
-        known = self.chatwoot.recently_updated(self.channel.config.inbox, round(FIRST_LOOK))
+        # One page: the conversation with the newest message is in it.
+        active = self.chatwoot.active_since(self.channel.config.inbox, since=0.0)
+        known = islice(active, CONVERSATIONS_PER_PAGE)
         newest = max((conversation.newest_message for conversation in known), default=0)
         # Chatwoot tells whole seconds only.
         mark = Mark(message=newest, since=math.floor(now), looked=now)
@@ -101,38 +123,41 @@ class Reconciler:
 
 
 class Rounds:
-    """Every channel in turn, once a minute or as set; of several clocks only one goes."""
+    """Every channel in turn, once a minute; of several clocks only one goes."""
 
-    def __init__(self, settings: Settings, lanes: Lanes, intake: Intake) -> None:
+    def __init__(
+        self, settings: Settings, lanes: Lanes, intake: Intake, stop: threading.Event
+    ) -> None:
         chatwoots = {
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
-        self._every = settings.gateway.reconcile_every
         self._lanes = lanes
+        self._every = settings.gateway.reconcile_every
+        self._stop = stop
         self._token = uuid4().hex
         self._reconcilers = [
-            Reconciler(channel, chatwoots[channel.account.name], lanes, intake)
+            Reconciler(channel, chatwoots[channel.account.name], lanes, intake, stop.wait)
             for channel in settings.channels.values()
         ]
 
-    def run(self, stop: threading.Event) -> None:
-        """Look at once, then again and again, until `stop`."""
-        while not stop.is_set():
+    def run(self) -> None:
+        """Look at once, then again and again, until the stop."""
+        while not self._stop.is_set():
             for reconciler in self._reconcilers:
                 self._look(reconciler)
-            stop.wait(self._every)
+            self._stop.wait(self._every)
 
     def let_go(self) -> None:
-        """Let the next clock look as soon as it starts: replies wait for it."""
-        with suppress(redis.RedisError):
-            for reconciler in self._reconcilers:
+        """Let the next clock look at once: it need not wait for the leases to run out."""
+        for reconciler in self._reconcilers:
+            with suppress(redis.RedisError):
                 self._lanes.let_go(f"reconciler:{reconciler.channel.name}", self._token)
 
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
-            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=self._every * 1.5):
+            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=LEASE * self._every):
                 reconciler.look()
         except (DeliveryError, redis.RedisError) as error:
             logs.event(log, "not_reconciled", level=logging.WARNING, channel=name, why=str(error))

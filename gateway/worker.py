@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import redis
 from rq import SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -29,10 +30,11 @@ from rq.serializers import JSONSerializer
 from gateway import bell, logs
 from gateway.bell import Bell
 from gateway.config import Settings
-from gateway.connections import connect, encryption
+from gateway.connections import connect, connect_worker
 from gateway.heartbeat import Alive, Heartbeat
 from gateway.hints import Hints
 from gateway.lanes import Hold, Lanes
+from gateway.lanes.meeting import meet
 from gateway.logs import Redactor
 from gateway.relay.crowd import Crowd
 from gateway.relay.deliveries import Deliveries
@@ -43,6 +45,16 @@ from gateway.runtime import Runtime
 
 LANE_CONNECTIONS = 3
 RING_EVERY = 2.0
+LISTEN = 15
+"""Seconds that RQ listens before it begins to listen again: how long a worker at rest may fail to
+notice that the other end is gone without a word."""
+RQ_LISTENS_SHORTER = 15
+"""Seconds, than the life of its worker's record (`BaseWorker.dequeue_timeout`)."""
+RQ_GRACE = 10
+"""Seconds more than it listens until RQ takes the other end for dead
+(`BaseWorker.connection_timeout`)."""
+PAUSE = 1.0
+"""Seconds, when RQ could not go on, before it begins anew."""
 SHORTEST_STALL = 30.0
 """Seconds. A Redis that is slow to answer holds the main loop up as well."""
 
@@ -95,8 +107,16 @@ class GatewayWorker(SimpleWorker):
     """Runs drains in its own process, and turns RQ's warm shutdown into a stop of the drain."""
 
     def __init__(self, workshop: Workshop, connection: redis.Redis) -> None:
-        super().__init__([bell.QUEUE], connection=connection, serializer=JSONSerializer)
+        super().__init__(
+            [bell.QUEUE],
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=LISTEN + RQ_LISTENS_SHORTER,
+        )
         self._workshop = workshop
+
+    def subscribe(self) -> None:
+        """RQ's remote commands are not for us: it would take a connection and a thread for them."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         token = _workshop.set(self._workshop)
@@ -147,7 +167,7 @@ def main(settings: Settings) -> None:
     """Work until SIGTERM. Raises redis.RedisError if Redis cannot be reached at the start."""
     stop, runtime = threading.Event(), Runtime()
     url = settings.gateway.redis_url
-    store = connect(url, connections=LANE_CONNECTIONS, retries=3)
+    store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=meet)
     lanes = Lanes(store, bell.queue_key())
     deliveries = Deliveries(settings, lanes, runtime)
     limits = Limits(
@@ -171,14 +191,34 @@ def main(settings: Settings) -> None:
     threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
     threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
     Heartbeat(store, "worker").start()
-    connection = redis.Redis.from_url(url, **encryption(url))
+    connection = connect_worker(url, timeout=LISTEN + RQ_GRACE)
+    connection.ping()
     try:
-        GatewayWorker(workshop, connection).work()
+        _work(workshop, connection)
     finally:
         stop.set()
         workshop.pool.shutdown(wait=True)
         deliveries.close()
         runtime.close()
+
+
+def _work(workshop: Workshop, connection: redis.Redis) -> None:
+    """Be an RQ worker until SIGTERM.
+
+    RQ's own loop ends when Redis fails at the wrong moment, in a fail-over perhaps, or is too full
+    for what RQ notes of its workers. Then what is due is delivered without being rung for, and RQ
+    begins anew.
+    """
+    with suppress(StopRequested):
+        while not workshop.stop.is_set():
+            try:
+                GatewayWorker(workshop, connection).work()
+            except redis.RedisError as error:
+                logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: workshop.stop.set())
+            if not workshop.stop.wait(PAUSE):
+                workshop.drain()
 
 
 def _die() -> None:

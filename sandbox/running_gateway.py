@@ -20,8 +20,8 @@ PATIENCE = 9.5
 """Seconds that the gateway has to end: its own supervisor takes 9 at most."""
 ROLES = ("web", "worker", "clock")
 ROOT = Path(__file__).resolve().parents[1]
-# REDIS_URL: the sandbox must never put its messages into a Redis that serves real customers.
-NOT_INHERITED = ("REDIS_URL", "PORT", "WEB_CONCURRENCY")
+# Redis: the sandbox must never put its messages into a Redis that serves real customers.
+NOT_INHERITED = ("REDIS_URL", "REDIS_SENTINELS", "PORT", "WEB_CONCURRENCY")
 
 
 class NotStarted(Exception):

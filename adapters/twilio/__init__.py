@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 
 from adapters.twilio.account import finding
 from adapters.twilio.errors import meaning
+from adapters.twilio.history import History
 from adapters.twilio.media import DOWNLOAD, is_twilios, media
 from adapters.twilio.receipts import receipt
 from adapters.twilio.signature import signatures
@@ -84,6 +85,11 @@ class Twilio(Adapter):
             auth=self._auth(),
         )
         return Sent(answer.field("sid"))
+
+    def catch_up(self, since: float) -> Iterator[Inbound]:
+        own = self.config
+        history = History(self.http, own.api_url, own.account_sid, self._auth())
+        return history.received(own.sender, since)
 
     def _auth(self) -> tuple[str, str]:
         own = self.config

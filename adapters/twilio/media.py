@@ -17,13 +17,16 @@ DOWNLOAD = 60.0
 
 def media(form: Mapping[str, str]) -> tuple[Attachment, ...]:
     """What a message's form names as MediaUrl0, MediaUrl1 …"""
-    found = []
-    for number in range(MOST_MEDIA):
-        if url := form.get(f"MediaUrl{number}"):
-            kind = form.get(f"MediaContentType{number}", "")
-            name = f"media-{number + 1}{mimetypes.guess_extension(kind) or ''}"
-            found.append(Attachment(url, name, kind))
-    return tuple(found)
+    return tuple(
+        attachment(number, url, form.get(f"MediaContentType{number}", ""))
+        for number in range(MOST_MEDIA)
+        if (url := form.get(f"MediaUrl{number}"))
+    )
+
+
+def attachment(number: int, url: str, kind: str) -> Attachment:
+    """A message's file; Twilio knows no names."""
+    return Attachment(url, f"media-{number + 1}{mimetypes.guess_extension(kind) or ''}", kind)
 
 
 def is_twilios(address: str, api_url: str) -> bool:

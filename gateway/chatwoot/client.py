@@ -6,6 +6,7 @@ https://developers.chatwoot.com/api-reference describes most of them.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -164,8 +165,21 @@ class Chatwoot:
         )
 
     def recently_updated(self, inbox_id: int, seconds: int) -> tuple[Conversation, ...]:
-        """The inbox's conversations in which something happened in the last `seconds`, all."""
+        """The inbox's conversations in which something happened in the last `seconds`, all in one
+        answer: too many for one are asked for by `active_since`."""
         return self._conversations({"inbox_id": inbox_id, "updated_within": seconds})
+
+    def active_since(self, inbox_id: int, since: float) -> Iterator[Conversation]:
+        """The inbox's conversations with a message since then (Unix seconds), the newest first.
+        Asks page by page as they are used."""
+        for number in itertools.count(1):
+            page = self._conversations(
+                {"inbox_id": inbox_id, "sort_by": "last_activity_at_desc", "page": number}
+            )
+            active = [each for each in page if each.last_activity >= since]
+            yield from active
+            if len(active) < CONVERSATIONS_PER_PAGE:
+                return
 
     def conversation(self, conversation_id: int) -> Conversation:
         return self._api.read(self._conversation(conversation_id), Conversation.read)

@@ -52,6 +52,8 @@ class Place:
     """As Chatwoot shows it; None if only its number is remembered."""
     begun: bool = field(default=False, compare=False)
     """It was made just now."""
+    newest: int = field(default=0, compare=False)
+    """A message that was in the conversation already; 0 if there was none, or none is known."""
 
 
 def resolve(
@@ -95,7 +97,7 @@ class _Search:
                 return self._begun(new.id, None)
         if (found := self._conversation(contact)) is None:
             return self._begun(contact.id, contact)
-        return Place(contact.id, found.id, contact, found)
+        return Place(contact.id, found.id, contact, found, newest=found.newest_message)
 
     def _found(self) -> Contact | None:
         """One call for whoever is new: who has the phone or e-mail mostly has the address too. If

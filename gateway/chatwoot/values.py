@@ -145,6 +145,8 @@ class Conversation:
     """The customer's address. Chatwoot tells it with the newest message: empty if there is none."""
     updated_at: float = 0.0
     """Unix seconds."""
+    last_activity: float = 0.0
+    """Unix seconds of the newest message."""
     newest_message: int = 0
     """Its id; 0 if there is none."""
     labels: tuple[str, ...] = ()
@@ -162,6 +164,7 @@ class Conversation:
             attributes=dict(fields.optional_object("additional_attributes").texts()),
             source_id=_source_id_told_by(messages),
             updated_at=fields.optional_number("updated_at"),
+            last_activity=fields.optional_number("last_activity_at"),
             newest_message=max([message.optional_integer("id") or 0 for message in messages] + [0]),
             labels=() if fields.values.get("labels") is None else fields.text_list("labels"),
             priority=fields.optional_text("priority"),

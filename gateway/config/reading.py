@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.adapter import Adapter
 from gateway.catalogue import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
 from gateway.chatwoot.opening import Opening
+from gateway.config import sentinels
 from gateway.config.lines import locate
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.references import expand
@@ -43,7 +44,7 @@ def load(
     for where, wrong, cure in expansion.missing:
         report.add(where, wrong, cure)
     reader = _Reader(document, report, inboxes)
-    settings = reader.settings(path, environ.get("REDIS_URL", ""))
+    settings = reader.settings(path, environ)
     if settings is None or report.problems:
         raise ConfigError(report.problems)
     return settings
@@ -97,10 +98,10 @@ class _Reader:
         self._report = report
         self._inboxes = inboxes
 
-    def settings(self, path: Path, redis_url: str) -> Settings | None:
+    def settings(self, path: Path, environ: Mapping[str, str]) -> Settings | None:
         report = self._report
         self._only_known(self._document, (), SECTIONS)
-        gateway = self._gateway(redis_url)
+        gateway = self._gateway(self._redis(environ))
         accounts = self._accounts()
         channels = self._channels(accounts)
         _one_inbox_each(channels.values(), report)
@@ -108,14 +109,31 @@ class _Reader:
             return None
         return Settings(gateway, accounts, channels, path)
 
-    def _gateway(self, redis_url: str) -> GatewaySettings | None:
-        if redis_url and not _is_redis(redis_url):
+    def _redis(self, environ: Mapping[str, str]) -> str:
+        """Where Redis is; empty if the environment does not say."""
+        url = environ.get("REDIS_URL", "")
+        if url and not _is_redis(url):
             self._report.environment(
                 "REDIS_URL",
                 "is not the address of a Redis server",
-                "Write redis://HOST:6379/0 (rediss:// with TLS, unix:///PATH for a socket), or "
-                "leave it out: `run` then starts a server of its own.",
+                "Write redis://HOST:6379/0 (rediss:// with TLS, unix:///PATH for a socket; for "
+                "sentinels there is REDIS_SENTINELS), or leave it out: `run` then starts a server "
+                "of its own.",
             )
+        try:
+            found = sentinels.from_environment(environ)
+        except ValueError as error:
+            self._report.environment(sentinels.VARIABLE, str(error), sentinels.CURE)
+            return url
+        if url and found is not None:
+            self._report.environment(
+                sentinels.VARIABLE,
+                "is set, and REDIS_URL too",
+                "Leave one of them out: with sentinels it is they who say where Redis is.",
+            )
+        return found.url if found else url
+
+    def _gateway(self, redis_url: str) -> GatewaySettings | None:
         section = self._table(("gateway",))
         known = [f.alias or name for name, f in GatewaySettings.model_fields.items()]
         known.remove("redis_url")

@@ -113,7 +113,9 @@ class GatewaySettings(BaseModel):
         "`secret`, and `python -m gateway token` prints it",
     )
     redis_url: str = Field(
-        default="", repr=False, description="from REDIS_URL; empty: the embedded server is used"
+        default="",
+        repr=False,
+        description="from REDIS_URL or REDIS_SENTINELS; empty: the embedded server is used",
     )
 
 
@@ -229,7 +231,7 @@ class Settings:
 
 
 def _password_in(url: str) -> set[str]:
-    """The password in an address, as it is written there and as it is meant."""
+    """The passwords in an address, as they are written there and as they are meant."""
     parts = urlsplit(url)
     password = parts.password or ""
     in_query = {value for name, value in parse_qsl(parts.query) if name == "password"}

@@ -2,8 +2,8 @@
 -- KEYS[1] namespace
 -- ARGV[1] nonce: names this request; repeated with it, the answer is the same
 -- ARGV[2] JSON list of {id, lane, destination, kind, channel, body, settle and age (ms), order (or
---         null), for replies status_lane, status_destination, shown, and for what counts towards
---         the brake of a customer brake: {of: who, most, window (ms)}}
+--         null), written (ms, or null), for replies status_lane, status_destination, shown, and for
+--         what counts towards the brake of a customer brake: {of: who, most, window (ms)}}
 -- ARGV[3] key of RQ's queue list: somebody must ring only if it is empty
 -- ARGV[4] JSON {} or {channel, token, cursor}: a poller's cursor, moved in the same step and only
 --         while the poller holds its lease
@@ -31,6 +31,14 @@ local function brake(item)
   end
 end
 
+-- What was written before the server forgot its last moments may be a message of theirs: accepted,
+-- delivered, and brought once more. The clocks of the one who wrote and of Redis need not agree.
+local SKEW = 10000
+local function doubt_if_old(item)
+  local at = item.written ~= cjson.null and tonumber(redis.call('GET', ns .. ':forgot'))
+  if at and item.written < at + SKEW then doubt(item.lane, key_msg(item.id), at) end
+end
+
 local function store(item)
   local msg, lane = key_msg(item.id), key_lane(item.lane)
   local known = redis.call('HGET', msg, 'request')
@@ -49,6 +57,7 @@ local function store(item)
                'status_destination', item.status_destination)
     if item.shown == 'failed' then redis.call('HSET', msg, 'shown', BY_ITSELF) end
   end
+  doubt_if_old(item)
   redis.call('ZADD', lane, order, item.id)
   make_due(item.lane, item.destination, now + item.settle)
   count('accepted_' .. item.kind, item.channel)

@@ -5,6 +5,7 @@
 -- ARGV[6] reason, for the agent
 -- ARGV[7] 'more' or 'stop', ARGV[8..11] rates in ms, as for ack
 -- ARGV[12] JSON null, or a note for the agents: {id, lane, destination, channel, body}
+-- ARGV[13] 'uncertain' if the message may have arrived, '' if this says nothing of it
 -- Returns {'next', …} | {'rest'} | {'void'}, see the prelude
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
@@ -20,6 +21,9 @@ if redis.call('ZSCORE', key_lane(lane), id) then
   redis.call('HSET', msg, 'state', 'dead', 'error', ARGV[6], 'dead', entry)
   redis.call('HDEL', msg, 'slot')
   count('buried_' .. known[1], known[2])
+  if ARGV[13] == 'uncertain' and redis.call('HSETNX', msg, 'uncertain', 1) == 1 then
+    count('uncertain', known[2])
+  end
   if known[1] == 'out' then report(id, 'failed', ARGV[6]) end
   local note = cjson.decode(ARGV[12])
   if note ~= cjson.null then leave_note(note, nonce) end

@@ -213,6 +213,7 @@ class Lanes:
         pace: Pace,
         after: After = "more",
         note: Note | None = None,
+        certainty: Certainty = "",
         nonce: str = "",
     ) -> Taken | None:
         """Give up on a message. Returns the next one, or None if the lane was given back."""
@@ -228,6 +229,7 @@ class Lanes:
                 after,
                 *pace.argv(),
                 json.dumps(None if note is None else wire.note(note)),
+                certainty,
             )
         )
 
@@ -241,6 +243,11 @@ class Lanes:
             message,
             round(seconds * 1000),
         )
+
+    def begin(self, hold: Hold, message: str) -> None:
+        """A suspect has its worker for itself now. Raises LeaseVoid."""
+        if self._run("begin", str(hold.lane), hold.token, message) == "void":
+            raise LeaseVoid
 
     def renew(self, holds: Iterable[Hold], *, lease: float) -> frozenset[str]:
         """Keep leases alive. Returns the lanes that are still ours."""
@@ -346,6 +353,10 @@ class Lanes:
             json.dumps(wire.note(follows)),
         )
         return answer
+
+    def leave(self, note: Note, *, nonce: str = "") -> None:
+        """Leave a private note in a conversation, once."""
+        self._run("leave", json.dumps(wire.note(note)), nonce or uuid4().hex)
 
     def hold(self, name: str, token: str, *, seconds: float) -> bool:
         """Take or keep a named lease, for what only one process may do at a time."""

@@ -16,6 +16,7 @@ local ANSWER = 60             -- seconds that a lane keeps its last answer, for 
 local BRAKED = 10000          -- ms between two messages of a customer who floods us
 local QUIET = 60000           -- ms of silence that end such a flood
 local BY_ITSELF = 'failed by itself'  -- shown: Chatwoot marked a reply, and we never said so
+local COMPANY = 2             -- deaths of workers after which a message is a suspect: consequences.py
 local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
 local function key_msg(id) return ns .. ':msg:' .. id end
@@ -99,12 +100,20 @@ local function give_back(lane, destination, not_before)
   schedule(lane, destination, math.max(ready, not_before or now))
 end
 
--- Reserve the next free slot of one rate (GCRA). Returns the time of the slot.
-local function reserve(key, interval, burst)
+-- Reserve the next free slot of one rate for so many calls (GCRA). Returns the time of the slot.
+local function reserve(key, interval, burst, calls)
   local tat = tonumber(redis.call('HGET', key, 'tat')) or 0
   local start = math.max(tat, now)
-  redis.call('HSET', key, 'tat', start + interval)
-  return start - (burst - 1) * interval
+  redis.call('HSET', key, 'tat', start + calls * interval)
+  return start - (burst - calls) * interval
+end
+
+-- A customer's first message has a contact and a conversation looked for and made as well.
+local FIRST_CALLS = 4
+local function calls_for(lane)
+  local known = string.sub(lane, 1, 3) ~= 'in/'
+                or redis.call('HEXISTS', key_route(lane), 'conversation') == 1
+  return known and 1 or FIRST_CALLS
 end
 
 -- The brake of the customer whose lane this is, while it is on: what comes then is passed on slowly.
@@ -125,11 +134,11 @@ local function slot(lane, destination, rates)
     if paused > now and empty > (tonumber(redis.call('HGET', gate, 'tat')) or 0) then
       redis.call('HSET', gate, 'tat', empty)
     end
-    at = math.max(at, reserve(gate, rates[1], rates[2]))
+    at = math.max(at, reserve(gate, rates[1], rates[2], calls_for(lane)))
   end
   if rates[3] > 0 then
     local key = ns .. ':pace:' .. lane
-    at = math.max(at, reserve(key, rates[3], rates[4]))
+    at = math.max(at, reserve(key, rates[3], rates[4], 1))
     redis.call('PEXPIRE', key, math.ceil(rates[3] * (rates[4] + 1)) + 60000)
   end
   local brake = brake_of(lane)
@@ -137,12 +146,23 @@ local function slot(lane, destination, rates)
   return at
 end
 
+local MISSED = 500  -- ms that a call may come later than its slot
 -- Wait for a reserved slot: true if the message must wait and the lane was given back.
 local function waits_for_slot(lane, destination, id, rates)
   local msg = key_msg(id)
   local reserved = tonumber(redis.call('HGET', msg, 'slot'))
-  local paused = tonumber(redis.call('HGET', key_gate(destination), 'paused')) or 0
-  if reserved and reserved < paused and paused > now then reserved = nil end  -- overtaken by a pause
+  local gate = redis.call('HMGET', key_gate(destination), 'paused', 'state', 'probe')
+  local paused = tonumber(gate[1]) or 0
+  -- The probe of a closed gate has been waited for long enough; nothing else is called meanwhile.
+  if gate[2] == 'probing' and gate[3] == lane and paused <= now then
+    redis.call('HDEL', msg, 'slot')
+    return false
+  end
+  -- Overtaken by a pause; or missed, behind a closed gate perhaps: all that were missed together
+  -- would now go at once.
+  if reserved and reserved < math.max(paused > now and paused or 0, now - MISSED) then
+    reserved = nil
+  end
   local at = reserved or slot(lane, destination, rates)
   if at <= now then
     if reserved then redis.call('HDEL', msg, 'slot') end
@@ -191,19 +211,46 @@ local function announce(lane, msg)
   end
 end
 
+-- Nothing is known of an attempt that the server has forgotten (see meet.lua), but that it was over,
+-- or had no right to go on, at that time.
+local function doubt(lane, msg, at)
+  if redis.call('HEXISTS', msg, 'uncertain') == 0 then
+    count('uncertain', redis.call('HGET', msg, 'channel'))
+    announce(lane, msg)
+  end
+  redis.call('HSET', msg, 'uncertain', 'forgotten', 'unsure', 1, 'doubted', at, 'marked', at)
+end
+
+-- Could this message have left in the moments that the server has forgotten? Whatever was ready then,
+-- but for replies behind a closed gate: nothing was sent there.
+local MAY_DOUBLE = { ['in'] = true, out = true, note = true }
+local function doubt_if_forgotten(lane, destination, msg, ready)
+  local at = tonumber(redis.call('GET', ns .. ':forgot'))
+  if not at or ready >= at then return end
+  local known = redis.call('HMGET', msg, 'kind', 'doubted')
+  if not MAY_DOUBLE[known[1]] or tonumber(known[2]) == at then return end
+  local shut = redis.call('SISMEMBER', ns .. ':shut', destination) == 1
+  if not (shut and known[1] == 'out') then doubt(lane, msg, at) end
+end
+
 -- Mark the lane's head as being sent and hand it out. `nonce` names the request.
 local function take(lane, destination, nonce, rates)
   local head = redis.call('ZRANGE', key_lane(lane), 0, 0)[1]
   if not head then return rest(lane, destination, nonce) end
   local msg = key_msg(head)
   local known = redis.call('HMGET', msg, 'ready', 'state')
-  if (tonumber(known[1]) or 0) > now then return rest(lane, destination, nonce) end
+  local ready = tonumber(known[1]) or 0
+  if ready > now then return rest(lane, destination, nonce) end
   if known[2] == 'sending' then note_crash(msg) end
+  doubt_if_forgotten(lane, destination, msg, ready)
   if waits_for_slot(lane, destination, head, rates) then
     return { keep_answer(lane, nonce, 'rest') }
   end
   if redis.call('HEXISTS', msg, 'uncertain') == 0 then announce(lane, msg) end
-  redis.call('HSET', msg, 'state', 'sending', 'by', worker_at(lane))
+  -- A suspect is not at work before it has its worker for itself: see begin.lua.
+  local crashes = tonumber(redis.call('HGET', msg, 'crashes')) or 0
+  local state = crashes < COMPANY and 'sending' or 'waiting'
+  redis.call('HSET', msg, 'state', state, 'by', worker_at(lane))
   redis.call('HINCRBY', msg, 'attempts', 1)
   keep_answer(lane, nonce, 'next ' .. head)
   return hand_out(lane, destination, head)

@@ -62,6 +62,9 @@ class Entry:
     """Its place in the lane; None: behind all that waits."""
     age: float = 0.0
     """Seconds that it is older than its append, if it was found late."""
+    written: float | None = None
+    """Unix seconds at which it was written, by its writer's clock, if it could be one that was
+    accepted before, and forgotten by a server that failed over."""
     shown: str = ""
     """For replies: the status that Chatwoot shows, where it is not «sent»."""
     brake: Brake | None = None
@@ -154,6 +157,9 @@ class Taken:
     """What is remembered of the lane."""
     replayed: bool = False
     """A person took it out of the dead letters to have it sent again."""
+    forgotten: bool = False
+    """It is uncertain because a server that failed over has forgotten what it was told last.
+    Nothing is known of the attempt, not even if there was one; any part may have arrived."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ def item(entry: Entry) -> dict[str, Any]:
         "settle": round(entry.settle * 1000),
         "age": round(entry.age * 1000),
         "order": entry.order,
+        "written": None if entry.written is None else round(entry.written * 1000),
     }
     if entry.brake:
         window = round(entry.brake.window * 1000)
@@ -77,6 +78,7 @@ def taken(answer: list[Any]) -> Taken | None:
         subject_parts=_parts(subject),
         route=_pairs(route_flat),
         replayed="replayed" in known,
+        forgotten=known.get("uncertain") == "forgotten",
     )
 
 

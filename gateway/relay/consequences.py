@@ -44,6 +44,7 @@ class Defer:
 @dataclass(frozen=True, slots=True)
 class Bury:
     reason: str
+    certainty: Certainty = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,13 @@ def consequence(error: DeliveryError, taken: Taken, patience: Patience) -> Defer
     if isinstance(error, Permanent):
         return Bury(error.reason)
     if isinstance(error, Unknown) and patience.hold_unknown:
-        return Bury(MAY_HAVE_ARRIVED)
+        return Bury(MAY_HAVE_ARRIVED, "uncertain")
     if isinstance(error, ServerTrouble) and _refused_for_good(taken):
         return Bury(f"Refused {REFUSALS} times while other messages passed: {error.reason}")
     later = _later(error, taken)
     if patience.age_limit is not None and taken.age + later.seconds > patience.age_limit:
-        return Bury(f"Not delivered within {_duration(patience.age_limit)}: {error.reason}")
+        reason = f"Not delivered within {_duration(patience.age_limit)}: {error.reason}"
+        return Bury(reason, later.certainty)
     return later
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.adapter import Adapter
+from gateway.bodies import UnknownVersion
 from gateway.chatwoot.administration import Administration
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.desk import Desk
@@ -22,6 +23,7 @@ from gateway.relay.inbound import InboundDelivery
 from gateway.relay.known_assignees import KnownAssignees
 from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.known_version import KnownVersion
+from gateway.relay.once import Once
 from gateway.relay.openings import Openings
 from gateway.relay.outbound import DeleteDelivery, OutboundDelivery
 from gateway.relay.people import People
@@ -70,10 +72,14 @@ class Deliveries:
         }
 
     def __call__(self, hold: Hold, kind: Kind) -> Delivery:
-        """Raises `NotConfigured` if the lane's channel was taken out while the message waited."""
+        """Raises `NotConfigured` if the lane's channel was taken out while the message waited, and
+        `UnknownVersion` if a newer release has appended it, which knows what to do with it."""
         if hold.lane.channel not in self._ways:
             raise NotConfigured(hold.lane.channel)
-        return self._ways[hold.lane.channel][kind]
+        ways = self._ways[hold.lane.channel]
+        if kind not in ways:
+            raise UnknownVersion(kind)
+        return ways[kind]
 
     def close(self) -> None:
         self.aside.close()
@@ -99,6 +105,7 @@ class Deliveries:
         addressing = Addressing(channel, adapter, chatwoot, Moves(self._lanes))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
+        once = Once(self._lanes, chatwoot, settings.gateway.uncertain_after)
         inbound = InboundDelivery(
             lanes=self._lanes,
             channel=channel,
@@ -114,14 +121,14 @@ class Deliveries:
                 self._desks[channel.account.name],
                 self._assignees[channel.account.name],
             ),
-            uncertain_after=settings.gateway.uncertain_after,
+            once=once,
         )
         return {
             "in": inbound,
             "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
             "status": StatusDelivery(chatwoot, KnownVersion(chatwoot), Pace(overall)),
-            "note": NoteDelivery(chatwoot, Pace(overall)),
+            "note": NoteDelivery(chatwoot, once, Pace(overall)),
             "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
 

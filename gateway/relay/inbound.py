@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,9 +23,10 @@ from gateway.relay.addressing import Addressing
 from gateway.relay.answers import Answer, answer, quoting
 from gateway.relay.consequences import Patience
 from gateway.relay.customer_files import CustomerFiles, Fetched, Share
-from gateway.relay.delivery import Done, NotNow, announce
+from gateway.relay.delivery import Done, NotNow
 from gateway.relay.floods import tell_of_flood
 from gateway.relay.known_inbox import KnownInbox
+from gateway.relay.once import Kept, Once, Spot, spots_of
 from gateway.relay.openings import Openings, was_interrupted
 from gateway.relay.people import People
 
@@ -50,8 +51,7 @@ class InboundDelivery:
     people: People
     files: CustomerFiles
     openings: Openings
-    uncertain_after: float
-    """Seconds that Chatwoot may need to finish or drop a request that we gave up on."""
+    once: Once
 
     @property
     def patience(self) -> Patience:
@@ -59,8 +59,7 @@ class InboundDelivery:
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         message = bodies.read_inbound(taken.body, taken.version)
-        if taken.uncertain and taken.since_mark < self.uncertain_after:
-            raise NotNow(self.uncertain_after - taken.since_mark)
+        self.once.wait(taken)
         text = _with_time(message, _with_choice(taken, message))
         *earlier, last = self.files.shares(self.channel.name, message, text)
         for share in earlier:
@@ -68,21 +67,27 @@ class InboundDelivery:
                 self._delivered(hold, taken, message, share)
                 # Without an id: those of a channel's parts are the network's.
                 self.lanes.progress(hold, taken.id, share.number, share.total, [])
+                # What an earlier attempt left uncertain was this share: none behind it was begun.
+                taken = replace(taken, uncertain=False)
         return self._delivered(hold, taken, message, last)
 
     def _delivered(self, hold: Hold, taken: Taken, message: Inbound, share: Share) -> Done:
-        if taken.uncertain and (found := self._look(taken.target, share.source)) is not None:
+        if (found := self.once.found(spots_of(taken), share.source)) is not None:
             return self._done(hold, taken, message, found, _place(taken))
         place = self._place(hold, taken, message)
+        if taken.uncertain and not taken.target:
+            # Nothing is known of the earlier attempt, not even when it was.
+            anywhere = Spot(place.conversation_id, 0 if place.contact_id else place.newest)
+            if (found := self.once.found([anywhere], share.source)) is not None:
+                return self._done(hold, taken, message, found, place)
         answered = self._answered(message, share, place)
         share = replace(share, text=quoting(answered.quoted, share.text))
         with self.files.at_hand(share, taken) as fetched:
-            if taken.uncertain or place.contact_id or share.attachments:
-                target = f"message:{place.conversation_id}:{_newest(taken)}"
-                announce(self.lanes, hold, taken, target)
+            if taken.uncertain or place.contact_id or share.attachments or share.number > 1:
+                self.once.announce(hold, taken, str(Spot(place.conversation_id, place.newest)))
             posted = self._post(message, share, fetched, answered, place.conversation_id)
-        doubled = self._remove_doubles(taken, share.source, posted) if taken.uncertain else 0
-        return self._done(hold, taken, message, posted, place, doubled=doubled)
+        kept = self.once.settled(taken, share.source, posted)
+        return self._done(hold, taken, message, kept, place)
 
     def _answered(self, message: Inbound, share: Share, place: Place) -> Answer:
         if share.number > 1:
@@ -118,7 +123,7 @@ class InboundDelivery:
             return _place(taken)
 
         def before(step: str) -> None:
-            announce(self.lanes, hold, taken, step)
+            self.once.announce(hold, taken, step)
 
         with self._alone_with(hold, message):
             try:
@@ -156,52 +161,18 @@ class InboundDelivery:
             for name in names:
                 self.lanes.let_go(name, token)
 
-    def _look(self, target: str, source: str) -> Message | None:
-        """Did an uncertain attempt arrive? Asked in the conversation where it was going."""
-        step, _, where = target.partition(":")
-        if step != "message":
-            return None
-        conversation, newest = where.split(":")
-        return self._find(int(conversation), int(newest), lambda m: m.source_id == source)
-
-    def _find(
-        self, conversation: int, newest: int, matches: Callable[[Message], bool]
-    ) -> Message | None:
-        try:
-            found = self.chatwoot.messages_after(conversation, newest)
-            return next((message for message in found if matches(message)), None)
-        except Missing:
-            return None
-
-    def _remove_doubles(self, taken: Taken, source: str, posted: Message) -> int:
-        """A request that we had given up on may have been carried out after we looked."""
-        step, _, where = taken.target.partition(":")
-        if step != "message":
-            return 0
-        conversation, newest = (int(number) for number in where.split(":"))
-        doubles = [
-            message
-            for message in self.chatwoot.messages_after(conversation, newest)
-            if message.source_id == source
-        ]
-        for double in doubles[1:]:
-            self.chatwoot.delete_message(conversation, double.id)
-        if doubles and conversation != posted.conversation_id:
-            self.chatwoot.delete_message(posted.conversation_id, posted.id)
-            return len(doubles)
-        return max(0, len(doubles) - 1)
-
     def _done(
         self,
         hold: Hold,
         taken: Taken,
         message: Inbound,
-        posted: Message,
+        kept: Kept,
         place: Place,
-        *,
-        doubled: int = 0,
     ) -> Done:
-        memo = {"conversation": str(posted.conversation_id), "newest": str(posted.id)}
+        memo, posted = {}, kept.message
+        # Found elsewhere, it says nothing of where the customer's next message belongs.
+        if posted.conversation_id == place.conversation_id:
+            memo = {"conversation": str(posted.conversation_id), "newest": str(posted.id)}
         if place.contact_id:
             memo["contact"] = str(place.contact_id)
         memo.update(self.people.kept_fresh(taken, message, place))
@@ -213,12 +184,13 @@ class InboundDelivery:
             replies = naming.reply_lane(self.channel.name, posted.conversation_id)
             context = json.dumps(dict(message.context), ensure_ascii=False)
             memos[replies] = {"thread": message.thread, "context": context}
-        return Done(memos=memos, doubled=doubled, external=str(posted.id))
+        return Done(memos=memos, doubled=kept.removed, external=str(posted.id))
 
 
 def _place(taken: Taken) -> Place:
     """Where the lane's messages go, as remembered."""
-    return Place(contact_id=0, conversation_id=int(taken.route.get("conversation", 0)))
+    conversation, newest = (int(taken.route.get(key, 0)) for key in ("conversation", "newest"))
+    return Place(contact_id=0, conversation_id=conversation, newest=newest)
 
 
 def _was_blocked(taken: Taken) -> bool:
@@ -237,10 +209,6 @@ def _memo_of_the_search(taken: Taken, place: Place) -> dict[str, str]:
     if place.contact_id and (blocked or "blocked" in taken.route):
         memo["blocked"] = str(int(time.time())) if blocked else ""
     return memo
-
-
-def _newest(taken: Taken) -> str:
-    return taken.route.get("newest", "0") if "conversation" in taken.route else "0"
 
 
 def _with_choice(taken: Taken, message: Inbound) -> str:

@@ -22,6 +22,7 @@ from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Throttled, Unknown, Unreachable
 from gateway.lanes import Taken
 from gateway.relay.known_assignees import KnownAssignees
+from gateway.relay.once import last_step
 
 TRIES = 4
 """Attempts at a message after which it goes on without its conversation's labels or priority."""
@@ -132,7 +133,7 @@ def was_interrupted(taken: Taken, conversation: Conversation) -> bool:
     Where that attempt was is known from what it announced last. If it was making a conversation,
     none that fits was there: the one that is found now is it.
     """
-    step, _, number = taken.target.partition(":")
+    step, _, number = last_step(taken).partition(":")
     return step == "conversation" or (
         step in {"labels", "priority"} and number == str(conversation.id)
     )

@@ -13,7 +13,7 @@ from gateway.bodies import NoteText, Reply
 from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Entry, Hold, Lane, Lanes, Pace, Taken
+from gateway.lanes import Hold, Lane, Lanes, Note, Pace, Taken
 from gateway.model import Part, Sent
 from gateway.relay import parts
 from gateway.relay.addressing import Address, Addressing, together
@@ -42,13 +42,16 @@ class OutboundDelivery:
     @property
     def patience(self) -> Patience:
         config = self.channel.config
-        limit = config.age_limit or self.adapter.capabilities.age_limit
-        return Patience(limit, hold_unknown=config.on_unknown == "hold")
+        able = self.adapter.capabilities
+        # Nobody need decide about what the network itself can tell, or recognises.
+        known = able.idempotent or self.adapter.finds
+        hold = config.on_unknown == "hold" and not known
+        return Patience(config.age_limit or able.age_limit, hold_unknown=hold)
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
+        reply = bodies.read_reply(taken.body, taken.version)
         if too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
-        reply = bodies.read_reply(taken.body, taken.version)
         address = self.addressing.of(hold, taken, reply)
         check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
         choose = choosing(reply, self.adapter.capabilities)
@@ -64,7 +67,7 @@ class OutboundDelivery:
                 # Files take their time: the agent may have withdrawn the reply meanwhile.
                 if files and not announce(self.lanes, hold, taken, f"part:{part.number}"):
                     break
-                again = taken.uncertain and n == 0
+                again = taken.uncertain and (n == 0 or taken.forgotten)
                 sent = self._again(whole, taken) if again else self.adapter.send(whole)
             ids = [name for name in sent.external_ids if name]
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
@@ -91,7 +94,9 @@ class OutboundDelivery:
             return self.adapter.send(part)
         if self.adapter.finds:
             return self.adapter.find(part) or self.adapter.send(part)
-        if self.patience.hold_unknown and not taken.replayed:
+        # Once for each press of Retry: an attempt after it that died asks the agent again.
+        told_to = taken.replayed and not taken.crashes
+        if self.patience.hold_unknown and not told_to:
             raise Permanent(MAY_HAVE_ARRIVED)
         return self.adapter.send(part)
 
@@ -167,11 +172,11 @@ class DeleteDelivery:
 def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) -> None:
     """Leave a private note in the conversation, once for each message."""
     conversation = int(hold.lane.key)
-    note = Entry(
-        id=f"{taken.id}:note",
-        lane=naming.status_lane(channel.name, conversation),
-        destination=naming.chatwoot_destination(channel.account.name),
-        kind="note",
-        body=bodies.write(NoteText(conversation, words)),
+    lanes.leave(
+        Note(
+            id=f"{taken.id}:note",
+            lane=naming.status_lane(channel.name, conversation),
+            destination=naming.chatwoot_destination(channel.account.name),
+            body=bodies.write(NoteText(conversation, words)),
+        )
     )
-    lanes.append([note])

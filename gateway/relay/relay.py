@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import redis
@@ -24,6 +24,7 @@ MESSAGES, SECONDS = 50, 10.0
 """What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
 UNKNOWN_VERSION_WAIT = 30.0
 NOT_CONFIGURED_WAIT = 60.0
+NO_ROOM_WAIT = 30.0
 
 NO_FAULT = (
     DeliveryError,
@@ -65,6 +66,8 @@ class Relay:
             self._deliver_all(hold, stop)
         except (LeaseVoid, LeaseLost):
             logs.event(log, "lease_lost", lane=hold.lane)
+        except UnknownVersion:
+            self.lanes.release(hold, seconds=UNKNOWN_VERSION_WAIT)
         except NotConfigured:
             logs.event(log, "channel_not_configured", level=logging.WARNING, lane=hold.lane)
             self.lanes.release(hold, seconds=NOT_CONFIGURED_WAIT)
@@ -81,16 +84,22 @@ class Relay:
             taken = self._deliver(hold, taken, "stop" if spent else "more")
 
     def _deliver(self, hold: Hold, taken: Taken, after: After) -> Taken | None:
-        delivery = self.deliveries(hold, taken.kind)
+        try:
+            delivery = self.deliveries(hold, taken.kind)
+        except UnknownVersion:
+            self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
+            return None
         if taken.crashes >= DEATHS:
-            reason = f"Given up: {DEATHS} attempts ended with the death of the worker"
-            return self._bury(hold, taken, delivery, reason, after)
+            given_up = Bury(f"Given up: {DEATHS} attempts ended with the death of the worker")
+            return self._bury(hold, taken, delivery, given_up, after)
         try:
             done = self._attempt(hold, taken, delivery)
         except GivenBack:
             return None
         except NotNow as wait:
             self.lanes.defer(hold, taken.id, wait.seconds)
+        except redis.OutOfMemoryError:  # what it has to append does not fit
+            self.lanes.defer(hold, taken.id, NO_ROOM_WAIT)
         except UnknownVersion:
             self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
         except DeliveryError as error:
@@ -102,7 +111,7 @@ class Relay:
     def _attempt(self, hold: Hold, taken: Taken, delivery: Delivery) -> Done:
         """Deliver; a fault of our own, or of an adapter, becomes a `ServerTrouble`."""
         try:
-            with self._beside_others(taken):
+            with self._in_its_turn(hold, taken):
                 return delivery.deliver(hold, taken)
         except NO_FAULT:
             raise
@@ -146,8 +155,8 @@ class Relay:
     ) -> Taken | None:
         follows = consequence(error, taken, delivery.patience)
         match follows:
-            case Bury(reason=reason):
-                return self._bury(hold, taken, delivery, reason, after, detail=error.detail)
+            case Bury():
+                return self._bury(hold, taken, delivery, follows, after, detail=error.detail)
             case Defer():
                 logs.event(
                     log,
@@ -175,12 +184,12 @@ class Relay:
         hold: Hold,
         taken: Taken,
         delivery: Delivery,
-        reason: str,
+        why: Bury,
         after: After,
         *,
         detail: str = "",
     ) -> Taken | None:
-        reason = self.redact(reason)
+        reason = self.redact(why.reason)
         logs.event(
             log,
             "buried",
@@ -190,17 +199,35 @@ class Relay:
             why=reason,
             detail=detail,
         )
-        note = _note_about(hold, taken, reason)
-        return self.lanes.bury(hold, taken.id, reason, pace=delivery.pace, after=after, note=note)
+        return self.lanes.bury(
+            hold,
+            taken.id,
+            reason,
+            pace=delivery.pace,
+            after=after,
+            note=_note_about(hold, taken, reason),
+            certainty=why.certainty,
+        )
 
-    def _beside_others(self, taken: Taken) -> AbstractContextManager[None]:
-        suspect = taken.crashes >= COMPANY
-        return self.crowd.alone() if suspect else self.crowd.among_others()
+    @contextmanager
+    def _in_its_turn(self, hold: Hold, taken: Taken) -> Iterator[None]:
+        """Beside others; a suspect alone, and not at work before it is."""
+        if taken.crashes < COMPANY:
+            with self.crowd.among_others():
+                yield
+        else:
+            with self.crowd.alone():
+                self.lanes.begin(hold, taken.id)
+                yield
 
 
 def _first_kind(hold: Hold) -> Kind:
-    """The rates of a lane's first message are asked for before it is known what it is."""
+    """The rates of a lane's first message are asked for before it is known what it is.
+
+    Raises `UnknownVersion`."""
     kinds: dict[str, Kind] = {"in": "in", "out": "out", "status": "status"}
+    if hold.lane.direction not in kinds:
+        raise UnknownVersion(hold.lane.direction)
     return kinds[hold.lane.direction]
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway import bodies, naming
+from gateway.bodies import NoteText
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Kind
@@ -14,6 +15,7 @@ from gateway.model import Status
 from gateway.relay.consequences import Patience
 from gateway.relay.delivery import Done
 from gateway.relay.known_version import KnownVersion
+from gateway.relay.once import Once, Spot, spots_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,10 @@ class StatusDelivery:
 
 @dataclass(frozen=True, slots=True)
 class NoteDelivery:
-    """Leaves a private note in a conversation."""
+    """Leaves a private note in a conversation, once."""
 
     chatwoot: Chatwoot
+    once: Once
     pace: Pace
 
     @property
@@ -65,16 +68,27 @@ class NoteDelivery:
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         note = bodies.read_note(taken.body, taken.version)
+        self.once.wait(taken)
         source = naming.source_id(hold.lane.channel, taken.id)
+        if (found := self.once.found(spots_of(taken), source)) is not None:
+            return Done(doubled=found.removed)
+        # If the conversation was deleted, nobody is left to be told.
         with suppress(Missing):
-            self.chatwoot.create_message(
-                note.conversation,
-                _without_liquid(note.text),
-                source_id=source,
-                kind=Kind.NOTE,
-                content_attributes={"in_reply_to": note.in_reply_to} if note.in_reply_to else None,
-            )
+            return Done(doubled=self._leave(hold, taken, note, source))
         return Done()
+
+    def _leave(self, hold: Hold, taken: Taken, note: NoteText, source: str) -> int:
+        # A note is rare: one call more, to have something behind which it can be looked for.
+        older = note.in_reply_to or self.chatwoot.conversation(note.conversation).newest_message
+        self.once.announce(hold, taken, str(Spot(note.conversation, older)))
+        posted = self.chatwoot.create_message(
+            note.conversation,
+            _without_liquid(note.text),
+            source_id=source,
+            kind=Kind.NOTE,
+            content_attributes={"in_reply_to": note.in_reply_to} if note.in_reply_to else None,
+        )
+        return self.once.settled(taken, source, posted).removed
 
 
 def _without_liquid(text: str) -> str:

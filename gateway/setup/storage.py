@@ -9,9 +9,11 @@ from typing import Any
 import redis
 
 from gateway.adapter import Finding
+from gateway.config.sentinels import are_sentinels
 from gateway.connections import connect
-from gateway.durability import look_at
+from gateway.durability import cannot_be_asked, look_at
 from gateway.room import FULL
+from gateway.setup.failover import doubts
 
 OLDEST = 7
 """The oldest release, of Redis or Valkey, that has all that the scripts use."""
@@ -26,7 +28,7 @@ def look_at_storage(url: str) -> Iterator[Finding]:
     if not url:
         yield Finding.note(
             "reachable",
-            "REDIS_URL is not set, and the embedded server does not run now",
+            "neither REDIS_URL nor REDIS_SENTINELS is set, and the embedded server does not run",
             "Start everything with `python -m gateway run`, and run this again beside it.",
         )
         return
@@ -34,12 +36,12 @@ def look_at_storage(url: str) -> Iterator[Finding]:
         try:
             told = client.info()
         except (redis.RedisError, OSError) as error:
-            text = f"Redis does not answer: {type(error).__name__}"
-            cure = "Look whether it runs, and whether address and password in REDIS_URL are right."
-            yield Finding.bad("reachable", text, cure)
+            yield Finding.bad("reachable", *cannot_be_asked(url, error))
             return
     yield server_version(told)
     yield from _durability(url)
+    if are_sentinels(url):
+        yield from _failover(url)
     yield memory(told)
     yield connections(told)
 
@@ -64,6 +66,11 @@ def _durability(url: str) -> Iterator[Finding]:
         yield Finding.note("durability", note, cure)
     if not findings.notes:
         yield Finding.good("durability", "each message is on the disk before it is answered for")
+
+
+def _failover(url: str) -> Iterator[Finding]:
+    found = [Finding.note("fail-over", doubt.text, doubt.cure) for doubt in doubts(url)]
+    yield from found or [Finding.good("fail-over", "all sentinels agree, and there is a replica")]
 
 
 def memory(told: Mapping[str, Any]) -> Finding:

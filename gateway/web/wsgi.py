@@ -19,6 +19,7 @@ from gateway.embedded import data_folder, embedded_in
 from gateway.heartbeat import Heartbeat
 from gateway.intake import Intake
 from gateway.lanes import Lanes
+from gateway.lanes.meeting import meet
 from gateway.runtime import Runtime
 from gateway.web.app import create_app
 
@@ -39,7 +40,7 @@ def app_from_environment() -> Flask:
 
 def _app(settings: Settings) -> Flask:
     url = settings.gateway.redis_url or embedded_in(data_folder()).url
-    store = connect(url, connections=STORE_CONNECTIONS, retries=0)
+    store = connect(url, connections=STORE_CONNECTIONS, retries=0, greet=meet)
     bell = Bell(connect_bytes(url, connections=BELL_CONNECTIONS, retries=0))
     Heartbeat(store, "web").start()
     return create_app(

@@ -31,6 +31,25 @@ def add_storage(app: Flask, twilio: TwilioStandIn, authenticate: Authenticate) -
         _found(twilio, sid, media)
         return Response(status=307, headers={"Location": f"{twilio.url}/storage/{sid}/{media}"})
 
+    @app.get(f"/{API_VERSION}/Accounts/<account>/Messages/<sid>/Media.json")
+    def files(account: str, sid: str) -> Response:
+        try:
+            authenticate(account)
+        except Refused as refusal:
+            return Response(json.dumps(refusal.answer()), refusal.status)
+        of = [each for message in twilio.messages() if message.sid == sid for each in message.media]
+        listed = [
+            {
+                "sid": media.sid,
+                "account_sid": account,
+                "parent_sid": sid,
+                "content_type": media.content_type,
+                "uri": f"/{API_VERSION}/Accounts/{account}/Messages/{sid}/Media/{media.sid}.json",
+            }
+            for media in of
+        ]
+        return Response(json.dumps({"media_list": listed}), content_type="application/json")
+
     @app.get("/storage/<sid>/<media>")
     def stored(sid: str, media: str) -> Response:
         """The storage takes its own signature only, and refuses whoever logs in as well."""

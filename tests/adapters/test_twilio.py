@@ -167,3 +167,59 @@ def test_a_picture_is_fetched_from_the_storage_without_the_password(
     opened = [b"".join(adapter.open(attachment)) for attachment in message.attachments]
     assert opened == [data for _, data in files]
     assert [each.name for each in message.attachments] == ["media-1.jpg", "media-2.vcf"]
+
+
+# ---- what no webhook brought
+
+
+def test_catching_up_gives_what_the_webhook_gives(
+    twilio: TwilioStandIn, hooks: ScriptedServer
+) -> None:
+    began = time.time() - 60
+    files = [("image/jpeg", b"one"), ("text/vcard", b"BEGIN:VCARD")]
+    twilio.customer_texts("+15551230001", twilio.number, "first")
+    twilio.customer_texts("+15551230002", twilio.number, "", files=files)
+    twilio.customer_texts("777", twilio.number, "last")
+    at(twilio).send(Part("9:1", "+15551230001", "an answer"))
+    twilio.customer_texts("+15551230001", "+15550009999", "to another number")
+    told = {each.id: each for each in heard(twilio, hooks, 3) if isinstance(each, Inbound)}
+    found = list(at(twilio).catch_up(began))
+    assert [each.text for each in found] == ["first", "", "last"]
+    assert {each.id: replace(each, sent_at=None) for each in found} == told
+
+
+def test_catching_up_leaves_alone_what_is_older(
+    twilio: TwilioStandIn, hooks: ScriptedServer
+) -> None:
+    twilio.customer_texts("+15551230001", twilio.number, "of today")
+    assert list(at(twilio).catch_up(time.time() + 60)) == []
+
+
+def test_catching_up_turns_pages(
+    twilio: TwilioStandIn, hooks: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.twilio.history.PAGE_SIZE", 2)
+    for number in range(5):
+        twilio.customer_texts("+15551230001", twilio.number, f"n{number}")
+    found = [each.text for each in at(twilio).catch_up(time.time() - 60)]
+    assert found == [f"n{number}" for number in range(5)]
+
+
+def test_with_a_messaging_service_only_what_came_through_it() -> None:
+    inbound = {
+        "direction": "inbound",
+        "from": "+15551230001",
+        "to": "+15550001111",
+        "num_media": "0",
+    }
+    sent = {**inbound, "direction": "outbound-api"}
+    dated = {"date_sent": "Thu, 24 Aug 2023 05:01:45 +0000"}
+    listed = [
+        {"sid": "SM2", "body": "two", "messaging_service_sid": "MG2", **inbound, **dated},
+        {"sid": "SM1", "body": "one", "messaging_service_sid": "MG1", **inbound, **dated},
+        {"sid": "SM0", "body": "out", "messaging_service_sid": "MG1", **sent, **dated},
+    ]
+    with ScriptedServer() as server:
+        server.otherwise = answer(200, {"messages": listed, "next_page_uri": None})
+        [found] = channel(sender="MG1", api_url=server.url).catch_up(0.0)
+    assert (found.id, found.sent_at) == ("SM1", 1692853305.0)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+
 from gateway.chatwoot.client import Chatwoot
-from gateway.lanes import Pace
+from gateway.errors import Permanent
+from gateway.lanes import Entry, Kind, Lane, Pace
+from gateway.lanes.values import Direction
+from gateway.relay.consequences import DEATHS
 from tests.relay.house import House
 
 
@@ -31,15 +39,79 @@ def test_a_body_of_a_newer_release_is_left_alone(house: House) -> None:
     house.drain_until(lambda: house.incoming() == ["hello"])
 
 
+def test_a_kind_of_a_newer_release_is_left_alone(house: House) -> None:
+    house.customer_writes("hello", number=1)
+    house.store.hset("gw:msg:i:cards:1", "kind", "reaction")
+    for _ in range(4):
+        house.make_due()
+        house.drain()
+    known = house.store.hgetall("gw:msg:i:cards:1")
+    assert (known["state"], known["attempts"]) == ("waiting", "0")
+    assert "refusals" not in known and "crashes" not in known
+    assert list(house.dead.list()) == []
+    house.store.hset("gw:msg:i:cards:1", "kind", "in")
+    house.make_due()
+    house.drain_until(lambda: house.incoming() == ["hello"])
+
+
+def test_a_lane_of_a_newer_release_is_left_alone(house: House) -> None:
+    lane = Lane(cast(Direction, "wave"), "cards", "ada")
+    house.lanes.append([Entry("w1", lane, "chatwoot/main", cast(Kind, "wave"), "{}")])
+    house.drain()
+    known = house.store.hgetall("gw:msg:w1")
+    assert known["state"] == "waiting" and "attempts" not in known
+    assert not house.store.exists(f"gw:lease:{lane}"), "given back, for whoever knows it"
+    assert house.store.zscore("gw:due:chatwoot/main", str(lane))
+
+
+@pytest.fixture
+def no_room(house: House) -> Iterator[Callable[[], None]]:
+    """Makes Redis full."""
+    yield lambda: cast(None, house.store.config_set("maxmemory", "1"))
+    house.store.config_set("maxmemory", "0")
+
+
+def test_a_note_to_agents_has_room_in_a_full_redis(
+    house: House, no_room: Callable[[], None]
+) -> None:
+    house.customer_writes("hello")
+    house.drain()
+    number = house.agent_replies("oops")
+    house.drain()
+    house.chatwoot.agent_delete(number)
+    house.told(number, event="message_updated")
+    no_room()
+    house.drain_until(house.notes)
+    assert "still sees the message" in house.notes()[0]
+
+
+def test_a_look_that_has_no_room_waits_for_it(house: House, no_room: Callable[[], None]) -> None:
+    house.customer_writes("hello")
+    house.drain()
+    house.network.errors = [Permanent("blocked")]
+    number = house.agent_replies("hi")
+    house.drain()
+    house.chatwoot.agent_retry(number)
+    house.told(number, event="message_updated")
+    no_room()
+    house.drain()
+    assert list(house.store.scan_iter("gw:lease:*")) == [], "no worker died of it"
+    house.store.config_set("maxmemory", "0")
+    house.drain_until(lambda: [part.text for part in house.network.sent] == ["hi"])
+    assert list(house.dead.list()) == []
+
+
 def test_a_message_that_kills_workers_is_buried_and_its_lane_goes_on(house: House) -> None:
     house.customer_writes("hello", number=0)
     house.drain()
     house.customer_writes("poison", number=1)
     house.customer_writes("after it", number=2)
-    for _ in range(3):
+    for _ in range(DEATHS):
         house.make_due()
         claim = house.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token=f"dies{_}")
-        assert house.lanes.take(claim.holds[0], pace=Pace()) is not None
+        taken = house.lanes.take(claim.holds[0], pace=Pace())
+        assert taken is not None
+        house.lanes.begin(claim.holds[0], taken.id)
     house.drain_until(lambda: "after it" in house.incoming())
     assert house.incoming() == ["hello", "after it"]
     [letter] = house.dead.list()

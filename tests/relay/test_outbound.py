@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from gateway.errors import PeerGone, Permanent, Retry, Throttled, Unknown
+from gateway.errors import LeaseLost, PeerGone, Permanent, Retry, Throttled, Unknown
 from gateway.lanes import Pace
 from gateway.model import Part, Receipt, Sent, Status
 from tests.relay.house import House, Postcards
@@ -226,21 +227,94 @@ def test_a_sent_reply_is_taken_back_where_the_network_can(
     assert house.notes() == []
 
 
-def test_on_hold_an_uncertain_reply_asks_the_agent_and_retry_sends_it(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def on_hold(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = house.channel.config.model_copy(update={"on_unknown": "hold"})
     monkeypatch.setattr(type(house.channel), "config", hold)
-    number = house.agent_replies("hi")
-    claim = house.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token="dies")
+
+
+def dies(house: House, name: str = "dies") -> None:
+    """A worker takes the next message, and is not heard of again."""
+    claim = house.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token=name)
     assert house.lanes.take(claim.holds[0], pace=Pace()) is not None
-    house.drain_until(lambda: house.shown(number)["status"] == "failed")
-    assert texts(house) == []
-    assert "May have arrived" in house.shown(number)["content_attributes"]["external_error"]
+
+
+def press_retry(house: House, number: int) -> None:
     house.chatwoot.agent_retry(number)
     house.told(number, event="message_updated")
+
+
+def is_red(house: House, number: int) -> bool:
+    return bool(house.shown(number)["status"] == "failed")
+
+
+@pytest.mark.usefixtures("on_hold")
+def test_on_hold_an_uncertain_reply_asks_the_agent_and_retry_sends_it(house: House) -> None:
+    number = house.agent_replies("hi")
+    dies(house)
+    house.drain_until(lambda: is_red(house, number))
+    assert texts(house) == []
+    assert "May have arrived" in house.shown(number)["content_attributes"]["external_error"]
+    press_retry(house, number)
     house.drain()
     assert texts(house) == ["hi"]
+
+
+@pytest.mark.usefixtures("on_hold")
+def test_on_hold_a_lost_answer_asks_the_agent_and_is_counted(house: House) -> None:
+    house.network.after = [Unknown("no answer")]
+    number = house.agent_replies("hi")
+    house.agent_replies("and more")
+    house.drain_until(lambda: is_red(house, number))
+    assert texts(house) == ["hi", "and more"]
+    assert house.count("uncertain") == 1
+    press_retry(house, number)
+    house.drain()
+    assert texts(house) == ["hi", "and more", "hi"]
+    assert house.shown(number)["status"] == "sent"
+
+
+@pytest.mark.usefixtures("on_hold")
+def test_on_hold_a_press_of_retry_that_may_have_worked_asks_once_more(house: House) -> None:
+    number = house.agent_replies("hi")
+    dies(house)
+    house.drain_until(lambda: is_red(house, number))
+    house.network.after = [LeaseLost("as if the worker died behind the call")]
+    press_retry(house, number)
+    house.drain_until(lambda: bool(texts(house)) and any(house.dead.list()))
+    house.drain()
+    assert texts(house) == ["hi"]
+    assert is_red(house, number)
+
+
+class Asked(Postcards):
+    """A network that can be asked what it was given."""
+
+    def find(self, part: Part) -> Sent | None:
+        known = [each.id for each in self.sent]
+        return Sent(f"card-{part.id}") if part.id in known else None
+
+
+class Recognises(Postcards):
+    """A network that takes our ids, and each only once."""
+
+    capabilities = replace(Postcards.capabilities, idempotent=True)
+
+
+@pytest.mark.usefixtures("on_hold")
+@pytest.mark.parametrize(("kind", "calls"), [(Asked, 1), (Recognises, 2)])
+@pytest.mark.parametrize("lost", ["after", "errors"])
+def test_a_network_that_knows_is_asked_or_told_again_whatever_the_setting(
+    house: House, monkeypatch: pytest.MonkeyPatch, kind: type[Postcards], calls: int, lost: str
+) -> None:
+    monkeypatch.setattr(house.network, "__class__", kind)
+    getattr(house.network, lost).append(Unknown("no answer"))
+    number = house.agent_replies("hi")
+    house.drain_until(lambda: house.count("delivered_out"))
+    assert house.count("uncertain") == 1
+    assert len({part.id for part in house.network.sent}) == 1
+    assert len(texts(house)) == (calls if lost == "after" else 1)
+    assert not is_red(house, number)
 
 
 def test_half_a_character_stops_nothing(house: House) -> None:

@@ -6,12 +6,19 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
-import redis
 
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.values import Conversation
+from gateway.errors import Unreachable
+from gateway.high_water import mark_of
 from gateway.model import Status
-from gateway.reconcile import Reconciler, Rounds
+from gateway.reconcile import AT_ONCE, LAG, LEASE, PAUSE, Reconciler, Rounds
+from sandbox.chatwoot.contacts import attach, create_contact
+from sandbox.chatwoot.conversations import open_conversation
+from sandbox.chatwoot.messages import Draft, create_message
 from tests.relay.house import House
 
 
@@ -25,13 +32,6 @@ def reconciler(house: House) -> Reconciler:
 def somebody_wrote(house: House) -> None:
     house.customer_writes("hello")
     house.drain()
-
-
-def wait_for(come_about: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not come_about():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def texts(house: House) -> list[str]:
@@ -49,20 +49,6 @@ def test_what_was_written_while_the_gateway_was_away_is_sent_once_and_in_order(
     assert reconciler.look() == 0
     house.drain()
     assert texts(house) == ["one", "two"]
-
-
-def test_a_clock_that_stops_lets_the_next_one_look_at_once(
-    house: House, store: redis.Redis
-) -> None:
-    rounds, stop = Rounds(house.settings, house.lanes, house.intake), threading.Event()
-    thread = threading.Thread(target=rounds.run, args=(stop,))
-    thread.start()
-    key = f"gw:reconciler:{house.channel.name}"
-    wait_for(lambda: bool(store.exists(key)))
-    rounds.let_go()
-    assert not store.exists(key)
-    stop.set()
-    thread.join()
 
 
 def test_what_came_by_webhook_is_not_sent_again(house: House, reconciler: Reconciler) -> None:
@@ -107,15 +93,218 @@ def test_a_reply_missed_for_too_long_is_failed_not_sent(
     assert house.shown(number)["status"] == "failed"
 
 
-def test_quiet_conversations_cost_one_call(
+PHONE = "+15551230001"
+
+Travel = Callable[[float], None]
+
+
+@pytest.fixture
+def hours_pass(house: House, monkeypatch: pytest.MonkeyPatch) -> Travel:
+    """Let what is in Chatwoot become older, and what the gateway remembers of its looks too."""
+
+    def pass_by(seconds: float) -> None:
+        store = house.chatwoot.store
+        with store.changing():
+            for conversation in store.conversations:
+                conversation.updated_at -= seconds
+                conversation.last_activity_at -= seconds
+            for message in store.messages:
+                message.created_at -= seconds
+        if mark := house.store.get("gw:reconciled:cards"):
+            known = json.loads(str(mark))
+            known = {
+                **known,
+                "since": known["since"] - seconds,
+                "looked": known["looked"] - seconds,
+            }
+            house.store.set("gw:reconciled:cards", json.dumps(known))
+
+    return pass_by
+
+
+def talks(house: House, number: int) -> list[int]:
+    """So many more conversations, each with a word of the customer's."""
+    store, made = house.chatwoot.store, []
+    with store.changing():
+        inbox = store.inboxes.get(house.channel.config.inbox)
+        for n in range(number):
+            place = attach(store, create_contact(store, 1, {"name": f"Q{n}"}), inbox, f"q{n}")
+            row = open_conversation(store, place, {})
+            create_message(store, row, Draft("hello", "incoming", source_id=f"gw:cards:q{n}"), None)
+            made.append(row.display_id)
+    return made
+
+
+@pytest.mark.parametrize("away", [60.0, 5 * 3600.0])
+def test_five_hundred_quiet_conversations_cost_one_call(
+    house: House, reconciler: Reconciler, hours_pass: Travel, away: float
+) -> None:
+    busy = talks(house, 500)[:3]
+    reconciler.look()
+    hours_pass(24 * 3600.0)
+    _looked(house, away)
+    before = house.chatwoot.requests.total()
+    assert reconciler.look() == 0
+    assert house.chatwoot.requests.total() == before + 1
+    for conversation in busy:
+        house.chatwoot.agent_reply(conversation, "hi")
+    before = house.chatwoot.requests.total()
+    assert reconciler.look() == 3
+    assert house.chatwoot.requests.total() == before + 1 + 3
+
+
+def test_after_hours_however_many_conversations_are_asked_for_page_by_page_and_slowly(
+    house: House,
+    reconciler: Reconciler,
+    hours_pass: Travel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = talks(house, AT_ONCE + 10)
+    reconciler.look()
+    hours_pass(LAG + 10)
+    reconciler.look()
+    hours_pass(2 * 3600.0)
+    for conversation in many:
+        house.chatwoot.agent_reply(conversation, f"to {conversation}")
+    with monkeypatch.context() as without:
+        without.delattr(Chatwoot, "recently_updated")  # all in one answer
+        pauses: list[float] = []
+        recovered = replace(reconciler, pause=pauses.append).look()
+    assert recovered == len(many)
+    assert pauses == [PAUSE] * 10
+    assert reconciler.look() == 0
+    house.drain()
+    assert sorted(texts(house)) == sorted(f"to {conversation}" for conversation in many)
+
+
+def test_more_replies_than_one_page_holds_are_sent_in_order(
+    house: House, reconciler: Reconciler
+) -> None:
+    reconciler.look()
+    for number in range(130):
+        house.chatwoot.agent_reply(1, f"reply {number}")
+    assert reconciler.look() == 130
+    house.drain_until(lambda: house.count("delivered_out") == 130)
+    assert texts(house) == [f"reply {number}" for number in range(130)]
+
+
+def test_a_look_that_breaks_off_keeps_what_it_found_and_the_next_finds_the_rest(
+    house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = talks(house, 1)[0]
+    reconciler.look()
+    house.chatwoot.agent_reply(1, "one")
+    house.chatwoot.agent_reply(other, "two")
+    house.chatwoot.fault("drop", method="GET", path=f"*/{other}/messages")
+    with pytest.raises(Unreachable):
+        reconciler.look()
+    found = house.count("accepted_out")
+    assert found + reconciler.look() == 2
+    house.drain()
+    assert sorted(texts(house)) == ["one", "two"]
+
+
+def test_a_conversation_deleted_between_two_calls_stops_nothing(
     house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reconciler.look()
-    now = house.chatwoot.store.now
-    monkeypatch.setattr(house.chatwoot.store, "now", lambda: now() + 3600)
-    before = house.chatwoot.requests.total()
+    house.chatwoot.agent_reply(1, "one")
+    listed = Chatwoot.recently_updated
+
+    def with_a_ghost(self: Chatwoot, inbox: int, seconds: int) -> tuple[Conversation, ...]:
+        found = listed(self, inbox, seconds)
+        return (replace(found[0], id=99), *found)
+
+    monkeypatch.setattr(Chatwoot, "recently_updated", with_a_ghost)
+    assert reconciler.look() == 1
+
+
+def test_what_was_deleted_is_not_sent(house: House, reconciler: Reconciler) -> None:
     reconciler.look()
-    assert house.chatwoot.requests.total() == before + 1
+    house.chatwoot.agent_delete(house.chatwoot.agent_reply(1, "oops"))
+    assert reconciler.look() == 0
+    house.drain()
+    assert texts(house) == []
+
+
+def test_a_conversation_that_an_agent_began_meanwhile_is_found(
+    house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciler.look()
+    monkeypatch.setattr(house.network, "address", lambda to: to.phone)
+    with house.chatwoot.store.changing():
+        ada = create_contact(
+            house.chatwoot.store, 1, {"name": "Ada", "phone_number": "+15551230001"}
+        )
+    house.chatwoot.agent_start_conversation(ada.id, house.channel.config.inbox, "hello?")
+    assert reconciler.look() == 1
+    house.drain()
+    assert [(part.peer, part.text) for part in house.network.sent] == [(PHONE, "hello?")]
+
+
+def test_the_high_water_mark_lags_five_minutes_and_then_follows_any_message(
+    house: House, reconciler: Reconciler, hours_pass: Travel
+) -> None:
+    reconciler.look()
+    house.chatwoot.agent_reply(1, "one")
+    house.customer_writes("two")
+    house.drain()
+    reconciler.look()
+    assert _mark(house) == 1
+    hours_pass(LAG + 10)
+    _looked(house, 60.0)
+    reconciler.look()
+    assert _mark(house) == house.chatwoot.messages(1)[-1]["id"]
+
+
+def test_what_was_committed_out_of_order_is_not_left_behind(
+    house: House, reconciler: Reconciler
+) -> None:
+    reconciler.look()
+    hidden = house.chatwoot.agent_reply(1, "slow to commit")
+    row = house.chatwoot.store.messages.rows.pop(hidden)
+    house.chatwoot.store.index()
+    house.chatwoot.agent_reply(1, "faster")
+    assert reconciler.look() == 1
+    house.chatwoot.store.messages.rows[hidden] = row
+    house.chatwoot.store.index()
+    assert reconciler.look() == 1
+
+
+def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    one, two = (Rounds(house.settings, house.lanes, house.intake, stop) for _ in range(2))
+
+    def once(timeout: float | None = None) -> bool:
+        stop.set()
+        return True
+
+    monkeypatch.setattr(stop, "wait", once)
+    one.run()
+    before = house.chatwoot.requests.total()
+    stop.clear()
+    two.run()
+    assert house.chatwoot.requests.total() == before
+    lease = LEASE * house.settings.gateway.reconcile_every
+    assert 0 < house.store.pttl("gw:reconciler:cards") <= lease * 1000
+    one.let_go()
+    stop.clear()
+    two.run()
+    assert house.chatwoot.requests.total() > before
+
+
+def _mark(house: House) -> int:
+    mark = mark_of(house.lanes, "cards")
+    assert mark is not None
+    return mark.message
+
+
+def _looked(house: House, ago: float) -> None:
+    """The last look was so long ago."""
+    known = json.loads(str(house.store.get("gw:reconciled:cards")))
+    house.store.set("gw:reconciled:cards", json.dumps({**known, "looked": time.time() - ago}))
 
 
 def _earlier(mark: str, seconds: float) -> str:

@@ -267,6 +267,7 @@ def call_everything(office: Office) -> None:
         {"status": "pending", "team_id": 1, "assignee_id": 2, "custom_attributes": {"vip": True}},
     )
     chatwoot.recently_updated(inbox, 60)
+    list(chatwoot.active_since(inbox, 0.0))
     chatwoot.conversation(number)
     chatwoot.update_contact(contact, name="Ada Lovelace", attributes={"city": "London"})
     chatwoot.create_message(number, "psst", source_id="gw:x:0", kind=Kind.NOTE)

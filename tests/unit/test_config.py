@@ -11,6 +11,7 @@ from gateway.adapter import Adapter, ChannelConfig
 from gateway.chatwoot.opening import Opening
 from gateway.config import ConfigError, Settings, load
 from gateway.config.lines import locate
+from gateway.config.sentinels import from_url
 from gateway.runtime import Runtime
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -337,3 +338,25 @@ def test_an_opening_that_is_no_table(tmp_path: Path) -> None:
 def test_a_password_is_a_secret_wherever_the_address_of_redis_has_it(tmp_path: Path) -> None:
     for url in ("redis://:pass%2Fword@x:1", "unix:///run/x.sock?db=0&password=pass%2Fword"):
         assert "pass/word" in _load(tmp_path, GOOD, REDIS_URL=url).secret_values()
+
+
+def test_sentinels_in_place_of_an_address(tmp_path: Path) -> None:
+    path = tmp_path / "channels.toml"
+    path.write_text(GOOD)
+    environ = {**ENVIRON, "REDIS_SENTINELS": "a,b,c/main", "REDIS_PASSWORD": "hidden pässword"}
+    del environ["REDIS_URL"]
+    environ["REDIS_SENTINEL_PASSWORD"] = "hidden too"
+    settings = load(path, environ)
+    assert from_url(settings.gateway.redis_url).name == "main"
+    assert {"hidden pässword", "hidden too"} <= settings.secret_values()
+
+
+def test_sentinels_beside_an_address(tmp_path: Path) -> None:
+    problem = _one(tmp_path, GOOD, REDIS_SENTINELS="a,b,c/main")
+    assert problem.startswith("environment: REDIS_SENTINELS: is set, and REDIS_URL too")
+
+
+def test_sentinels_that_are_none(tmp_path: Path) -> None:
+    problem = _one(tmp_path, GOOD, REDIS_SENTINELS="a,b,c")
+    assert problem.startswith("environment: REDIS_SENTINELS: does not end in / and the primary's")
+    assert "host1:26379,host2:26379,host3:26379/mymaster" in problem

@@ -242,8 +242,11 @@ def test_the_architecture_names_every_script_of_work() -> None:
         "prelude",
         "backlog",
         "pending",
+        "beat",
         "begun",
         "forget",
         "hold",
+        "leave",
         "let_go",
+        "meet",
     }

@@ -17,6 +17,7 @@ from tests.unit.lanes_kit import (
     due_in,
     lanes_over,
     ledger,
+    letter,
     reply,
     server_time,
     stolen,
@@ -161,3 +162,37 @@ def test_two_destinations_have_rates_of_their_own(store: redis.Redis) -> None:
     first, second = claim(lanes)
     assert lanes.take(first, pace=SPREAD) is not None
     assert lanes.take(second, pace=SPREAD) is not None
+
+
+def test_slots_that_were_missed_together_do_not_go_at_once(store: redis.Redis) -> None:
+    """Behind a gate that was closed for an hour, say."""
+    lanes, holds = several(store, 4)
+    taken(lanes, holds[0], pace=SPREAD)
+    for hold in holds[1:]:
+        assert lanes.take(hold, pace=SPREAD) is None
+        becomes_due(store, hold)
+    hour_ago = int(server_time(store) - 3600) * 1000
+    store.hset("gw:gate:shop", "tat", hour_ago)
+    for n in (2, 3, 4):
+        store.hset(f"gw:msg:r{n}", "slot", hour_ago)
+    again = sorted(claim(lanes), key=lambda hold: hold.lane.key)
+    assert [lanes.take(hold, pace=SPREAD) is not None for hold in again] == [True, False, False]
+    assert waits(store, 3, 4) == [10, 20]
+
+
+def test_a_probe_waits_for_no_slot(store: redis.Redis) -> None:
+    lanes, (hold,) = several(store, 1)
+    store.hset("gw:gate:shop", "tat", int(server_time(store) + 3600) * 1000)
+    store.hset("gw:gate:shop", mapping={"state": "probing", "probe": str(hold.lane)})
+    assert taken(lanes, hold, pace=SPREAD).id == "r1"
+
+
+def test_a_customers_first_message_reserves_for_finding_them_too(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    store.hset("gw:route:in/shop/known", "conversation", "7")
+    for peer, calls in (("new", 4), ("known", 1)):
+        lanes.append([letter(calls, peer=peer)])
+        before = server_time(store) * 1000
+        store.hset("gw:gate:chatwoot", "tat", before)
+        lanes.take(claim_one(lanes), pace=Pace(destination=Rate(1, seconds=10, burst=9)))
+        assert round((tat(store, "gate:chatwoot") - before) / 10_000) == calls

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import threading
+from typing import Any, cast
 
-from gateway.worker import Pulse
+from gateway.connections import connect_worker
+from gateway.worker import LISTEN, RQ_GRACE, GatewayWorker, Pulse
+
+
+def test_rq_listens_no_longer_than_its_connection_waits(redis_url: str) -> None:
+    connection = connect_worker(redis_url, timeout=LISTEN + RQ_GRACE)
+    worker = GatewayWorker(cast(Any, None), connection)
+    assert worker.dequeue_timeout == LISTEN
+    assert worker.connection_timeout == LISTEN + RQ_GRACE
+    assert connection.connection_pool.connection_kwargs["socket_timeout"] == LISTEN + RQ_GRACE
 
 
 def test_a_drain_that_stops_moving_ends_the_process() -> None:

@@ -1,0 +1,14 @@
+-- A process's sign of life. A script, so that it is shown in a full Redis too.
+-- KEYS[1] namespace
+-- ARGV[1] role:host:process id, ARGV[2] ms after which a process that went silent is forgotten
+-- Returns 'ok'
+
+local beats = ns .. ':beats'
+redis.call('HSET', beats, ARGV[1], string.format('%.3f', now / 1000))
+local known = fields(beats)
+for n = 1, #known, 2 do
+  if now - tonumber(known[n + 1]) * 1000 > tonumber(ARGV[2]) then
+    redis.call('HDEL', beats, known[n])
+  end
+end
+return 'ok'

@@ -1,0 +1,20 @@
+-- The first words on a new connection: is this the server, and the run of it, that was written to?
+-- A replica that was promoted, or a server that restarted without a log that is written at once, may
+-- not know what the one before was told in its last moments: marks and acks among it.
+-- KEYS[1] namespace
+-- ARGV[1] run id of the server (INFO), ARGV[2] 'kept' if it cannot have lost anything, else ''
+-- Returns 'same' | 'first' (of all) | 'kept' | 'forgot': what could have left by now is in doubt
+
+local before = redis.call('GET', ns .. ':run')
+if before == ARGV[1] then return 'same' end
+redis.call('SET', ns .. ':run', ARGV[1])
+if not before then return 'first' end
+if ARGV[2] == 'kept' then return 'kept' end
+redis.call('SET', ns .. ':forgot', now)
+redis.call('DEL', ns .. ':shut')
+for _, destination in ipairs(redis.call('SMEMBERS', ns .. ':destinations')) do
+  if redis.call('HGET', key_gate(destination), 'state') then
+    redis.call('SADD', ns .. ':shut', destination)
+  end
+end
+return 'forgot'

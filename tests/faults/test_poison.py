@@ -1,0 +1,70 @@
+"""A message that kills its workers is buried, and what stands behind it goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+from gateway import config
+from gateway.bell import Bell, queue_key
+from gateway.chatwoot.webhook import read
+from gateway.intake import Intake
+from gateway.lanes import DeadLetters, Lanes
+from gateway.model import Inbound, Person
+from gateway.relay.consequences import DEATHS
+from sandbox.chatwoot import ChatwootStandIn
+from tests.faults.roles import running, until, write_settings
+from tests.relay.house import webhook
+
+PEERS = 6
+
+
+def test_a_message_that_kills_one_worker_after_the_other_is_buried(
+    tmp_path: Path, redis_url: str, store: redis.Redis
+) -> None:
+    sent = tmp_path / "sent"
+    sent.touch()
+    with ChatwootStandIn(flood_limit=None) as chatwoot:
+        more = f'adapter = "tests.faults.deadly:Deadly"\nsent = "{sent}"'
+        file = write_settings(tmp_path, chatwoot, channel=more)
+        environ = {"REDIS_URL": redis_url}
+        channel = config.load(file, environ).channels["shop"]
+        lanes, bell = Lanes(store, queue_key()), Bell(store)
+        intake = Intake(lanes, bell)
+        people = [Inbound(f"m{n}", f"peer{n}", "hello", Person(name=f"{n}")) for n in range(PEERS)]
+        intake.take(channel, people)
+        with running("worker", file, environ):
+            until(lambda: store.hget("gw:count", "delivered_in|shop") == str(PEERS))
+        for text in ("before", "poison", "after"):
+            for conversation in range(1, PEERS + 1 if text != "poison" else 2):
+                number = chatwoot.agent_reply(conversation, text)
+                event = webhook(chatwoot, conversation, number, "message_created")
+                assert intake.take_event(channel, read(event)) == "accepted"
+        deaths = 0
+        while deaths <= DEATHS:
+            bell.ring()
+            with running("worker", file, environ) as worker:
+                if _survives(worker, store):
+                    break
+            deaths += 1
+        assert deaths == DEATHS
+        (letter,) = DeadLetters(store).list()
+        assert f"{DEATHS} attempts ended with the death of the worker" in letter.reason
+        texts = sent.read_text().split()
+        assert (texts.count("before"), texts.count("after")) == (PEERS, PEERS)
+        shown = {m["content"]: m["status"] for m in chatwoot.messages(1)}
+        assert (shown["poison"], shown["after"]) == ("failed", "sent")
+
+
+def _survives(worker: subprocess.Popen[bytes], store: redis.Redis) -> bool:
+    """Until the worker is dead, or everything is delivered or given up on."""
+    deadline = time.monotonic() + 40
+    while worker.poll() is None:
+        assert time.monotonic() < deadline, "neither dead nor done"
+        if not list(store.scan_iter("gw:lane:*")):
+            return True
+        time.sleep(0.02)
+    return False

@@ -1,0 +1,52 @@
+"""Workers of two releases side by side: neither loses what the other has written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import redis
+
+from gateway import config
+from gateway.bell import Bell, queue_key
+from gateway.intake import Intake
+from gateway.lanes import Lanes
+from gateway.model import Inbound, Person
+from sandbox.chatwoot import ChatwootStandIn
+from tests.faults.roles import posted, running, until, write_settings
+
+PEERS, EACH = 12, 6
+THIS = "from gateway.relay import relay\nrelay.UNKNOWN_VERSION_WAIT = 0.1"
+NEXT = """
+import json
+from gateway import bodies
+bodies._load = lambda body, version: json.loads(body)
+"""
+"""This release waits less than usual; the next one reads version 2 as well."""
+
+
+def test_an_older_worker_beside_a_newer_one(
+    tmp_path: Path, redis_url: str, store: redis.Redis
+) -> None:
+    with ChatwootStandIn(flood_limit=None) as chatwoot:
+        file = write_settings(tmp_path, chatwoot)
+        environ = {"REDIS_URL": redis_url}
+        channel = config.load(file, environ).channels["shop"]
+        names = [f"peer{who}-{n}" for n in range(EACH) for who in range(PEERS)]
+        messages = [Inbound(n, n.split("-")[0], n, Person(name=n.split("-")[0])) for n in names]
+        Intake(Lanes(store, queue_key()), Bell(store)).take(channel, messages)
+        for number, name in enumerate(names):
+            _as_a_newer_release_writes(store, f"gw:msg:i:shop:{name}", "12"[number % 5 == 0])
+        with running("worker", file, environ, patch=THIS):
+            until(lambda: any(posted(chatwoot).values()))
+            with running("worker", file, environ, patch=NEXT):
+                done = "delivered_in|shop"
+                until(lambda: store.hget("gw:count", done) == str(len(names)), 60)
+        expected = {f"peer{who}": [f"peer{who}-{n}" for n in range(EACH)] for who in range(PEERS)}
+        assert posted(chatwoot) == expected
+        assert not store.exists("gw:dead")
+
+
+def _as_a_newer_release_writes(store: redis.Redis, key: str, version: str) -> None:
+    body = json.loads(str(store.hget(key, "body"))) | {"newer": True}
+    store.hset(key, mapping={"body": json.dumps(body), "v": version})

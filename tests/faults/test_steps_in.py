@@ -1,0 +1,79 @@
+"""A customer's message on its way to Chatwoot: the process is killed at every step, and another one
+takes over. Each message is there once, in order, in one conversation of one contact."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.house import House, customer_says, house
+from tests.faults.stepping import Step
+
+__all__ = ["house"]
+
+WEB = [
+    Step("append", "before"),
+    Step("append", "after"),
+    Step("append", "before", nth=2),
+    Step("ring", "before"),
+    Step("ring", "after"),
+]
+
+FIRST_CONTACT = [
+    Step("claim", "before"),
+    Step("claim", "after"),
+    Step("take", "before"),
+    Step("take", "after"),
+    Step("mark", "before"),
+    Step("mark", "after"),
+    Step("contact", "before"),
+    Step("effect", "before", nth=1),
+    Step("contact", "after"),
+    Step("mark", "after", nth=2),
+    Step("effect", "before", nth=2),
+    Step("conversation", "after"),
+    Step("mark", "after", nth=3),
+    Step("message", "before"),
+    Step("effect", "before", nth=3),
+    Step("message", "after"),
+    Step("ack", "before"),
+    Step("ack", "after"),
+]
+
+NEXT_MESSAGE = [
+    Step("message", "before", nth=2),
+    Step("effect", "before", nth=4),
+    Step("message", "after", nth=2),
+    Step("ack", "before", nth=2),
+    Step("ack", "after", nth=2),
+]
+
+
+def assert_all_is_there_once(house: House) -> None:
+    assert house.shown() == ["one", "two", "three"]
+    assert len(house.chatwoot.conversations()) == 1
+    assert len(list(house.chatwoot.store.contacts)) == 1
+
+
+@pytest.mark.parametrize("step", WEB, ids=str)
+def test_web_is_killed_and_the_network_repeats(house: House, step: Step) -> None:
+    says = [customer_says(text) for text in ("one", "two", "three")]
+    assert not all(house.post(step, *says))
+    house.take_over(lambda: True)  # what was stored is delivered before it is repeated
+    assert all(house.post(None, *says))
+    house.take_over(house.delivered("in", 3))
+    assert_all_is_there_once(house)
+
+
+def test_web_is_killed_behind_the_append_and_the_network_never_repeats(house: House) -> None:
+    assert house.post(Step("append", "after"), customer_says("one")) == [False]
+    house.customer_writes("two", "three")
+    house.take_over(house.delivered("in", 3))
+    assert_all_is_there_once(house)
+
+
+@pytest.mark.parametrize("step", [*FIRST_CONTACT, *NEXT_MESSAGE], ids=str)
+def test_a_worker_is_killed(house: House, step: Step) -> None:
+    house.customer_writes("one", "two", "three")
+    house.killed(step)
+    house.take_over(house.delivered("in", 3))
+    assert_all_is_there_once(house)

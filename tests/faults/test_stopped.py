@@ -1,0 +1,56 @@
+"""A worker that is stopped for longer than its lease, as by a sleeping laptop or a full host, and
+goes on as if nothing had been: it must write nothing more."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.house import House, house, until
+from tests.faults.stepping import Step
+
+__all__ = ["house"]
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="only Linux tells there that a process is stopped"
+)
+
+
+def stopped(process: int) -> bool:
+    stat = Path(f"/proc/{process}/stat").read_text("ascii")
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+@pytest.fixture(autouse=True)
+def somebody_wrote(house: House) -> None:
+    house.customer_writes("hello")
+    house.take_over(house.delivered("in", 1))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_towards_chatwoot(house: House, moment: str) -> None:
+    house.customer_writes("one", "two")
+    step = Step("message", "before" if moment == "before" else "after", signal=signal.SIGSTOP)
+    with house.worker(step) as worker:
+        assert worker.pid
+        until(lambda: stopped(worker.pid or 0))
+        house.take_over(house.delivered("in", 3))
+        posts = house.posts()
+        os.kill(worker.pid, signal.SIGCONT)
+        until(lambda: "lease_lost" in house.home.log.read_text())
+    assert house.shown() == ["hello", "one", "two"]
+    assert house.posts() == posts == 3
+
+
+def test_towards_the_network(house: House) -> None:
+    house.agent_writes("one", "two")
+    with house.worker(Step("mark", "after", signal=signal.SIGSTOP)) as worker:
+        assert worker.pid
+        until(lambda: stopped(worker.pid or 0))
+        house.take_over(house.delivered("out", 2))
+        os.kill(worker.pid, signal.SIGCONT)
+        until(lambda: "lease_lost" in house.home.log.read_text())
+    assert house.sent() == ["one", "two"]

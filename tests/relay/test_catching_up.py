@@ -1,0 +1,143 @@
+"""Customers' messages whose webhook found nobody are asked for afterwards, and are there once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from adapters.twilio import Twilio
+from gateway.attendant import Attendant
+from gateway.config import Channel
+from gateway.errors import Unreachable
+from gateway.model import WebRequest
+from gateway.runtime import Runtime
+from sandbox.faults import Fault, Kind
+from sandbox.twilio import TwilioStandIn
+from tests.relay.house import House
+from tests.scripted import Recorded, ScriptedServer, answer
+
+ADA = "+15551230001"
+
+
+@pytest.fixture
+def hooks() -> Iterator[ScriptedServer]:
+    """Where Twilio calls: a web process, or what is left of one."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def twilio(hooks: ScriptedServer) -> Iterator[TwilioStandIn]:
+    with TwilioStandIn(sms_url=f"{hooks.url}/hook") as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def sms(house: House, twilio: TwilioStandIn) -> Channel:
+    config = Twilio.Config(
+        adapter="twilio",
+        inbox=house.channel.config.inbox,
+        account_sid=twilio.account_sid,
+        auth_token=SecretStr(twilio.auth_token),
+        sender=twilio.number,
+        api_url=twilio.url,
+    )
+    return replace(house.channel, config=config, adapter=Twilio)
+
+
+def _heard(hooks: ScriptedServer, number: int) -> list[Recorded]:
+    deadline = time.monotonic() + 10
+    while len(hooks.requests) < number:
+        assert time.monotonic() < deadline, "Twilio did not call"
+        time.sleep(0.01)
+    return hooks.requests
+
+
+def attendant(house: House, sms: Channel, stop: threading.Event | None = None) -> Attendant:
+    adapter = Twilio(sms.config, house.settings.site(sms, Runtime()))
+    return Attendant(sms, adapter, house.lanes, house.intake, stop or threading.Event())
+
+
+def web_takes(house: House, sms: Channel, call: Recorded) -> int:
+    """What web does with a webhook. Returns how many new messages it brought."""
+    adapter = Twilio(sms.config, house.settings.site(sms, Runtime()))
+    web_request = WebRequest("POST", call.path, {}, {}, call.form, b"")
+    return len(house.intake.take(sms, adapter.parse(web_request)).ids)
+
+
+def test_an_sms_that_came_while_web_was_down_is_found_once(
+    house: House, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
+) -> None:
+    clock = attendant(house, sms)
+    assert clock.caught_up() == 0
+    hooks.otherwise = answer(503, b"")
+    lost = twilio.customer_texts(ADA, twilio.number, "is anybody there?")
+    _heard(hooks, 1)
+    hooks.otherwise = answer(200, b"<Response/>", {"Content-Type": "text/xml"})
+    twilio.customer_texts(ADA, twilio.number, "hello?")
+    calls = {call.form["Body"]: call for call in _heard(hooks, 2)}
+    assert web_takes(house, sms, calls["hello?"]) == 1
+    assert clock.caught_up() == 1
+    assert house.store.exists(f"gw:msg:i:cards:{lost}")
+    assert clock.caught_up() == 0
+    assert web_takes(house, sms, calls["is anybody there?"]) == 0  # it comes after all
+
+
+def test_what_was_written_before_the_channel_was_set_up_is_left_alone(
+    house: House, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twilio.customer_texts(ADA, twilio.number, "long ago")
+    clock, now = attendant(house, sms), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 2)
+    assert clock.caught_up() == 0
+    monkeypatch.setattr(time, "time", lambda: now() + 60)
+    assert clock.caught_up() == 0
+
+
+def test_a_look_that_failed_is_made_up_for(
+    house: House, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
+) -> None:
+    clock = attendant(house, sms)
+    clock.caught_up()
+    before = house.store.get("gw:caught_up:cards")
+    twilio.faults.add(Fault(Kind.DROP, method="GET"))
+    twilio.customer_texts(ADA, twilio.number, "hello?")
+    with pytest.raises(Unreachable):
+        clock.caught_up()
+    assert house.store.get("gw:caught_up:cards") == before
+    assert clock.caught_up() == 1
+    assert house.store.get("gw:caught_up:cards") != before
+
+
+def test_of_two_clocks_one_asks(
+    house: House, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Attendant] = []
+
+    def noted(self: Attendant) -> int:
+        asked.append(self)
+        return 0
+
+    monkeypatch.setattr(Attendant, "caught_up", noted)
+    monkeypatch.setattr(Twilio, "connect", lambda self: "connected")
+    stop = threading.Event()
+
+    def once(seconds: float | None = None) -> bool:
+        stop.set()
+        return True
+
+    monkeypatch.setattr(stop, "wait", once)
+    one, two = attendant(house, sms, stop), attendant(house, sms, stop)
+    for each in (one, two):
+        stop.clear()
+        each.run()
+    assert asked == [one]
+    one.let_go()
+    stop.clear()
+    two.run()
+    assert asked == [one, two]

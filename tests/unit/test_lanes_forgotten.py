@@ -1,0 +1,166 @@
+"""A server that has forgotten its last moments: what could have left in them is in doubt, once."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from gateway.connections import connect
+from gateway.embedded import EmbeddedValkey
+from gateway.lanes import Lanes
+from gateway.lanes.meeting import meet
+from gateway.lanes.scripts import Scripts
+from tests.replicated_redis import until
+from tests.unit.lanes_kit import (
+    QUEUE,
+    claim_one,
+    counted,
+    lanes_over,
+    lease_dies,
+    ledger,
+    letter,
+    reply,
+    server_time,
+    taken,
+)
+
+
+def met(store: redis.Redis, run: str, kept: str = "") -> str:
+    return str(Scripts(store, "gw")("meet", run, kept))
+
+
+def test_only_another_run_that_may_have_lost_something_counts(store: redis.Redis) -> None:
+    assert [met(store, "a"), met(store, "a"), met(store, "b", "kept")] == ["first", "same", "kept"]
+    assert not store.exists("gw:forgot")
+    assert met(store, "c") == "forgot"
+    assert abs(float(store.get("gw:forgot") or 0) / 1000 - server_time(store)) < 5
+
+
+def test_what_waited_is_in_doubt_since_the_change(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    store.hset("gw:route:in/shop/ann", mapping={"conversation": "12", "newest": "34"})
+    lanes.append([letter(1)])
+    met(store, "a")
+    met(store, "b")
+    message = taken(lanes, claim_one(lanes))
+    assert message.uncertain and message.forgotten
+    assert message.target == "message:12:34"
+    assert 0 <= message.since_mark < 5
+    assert counted(store, "uncertain") == 1
+
+
+def test_what_came_afterwards_is_not(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    met(store, "a")
+    met(store, "b")
+    lanes.append([letter(1)])
+    assert not taken(lanes, claim_one(lanes)).uncertain
+    assert counted(store, "uncertain") == 0
+
+
+def test_nor_what_could_not_leave_yet(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([reply(1, settle=0.3)])
+    met(store, "a")
+    met(store, "b")
+    time.sleep(0.3)
+    assert not taken(lanes, claim_one(lanes)).uncertain
+
+
+def test_a_reply_behind_a_closed_gate_was_not_sent(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([reply(1), replace(letter(1), destination="shop")])
+    store.hset("gw:gate:shop", "state", "closed")
+    met(store, "a")
+    met(store, "b")
+    store.delete("gw:gate:shop")
+    holds = lanes.claim(9, lease=60, most_each=9, at_work={}, token="t").holds
+    doubted = {hold.lane.direction: taken(lanes, hold).uncertain for hold in holds}
+    assert doubted == {"out": False, "in": True}, "looking in Chatwoot costs little, a double much"
+
+
+def test_a_doubt_is_settled_once(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([reply(1)])
+    met(store, "a")
+    met(store, "b")
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lanes.mark(hold, "r1", "part:1")
+    lanes.progress(hold, "r1", 1, 2, ["x1"])
+    lease_dies(store, hold)
+    again = taken(lanes, claim_one(lanes))
+    assert again.uncertain and not again.forgotten, "by the death of the worker, not by the change"
+    assert counted(store, "uncertain") == 2
+
+
+def test_a_status_may_be_told_twice(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([replace(letter(1), id="s1", kind="status")])
+    met(store, "a")
+    met(store, "b")
+    assert not taken(lanes, claim_one(lanes)).uncertain
+
+
+def test_an_old_message_that_is_brought_once_more(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([replace(letter(9, peer="bea"), written=server_time(store) - 60)])
+    assert "uncertain" not in ledger(store, "m9")
+    met(store, "a")
+    met(store, "b")
+    now = server_time(store)
+    lanes.append([replace(letter(1), written=now - 60)])
+    lanes.append([replace(letter(2, peer="bob"), written=now + 60)])
+    assert ledger(store, "m1")["uncertain"] == "forgotten"
+    assert "uncertain" not in ledger(store, "m2")
+
+
+class Server:
+    """A Valkey of our own that is started anew."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.valkey = EmbeddedValkey(folder)
+        self.valkey.prepare()
+        self._command = [*self.valkey.command(), *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start_anew(self) -> None:
+        self.stop()
+        self._process = subprocess.Popen(self._command)
+        until(self._answers, "it does not start")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.ConnectionError):
+            return bool(connect(self.valkey.url, connections=1, retries=0).ping())
+        return False
+
+
+@pytest.fixture(params=["always", "everysec"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Server]]:
+    server = Server(tmp_path, "--appendfsync", request.param)
+    yield request.param, server
+    server.stop()
+
+
+def test_a_restart_is_noticed_by_the_next_command(server: tuple[str, Server]) -> None:
+    mode, valkey = server
+    valkey.start_anew()
+    client = connect(valkey.valkey.url, connections=2, retries=3, greet=meet)
+    lanes = Lanes(client, QUEUE)
+    lanes.append([letter(1)])
+    time.sleep(1.1)  # what «everysec» promises
+    valkey.start_anew()
+    message = taken(lanes, claim_one(lanes))
+    assert message.forgotten == (mode == "everysec")
