@@ -39,8 +39,8 @@ LONG_LOOK = 3600.0
 AT_ONCE, PAUSE = 50, 0.05
 """After so many conversations, so many seconds before each further one: Chatwoot's limit of
 requests (`config/initializers/rack_attack.rb`) is for all that the gateway has to do."""
-LEASE = 1.5
-"""In rounds. Two clocks that look at once do no harm; a dead one must not keep others waiting."""
+ROUNDS_OF_A_LEASE = 1.5
+"""Two clocks that look at once do no harm; a dead one must not keep others waiting for long."""
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Reconciler:
 
 
 class Rounds:
-    """Every channel in turn, once a minute; of several clocks only one goes."""
+    """Every channel in turn, once a minute or as set; of several clocks only one goes."""
 
     def __init__(
         self, settings: Settings, lanes: Lanes, intake: Intake, stop: threading.Event
@@ -132,8 +132,8 @@ class Rounds:
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
-        self._lanes = lanes
         self._every = settings.gateway.reconcile_every
+        self._lanes = lanes
         self._stop = stop
         self._token = uuid4().hex
         self._reconcilers = [
@@ -157,7 +157,8 @@ class Rounds:
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
-            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=LEASE * self._every):
+            lease = self._every * ROUNDS_OF_A_LEASE
+            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=lease):
                 reconciler.look()
         except (DeliveryError, redis.RedisError) as error:
             logs.event(log, "not_reconciled", level=logging.WARNING, channel=name, why=str(error))

@@ -90,6 +90,7 @@ class Workshop:
                 stop=self.stop,
                 beat=self.pulse.beat,
                 wait=self.signs.wait,
+                ring=self.bell.ring,
                 worker=self.alive.name,
             )
             return drain.run()

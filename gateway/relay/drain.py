@@ -20,6 +20,8 @@ from gateway.lanes import Claim, Hold, Lanes
 
 GATHER = 0.02
 """Seconds that a claim waits for more threads to come back: one claim then serves several."""
+CALL_EVERY = 0.5
+"""Seconds between two rings for other workers."""
 TURN = 1.0
 """Seconds after which a busy lane makes room, if others may be waiting for a thread."""
 
@@ -53,12 +55,14 @@ class Drain:
         stop: threading.Event,
         beat: Callable[[], None],
         wait: Callable[[float], None] | None = None,
+        ring: Callable[[], object] = lambda: None,
         worker: str = "",
     ) -> None:
         """`stop` ends it after the messages under way; `beat` is called as long as it moves.
         `worker`: the process's name, as `heartbeat.Alive` shows it.
 
-        `wait` sleeps until something becomes due, at most so many seconds.
+        `wait` sleeps until something becomes due, at most so many seconds. `ring` asks for another
+        drain, when there is more to do than this one can take.
         """
         self._lanes = lanes
         self._work = work
@@ -66,6 +70,7 @@ class Drain:
         self._limits = limits
         self._stop = stop
         self._beat = beat
+        self._ring = ring
         self._worker = worker
         self._wait = wait or lanes.wait
         # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
@@ -75,6 +80,7 @@ class Drain:
         self._returned: SimpleQueue[tuple[Hold, Future[None]]] = SimpleQueue()
         self._came_back = threading.Event()
         self._renewed = self._last_claim = time.monotonic()
+        self._called = self._renewed - CALL_EVERY
         self._winding_up = False
 
     def run(self) -> int:
@@ -139,6 +145,7 @@ class Drain:
     def _wait_for_more(self, claim: Claim, ends: float) -> bool:
         """False once nothing has come for the time that a drain lingers."""
         if self._crowded():
+            self._call_others()
             # Redis need not wake us: a thread comes back.
             if self._came_back.wait(0.05):
                 self._stop.wait(GATHER)
@@ -149,6 +156,13 @@ class Drain:
         # However long it lingers: leases must be renewed in between, and a stop must be seen.
         self._wait(max(0.01, min(wait, 1.0, self._limits.lease / 8, ends - now)))
         return bool(self._ours_until) or time.monotonic() - self._last_claim < linger
+
+    def _call_others(self) -> None:
+        """Other workers may rest meanwhile: one ring woke one worker only."""
+        if time.monotonic() - self._called > CALL_EVERY:
+            self._called = time.monotonic()
+            if self._lanes.pending():
+                self._ring()
 
     def _crowded(self) -> bool:
         return any(map(self._is_full, self._at_work))

@@ -67,8 +67,9 @@ class InboundDelivery:
                 self._delivered(hold, taken, message, share)
                 # Without an id: those of a channel's parts are the network's.
                 self.lanes.progress(hold, taken.id, share.number, share.total, [])
-                # What an earlier attempt left uncertain was this share: none behind it was begun.
-                taken = replace(taken, uncertain=False)
+                # What an earlier attempt left uncertain was this share: none behind it was begun,
+                # if anything is known of that attempt.
+                taken = replace(taken, uncertain=taken.forgotten)
         return self._delivered(hold, taken, message, last)
 
     def _delivered(self, hold: Hold, taken: Taken, message: Inbound, share: Share) -> Done:

@@ -16,6 +16,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
 from gateway.errors import Unknown
 from gateway.lanes import Entry
+from gateway.lanes.scripts import Scripts
 from gateway.model import Attachment, Person
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.contacts import create_contact, merge_contacts
@@ -332,6 +333,25 @@ def test_of_several_shares_only_the_uncertain_one_is_looked_for(
     sources = [message["source_id"] for message in house.chatwoot.messages(1)]
     assert sources[1:] == ["gw:cards:cats", "gw:cards:cats~share2", "gw:cards:cats~share3"]
     assert calls(house, "GET") == 1
+
+
+@pytest.mark.usefixtures("began")
+def test_of_a_message_that_a_fail_over_forgot_every_share_is_looked_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.network, "open", lambda attachment: iter([b"\x89PNG"]))
+    many = tuple(Attachment(str(n), f"{n}.png", "image/png") for n in range(35))
+    house.customer_writes("cats", attachments=many)
+    meet = Scripts(house.store, "gw")
+    meet("meet", "primary", "")
+    meet("meet", "replica", "")
+    # All of it was posted in the moments that the replica has not heard of.
+    for share in ("", "~share2", "~share3"):
+        way = house.deliveries.chatwoots["main"]
+        way.create_message(1, "cats", source_id=f"gw:cards:cats{share}")
+    settle(house, 2)
+    sources = [message["source_id"] for message in house.chatwoot.messages(1)]
+    assert sources[1:] == ["gw:cards:cats", "gw:cards:cats~share2", "gw:cards:cats~share3"]
 
 
 @pytest.mark.usefixtures("began")

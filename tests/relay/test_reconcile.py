@@ -15,7 +15,7 @@ from gateway.chatwoot.values import Conversation
 from gateway.errors import Unreachable
 from gateway.high_water import mark_of
 from gateway.model import Status
-from gateway.reconcile import AT_ONCE, LAG, LEASE, PAUSE, Reconciler, Rounds
+from gateway.reconcile import AT_ONCE, LAG, PAUSE, ROUNDS_OF_A_LEASE, Reconciler, Rounds
 from sandbox.chatwoot.contacts import attach, create_contact
 from sandbox.chatwoot.conversations import open_conversation
 from sandbox.chatwoot.messages import Draft, create_message
@@ -32,6 +32,13 @@ def reconciler(house: House) -> Reconciler:
 def somebody_wrote(house: House) -> None:
     house.customer_writes("hello")
     house.drain()
+
+
+def wait_for(come_about: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not come_about():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def texts(house: House) -> list[str]:
@@ -287,7 +294,7 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
     stop.clear()
     two.run()
     assert house.chatwoot.requests.total() == before
-    lease = LEASE * house.settings.gateway.reconcile_every
+    lease = house.settings.gateway.reconcile_every * ROUNDS_OF_A_LEASE
     assert 0 < house.store.pttl("gw:reconciler:cards") <= lease * 1000
     one.let_go()
     stop.clear()

@@ -73,6 +73,31 @@ def test_no_destination_has_more_than_half_of_the_threads(
     assert most == 2
 
 
+def test_a_drain_that_cannot_take_all_asks_for_another(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    lanes, rung, go_on = lanes_over(store), threading.Event(), threading.Event()
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        assert go_on.wait(10)
+        done(lanes, hold)
+
+    def rings(people: int) -> bool:
+        fill(lanes, people, f"to {people}")
+        stop = threading.Event()
+        drain = Drain(lanes, work, pool, QUICK, stop=stop, beat=lambda: None, ring=rung.set)
+        thread = threading.Thread(target=drain.run)
+        thread.start()
+        came = rung.wait(0.3)
+        go_on.set()
+        thread.join()
+        go_on.clear()
+        return came
+
+    assert not rings(2)  # half of the threads are enough for them
+    assert rings(3)
+
+
 def test_a_slow_destination_leaves_room_for_another(
     store: redis.Redis, pool: ThreadPoolExecutor
 ) -> None:
