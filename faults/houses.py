@@ -65,9 +65,12 @@ class Process:
         """End a process that it has started (gunicorn's worker), but not itself."""
         with self._lock:
             children = _children(self._running.pid) if self._running is not None else []
-            for child in children[:1]:
-                os.kill(child, signal.SIGKILL)
-                self.kills += 1
+            try:
+                for child in children[:1]:
+                    os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                return False  # it has just ended
+            self.kills += bool(children)
             return bool(children)
 
     def freeze(self) -> int:

@@ -244,6 +244,11 @@ class Lanes:
             round(seconds * 1000),
         )
 
+    def begin(self, hold: Hold, message: str) -> None:
+        """A suspect has its worker for itself now. Raises LeaseVoid."""
+        if self._run("begin", str(hold.lane), hold.token, message) == "void":
+            raise LeaseVoid
+
     def renew(self, holds: Iterable[Hold], *, lease: float) -> frozenset[str]:
         """Keep leases alive. Returns the lanes that are still ours."""
         named = [value for h in holds for value in (str(h.lane), h.destination, h.token)]

@@ -16,6 +16,7 @@ local ANSWER = 60             -- seconds that a lane keeps its last answer, for 
 local BRAKED = 10000          -- ms between two messages of a customer who floods us
 local QUIET = 60000           -- ms of silence that end such a flood
 local BY_ITSELF = 'failed by itself'  -- shown: Chatwoot marked a reply, and we never said so
+local COMPANY = 2             -- deaths of workers after which a message is a suspect: consequences.py
 local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
 local function key_msg(id) return ns .. ':msg:' .. id end
@@ -217,7 +218,7 @@ local function doubt(lane, msg, at)
     count('uncertain', redis.call('HGET', msg, 'channel'))
     announce(lane, msg)
   end
-  redis.call('HSET', msg, 'uncertain', 'forgotten', 'doubted', at, 'marked', at)
+  redis.call('HSET', msg, 'uncertain', 'forgotten', 'unsure', 1, 'doubted', at, 'marked', at)
 end
 
 -- Could this message have left in the moments that the server has forgotten? Whatever was ready then,
@@ -246,7 +247,10 @@ local function take(lane, destination, nonce, rates)
     return { keep_answer(lane, nonce, 'rest') }
   end
   if redis.call('HEXISTS', msg, 'uncertain') == 0 then announce(lane, msg) end
-  redis.call('HSET', msg, 'state', 'sending', 'by', worker_at(lane))
+  -- A suspect is not at work before it has its worker for itself: see begin.lua.
+  local crashes = tonumber(redis.call('HGET', msg, 'crashes')) or 0
+  local state = crashes < COMPANY and 'sending' or 'waiting'
+  redis.call('HSET', msg, 'state', state, 'by', worker_at(lane))
   redis.call('HINCRBY', msg, 'attempts', 1)
   keep_answer(lane, nonce, 'next ' .. head)
   return hand_out(lane, destination, head)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import redis
@@ -111,7 +111,7 @@ class Relay:
     def _attempt(self, hold: Hold, taken: Taken, delivery: Delivery) -> Done:
         """Deliver; a fault of our own, or of an adapter, becomes a `ServerTrouble`."""
         try:
-            with self._beside_others(taken):
+            with self._in_its_turn(hold, taken):
                 return delivery.deliver(hold, taken)
         except NO_FAULT:
             raise
@@ -209,9 +209,16 @@ class Relay:
             certainty=why.certainty,
         )
 
-    def _beside_others(self, taken: Taken) -> AbstractContextManager[None]:
-        suspect = taken.crashes >= COMPANY
-        return self.crowd.alone() if suspect else self.crowd.among_others()
+    @contextmanager
+    def _in_its_turn(self, hold: Hold, taken: Taken) -> Iterator[None]:
+        """Beside others; a suspect alone, and not at work before it is."""
+        if taken.crashes < COMPANY:
+            with self.crowd.among_others():
+                yield
+        else:
+            with self.crowd.alone():
+                self.lanes.begin(hold, taken.id)
+                yield
 
 
 def _first_kind(hold: Hold) -> Kind:

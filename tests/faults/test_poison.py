@@ -1,4 +1,4 @@
-"""A message that kills the worker: buried after three, and what stands behind it goes on."""
+"""A message that kills its workers is buried, and what stands behind it goes on."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from gateway.chatwoot.webhook import read
 from gateway.intake import Intake
 from gateway.lanes import DeadLetters, Lanes
 from gateway.model import Inbound, Person
+from gateway.relay.consequences import DEATHS
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import running, until, write_settings
 from tests.relay.house import webhook
 
 PEERS = 6
-DEATHS = 3
 
 
-def test_a_message_that_kills_three_workers_is_buried(
+def test_a_message_that_kills_one_worker_after_the_other_is_buried(
     tmp_path: Path, redis_url: str, store: redis.Redis
 ) -> None:
     sent = tmp_path / "sent"
@@ -52,7 +52,7 @@ def test_a_message_that_kills_three_workers_is_buried(
             deaths += 1
         assert deaths == DEATHS
         (letter,) = DeadLetters(store).list()
-        assert "3 attempts ended with the death of the worker" in letter.reason
+        assert f"{DEATHS} attempts ended with the death of the worker" in letter.reason
         texts = sent.read_text().split()
         assert (texts.count("before"), texts.count("after")) == (PEERS, PEERS)
         shown = {m["content"]: m["status"] for m in chatwoot.messages(1)}

@@ -11,6 +11,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent
 from gateway.lanes import Entry, Kind, Lane, Pace
 from gateway.lanes.values import Direction
+from gateway.relay.consequences import DEATHS
 from tests.relay.house import House
 
 
@@ -105,10 +106,12 @@ def test_a_message_that_kills_workers_is_buried_and_its_lane_goes_on(house: Hous
     house.drain()
     house.customer_writes("poison", number=1)
     house.customer_writes("after it", number=2)
-    for _ in range(3):
+    for _ in range(DEATHS):
         house.make_due()
         claim = house.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token=f"dies{_}")
-        assert house.lanes.take(claim.holds[0], pace=Pace()) is not None
+        taken = house.lanes.take(claim.holds[0], pace=Pace())
+        assert taken is not None
+        house.lanes.begin(claim.holds[0], taken.id)
     house.drain_until(lambda: "after it" in house.incoming())
     assert house.incoming() == ["hello", "after it"]
     [letter] = house.dead.list()

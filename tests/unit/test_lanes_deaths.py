@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import redis
 
 from gateway.heartbeat import Alive
-from gateway.lanes import Hold, Lanes, Taken
+from gateway.lanes import Hold, Lanes, LeaseVoid, Taken
+from gateway.relay.consequences import COMPANY
 from tests.unit.lanes_kit import LEASE, UNLIMITED, claim_one, lanes_over, lease_dies, letter, taken
 
 
@@ -82,3 +84,30 @@ def test_the_ledger_keeps_that_a_message_may_have_arrived(store: redis.Redis) ->
     message = taken(lanes, hold)
     lanes.ack(hold, message.id, pace=UNLIMITED)
     assert store.hmget("gw:msg:m1", "uncertain", "unsure") == [None, "1"]
+
+
+def test_a_suspect_is_not_blamed_for_a_death_while_it_waits_for_its_turn(
+    store: redis.Redis,
+) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1)])
+    hold = claim_one(lanes)
+    for deaths in range(COMPANY + 1):
+        assert taken(lanes, hold).crashes == deaths
+        lease_dies(store, hold)
+        hold = claim_one(lanes)
+    suspect = taken(lanes, hold)
+    assert (suspect.crashes, suspect.uncertain) == (COMPANY, True)
+    lanes.begin(hold, suspect.id)
+    lease_dies(store, hold)
+    assert taken(lanes, claim_one(lanes)).crashes == COMPANY + 1
+
+
+def test_who_has_lost_the_lane_cannot_begin(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    lanes.append([letter(1)])
+    hold = claim_one(lanes)
+    taken(lanes, hold)
+    lease_dies(store, hold)
+    with pytest.raises(LeaseVoid):
+        lanes.begin(hold, "m1")
