@@ -10,6 +10,7 @@ from adapters.twilio.account import finding
 from adapters.twilio.errors import meaning
 from adapters.twilio.history import History
 from adapters.twilio.media import DOWNLOAD, is_twilios, media
+from adapters.twilio.messages import message
 from adapters.twilio.receipts import receipt
 from adapters.twilio.signature import signatures
 from gateway import errors
@@ -21,7 +22,6 @@ from gateway.model import (
     Capabilities,
     Inbound,
     Part,
-    Person,
     Receipt,
     Sent,
     Status,
@@ -47,9 +47,8 @@ class Twilio(Adapter):
     def verify(self, request: WebRequest) -> None:
         key = self.config.auth_token.get_secret_value().encode()
         given = request.headers.get("x-twilio-signature", "")
-        if any(same(right, given) for right in signatures(key, request.url, request.form)):
-            return
-        raise errors.Forbidden("X-Twilio-Signature is missing, or not that of this address")
+        if not any(same(right, given) for right in signatures(key, request.url, request.form)):
+            raise errors.Forbidden("X-Twilio-Signature is missing, or not that of this address")
 
     def parse(self, request: WebRequest) -> Iterator[Inbound | Receipt]:
         form = {name: value.replace("\0", "") for name, value in request.form.items()}
@@ -59,10 +58,7 @@ class Twilio(Adapter):
         if told := receipt(form, request.query.get("part", "")):
             yield told
         elif peer and not status:
-            files = media(form)
-            text = form.get("Body") or ("" if files else "(This message has no text.)")
-            person = Person(phone=peer if peer.startswith("+") else "")
-            yield Inbound(sid, peer, text, person, attachments=files)
+            yield message(sid, peer, form.get("Body", ""), media(form))
 
     def open(self, attachment: Attachment) -> Iterator[bytes]:
         """Twilio answers with a redirect to its storage, which must not see the password."""
@@ -87,9 +83,8 @@ class Twilio(Adapter):
         return Sent(answer.field("sid"))
 
     def catch_up(self, since: float) -> Iterator[Inbound]:
-        own = self.config
-        history = History(self.http, own.api_url, own.account_sid, self._auth())
-        return history.received(own.sender, since)
+        own, auth = self.config, self._auth()
+        return History(self.http, own.api_url, own.account_sid, auth).received(own.sender, since)
 
     def _auth(self) -> tuple[str, str]:
         own = self.config
@@ -98,8 +93,7 @@ class Twilio(Adapter):
 
     def check(self) -> Iterator[Finding]:
         own = self.config
-        token = own.auth_token.get_secret_value()
-        yield finding(self.http, own.api_url, own.account_sid, token)
+        yield finding(self.http, own.api_url, own.account_sid, own.auth_token.get_secret_value())
 
     def explain(self, answer: Answer) -> errors.DeliveryError | None:
         return meaning(answer)

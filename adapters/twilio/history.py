@@ -13,8 +13,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from adapters.twilio.media import attachment
+from adapters.twilio.messages import message
 from gateway.http import Session
-from gateway.model import Attachment, Inbound, Person
+from gateway.model import Attachment, Inbound
 
 PAGE_SIZE, MOST_PAGES = 1000, 50
 """The most that Twilio lists at once; and an end, should its pages have none."""
@@ -33,13 +34,9 @@ class History:
         """What came to a number, or through a messaging service, since then; oldest first."""
         found = [told for told in self._listed(by, since) if _is_to(told, by)]
         for told in reversed(found):
-            sent_at = _written(told)
-            body, files = str(told.get("body") or ""), self._files(told)
-            if sent_at >= since and (body or files):
-                peer = str(told["from"])
-                person = Person(phone=peer if peer.startswith("+") else "")
-                sid = str(told["sid"])
-                yield Inbound(sid, peer, body, person, attachments=files, sent_at=sent_at)
+            if (sent_at := _written(told)) >= since:
+                sid, sender, body = (str(told.get(name) or "") for name in ("sid", "from", "body"))
+                yield message(sid, sender, body, self._files(told), sent_at)
 
     def _listed(self, by: str, since: float) -> Iterator[dict[str, Any]]:
         """Newest first. Twilio takes whole days only, in UTC."""

@@ -142,7 +142,7 @@ local function slot(lane, destination, rates)
     redis.call('PEXPIRE', key, math.ceil(rates[3] * (rates[4] + 1)) + 60000)
   end
   local brake = brake_of(lane)
-  if brake then at = math.max(at, reserve(brake, BRAKED, 1)) end
+  if brake then at = math.max(at, reserve(brake, BRAKED, 1, 1)) end
   return at
 end
 
