@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -98,7 +99,33 @@ def worth_a_line(record: logging.LogRecord) -> bool:
 
 class LogHandler(logging.StreamHandler[TextIO]):
     """Writes lines to a stream; of a line that cannot be written it tells the kind of error only,
-    where `logging` would print the arguments, secrets and all."""
+    where `logging` would print the arguments, secrets and all.
+
+    No thread waits while another one writes: that one takes along what has come meanwhile.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: deque[str] = deque()
+        self._writing = threading.Lock()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        if not self.filter(record):
+            return False
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            while self._lines and self._writing.acquire(blocking=False):
+                self._write_out()
+        except Exception:  # noqa: BLE001 (what it is, is told; nothing else may end here)
+            self.handleError(record)
+        return True
+
+    def _write_out(self) -> None:
+        try:
+            self.stream.write("".join(self._lines.popleft() for _ in range(len(self._lines))))
+            self.flush()
+        finally:
+            self._writing.release()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         kind = sys.exc_info()[0]

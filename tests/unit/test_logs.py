@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -144,3 +145,34 @@ fail()
     assert all("role=web" in line and BLOT in line for line in lines)
     assert "very-secret" not in done.stderr + done.stdout
     assert done.returncode == 1
+
+
+class Slow(io.StringIO):
+    """A stream that takes nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may = threading.Event(), threading.Event()
+
+    def write(self, text: str) -> int:
+        self.asked.set()
+        assert self.may.wait(10)
+        return super().write(text)
+
+
+def test_nobody_waits_while_another_thread_writes() -> None:
+    stream, logger = Slow(), logging.Logger("test")
+    handler = LogHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    first = threading.Thread(target=logger.warning, args=("first",), daemon=True)
+    first.start()
+    assert stream.asked.wait(10)
+    others = [threading.Thread(target=logger.warning, args=(n,), daemon=True) for n in range(20)]
+    for other in others:
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+    stream.may.set()
+    first.join(10)
+    assert stream.getvalue().split() == ["first", *map(str, range(20))]
