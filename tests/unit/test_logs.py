@@ -18,15 +18,26 @@ ROOT = Path(__file__).parents[2]
 SECRET = 'to"k:en/é secret'
 
 
-@pytest.fixture
-def stream() -> io.StringIO:
-    return io.StringIO()
+class Stream(io.StringIO):
+    """Everything that was logged is in it."""
+
+    handler: logging.Handler | None = None
+
+    def getvalue(self) -> str:
+        if self.handler is not None:
+            self.handler.flush()
+        return super().getvalue()
 
 
 @pytest.fixture
-def logger(stream: io.StringIO) -> Iterator[logging.Logger]:
+def stream() -> Stream:
+    return Stream()
+
+
+@pytest.fixture
+def logger(stream: Stream) -> Iterator[logging.Logger]:
     logger = logging.Logger("test")
-    handler = LogHandler(stream)
+    handler = stream.handler = LogHandler(stream)
     handler.setFormatter(LogfmtFormatter("worker", Redactor({SECRET, "abc"})))
     logger.addHandler(handler)
     yield logger
@@ -152,27 +163,39 @@ class Slow(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked, self.may = threading.Event(), threading.Event()
+        self.may = threading.Event()
 
     def write(self, text: str) -> int:
-        self.asked.set()
         assert self.may.wait(10)
         return super().write(text)
 
 
-def test_nobody_waits_while_another_thread_writes() -> None:
+@pytest.fixture
+def slow() -> Iterator[tuple[Slow, logging.Logger]]:
     stream, logger = Slow(), logging.Logger("test")
     handler = LogHandler(stream)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
-    first = threading.Thread(target=logger.warning, args=("first",), daemon=True)
-    first.start()
-    assert stream.asked.wait(10)
-    others = [threading.Thread(target=logger.warning, args=(n,), daemon=True) for n in range(20)]
-    for other in others:
-        other.start()
-        other.join(10)
-        assert not other.is_alive()
+    yield stream, logger
     stream.may.set()
-    first.join(10)
-    assert stream.getvalue().split() == ["first", *map(str, range(20))]
+    handler.close()
+
+
+def test_nobody_waits_for_a_slow_reader(slow: tuple[Slow, logging.Logger]) -> None:
+    stream, logger = slow
+    for number in range(20):
+        logger.info(number)
+    assert stream.getvalue() == ""
+    stream.may.set()
+    logger.handlers[0].flush()
+    assert stream.getvalue().split() == [str(number) for number in range(20)]
+
+
+def test_a_warning_is_written_before_anything_else_happens(
+    slow: tuple[Slow, logging.Logger],
+) -> None:
+    stream, logger = slow
+    stream.may.set()
+    logger.info("before")
+    logger.warning("and now")
+    assert stream.getvalue() == "before\nand now\n"
