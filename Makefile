@@ -1,5 +1,5 @@
 # make run: everything, on this machine. make test, make check: what a change must pass.
-# make faults N=2000 KILLS=40 SEED=1 MINUTES=60: the gateway killed at random, and what became of it.
+# make faults N=2000 KILLS=40 SEED=1 MINUTES=60 SENTINELS=1: the gateway killed at random, and what became of it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,7 +28,8 @@ bench: $(VENV)/.installed-dev
 
 faults: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m faults $(if $(N),--messages $(N)) $(if $(KILLS),--kills $(KILLS)) \
-	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(SENTINELS),--sentinels)
 
 ci: check test
 

@@ -18,7 +18,8 @@ def main() -> int:
     seed = asked.seed or str(random.randrange(10**6))
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     print(f"faults: seed={seed}, everything is written to {folder}", flush=True)
-    outcome = run(Plan(asked.messages, asked.kills, asked.minutes, seed, folder))
+    plan = Plan(asked.messages, asked.kills, asked.minutes, seed, folder, asked.sentinels)
+    outcome = run(plan)
     for remark in (*outcome.remarks, *outcome.troubled):
         print(remark)
     print(outcome.line)
@@ -40,6 +41,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=40, help="how many processes are killed (40)")
     parser.add_argument("--minutes", type=float, default=60, help="nothing is fed after that (60)")
     parser.add_argument("--seed", default="", help="what goes wrong follows from it (random)")
+    parser.add_argument(
+        "--sentinels", action="store_true", help="a primary, a replica and three sentinels"
+    )
     return parser.parse_args()
 
 

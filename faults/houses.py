@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gateway import guard
-from gateway.embedded import EmbeddedValkey
 from gateway.processes import Guard, Role
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,14 +49,18 @@ class Process:
             if self._running is None and time.monotonic() >= self._again_at:
                 self._running = self._start()
 
-    def kill(self) -> bool:
-        """End the whole process group at once, as a crash of the machine would."""
+    def kill(self, away: float = PAUSE) -> bool:
+        """End the whole process group at once, as a crash of the machine would.
+
+        `away`: seconds until it is started again.
+        """
         with self._lock:
             if self._running is None:
                 return False
             guard.send(self._running.pid, signal.SIGKILL)
             self._running.wait()
             self._bury(self._running)
+            self._again_at = time.monotonic() + away
             self.kills += 1
             return True
 
@@ -152,17 +155,17 @@ class Houses:
                 process.look()
 
 
-def roles_of(server: EmbeddedValkey, config: Path, ports: Sequence[int]) -> tuple[Role, ...]:
-    """The Redis server, and two machines: each with a web process, a worker and a clock."""
+def roles_of(store: Mapping[str, str], config: Path, ports: Sequence[int]) -> tuple[Role, ...]:
+    """Two machines: each with a web process, a worker and a clock. `store`: where Redis is."""
     shared = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("REDIS_")},
+        **store,
         "GATEWAY_CONFIG": str(config),
-        "REDIS_URL": server.url,
         "PYTHONUNBUFFERED": "1",
         "WEB_CONCURRENCY": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
-    roles = [Role("valkey", tuple(server.command()), os.environ, last=True)]
+    roles: list[Role] = []
     for machine, port in enumerate(ports, start=1):
         environ = {**shared, "GATEWAY_BIND": f"127.0.0.1:{port}"}
         roles += [

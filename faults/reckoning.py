@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -12,6 +12,9 @@ from faults.notes import Notes, Stream
 from faults.traffic import read_name
 from faults.verdict import History, Verdict, judge_all
 from sandbox.chatwoot import ChatwootStandIn
+
+REPLICATION = 1.0
+"""Seconds that a replica that is connected may be behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +71,39 @@ def reckon(
     *,
     settle: float,
     resolved: Mapping[str, int],
+    failed_over: Sequence[float] = (),
 ) -> Reckoning:
     """Compare. `settle`: the seconds of the channels' setting of that name; `resolved`: how often
-    a customer's conversation was closed, by the customer's name.
+    a customer's conversation was closed, by the customer's name; `failed_over`: when a primary was
+    killed and left everything to its replica, on the clock of the notes.
 
     Raises redis.RedisError.
     """
     streams = notes.streams()
     shown = _shown_in_chatwoot(chatwoot)
     return Reckoning(
-        inward=judge_all(_inward(streams, shown)),
+        inward=judge_all(_inward(streams, shown, failed_over)),
         outward=judge_all(_outward(streams, books, settle)),
         second_conversations=_second_conversations(chatwoot, resolved),
     )
 
 
-def _inward(streams: Mapping[str, Stream], shown: Mapping[str, list[int]]) -> Iterator[History]:
+def _inward(
+    streams: Mapping[str, Stream], shown: Mapping[str, list[int]], failed_over: Sequence[float]
+) -> Iterator[History]:
     """A network tells of a message until it hears «200», and owes nothing before."""
     for name, stream in streams.items():
         if name.startswith("in:"):
             told = frozenset(n for n, fed in stream.fed.items() if isfinite(fed.told))
-            yield History(name, stream.fed, shown.get(name, []), owed=told)
+            waived = frozenset(n for n in told if _just_before(stream.fed[n].told, failed_over))
+            arrived = shown.get(name, [])
+            yield History(name, stream.fed, arrived, owed=told - waived, waived=waived)
+
+
+def _just_before(told: float, failed_over: Sequence[float]) -> bool:
+    """Whether a replica that took over may not have heard what was answered for at that time. An
+    answer reaches the network a little later than it was given."""
+    return any(abs(told - at) <= REPLICATION for at in failed_over)
 
 
 def _outward(streams: Mapping[str, Stream], books: Books, settle: float) -> Iterator[History]:

@@ -18,11 +18,11 @@ from faults.network import Inbox, Postman
 from faults.notes import Notes
 from faults.reckoning import Reckoning, reckon
 from faults.settings import CHANNELS, KEY, LEASE, TEMPLATE, UNCERTAIN_AFTER
+from faults.stores import Alone, Replicated, Store
 from faults.traffic import Traffic
 from faults.troubles import Freezer, Killer, Weather
 from gateway import config
 from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.ports import free_ports
 
@@ -41,6 +41,8 @@ class Plan:
     seed: str
     folder: Path
     """Where everything is written to."""
+    sentinels: bool = False
+    """Whether there are a primary, a replica and three sentinels instead of one server."""
 
     @property
     def reconcile_every(self) -> float:
@@ -97,6 +99,7 @@ class Scene:
 
     plan: Plan
     houses: Houses
+    store: Store
     chatwoot: ChatwootStandIn
     inbox: Inbox
     postman: Postman
@@ -109,6 +112,7 @@ class Scene:
 def run(plan: Plan) -> Outcome:
     """Raises TimeoutError if the gateway does not start."""
     with _set_up(plan) as scene:
+        _until(scene.store.ready, START, "the sentinels do not know each other")
         _until(lambda: _met(scene.books), START, "the gateway has not met its inboxes")
         started = time.monotonic()
         troubled: list[str] = []
@@ -120,6 +124,7 @@ def run(plan: Plan) -> Outcome:
             scene.books,
             settle=scene.settle,
             resolved=scene.traffic.resolved,
+            failed_over=scene.store.failed_over,
         )
         return Outcome(
             plan,
@@ -138,8 +143,8 @@ def _set_up(plan: Plan) -> Iterator[Scene]:
     notes = Notes(plan.folder / "notes")
     ports = free_ports(2)
     inbox = Inbox()
-    server = EmbeddedValkey(plan.folder / "redis")
-    server.prepare()
+    folder = plan.folder / "redis"
+    store: Store = Replicated(folder) if plan.sentinels else Alone(folder)
     webs = [f"http://127.0.0.1:{port}" for port in ports]
     with ChatwootStandIn(flood_limit=None) as chatwoot, contextlib.ExitStack() as stack:
         stack.callback(notes.close)
@@ -152,10 +157,11 @@ def _set_up(plan: Plan) -> Iterator[Scene]:
         file, settle = _wire(plan, chatwoot, inbox, ports)
         postman.start()
         stack.callback(postman.stop)
-        houses = Houses(roles_of(server, file, ports), plan.folder)
+        roles = (*store.roles, *roles_of(store.environ, file, ports))
+        houses = Houses(roles, plan.folder)
         stack.enter_context(houses.running())
-        books = Books(connect(server.url, connections=2, retries=5))
-        yield Scene(plan, houses, chatwoot, inbox, postman, notes, traffic, books, settle)
+        books = Books(connect(store.url, connections=2, retries=5))
+        yield Scene(plan, houses, store, chatwoot, inbox, postman, notes, traffic, books, settle)
 
 
 def _wire(
@@ -186,8 +192,8 @@ def _wire(
 def _break(scene: Scene, troubled: list[str]) -> list[str]:
     """Feed, while everything breaks. Returns remarks; `troubled` gets why feeding halted."""
     plan, traffic = scene.plan, scene.traffic
-    killer = Killer(plan.kills, scene.houses, plan.seed)
-    freezer = Freezer(scene.houses, plan.seed)
+    killer = Killer(plan.kills, scene.houses, scene.store, plan.seed)
+    freezer = Freezer(scene.houses, scene.store.unstoppable, plan.seed)
     weather = Weather(scene.chatwoot, scene.inbox, plan.seed)
     stop = threading.Event()
     ends = time.monotonic() + plan.minutes * 60
@@ -220,6 +226,7 @@ def _break(scene: Scene, troubled: list[str]) -> list[str]:
         f"killed: {_listed(killer.by_role)}; stopped for a while: {freezer.count}",
         f"ended by themselves: {_listed(scene.houses.ends)}",
         f"troubles: {_listed(weather.count)}",
+        *scene.store.remarks(),
     ]
 
 

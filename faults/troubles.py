@@ -11,50 +11,66 @@ from dataclasses import dataclass
 from faults.houses import Houses, Process
 from faults.network import Inbox
 from faults.settings import LEASE, UNCERTAIN_AFTER
+from faults.stores import Store
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.faults import Fault, Faults, Kind
 
-TARGETS = {"valkey": 3, "worker": 3, "web": 2, "web-child": 1, "clock": 2}
+TARGETS = {"valkey": 3, "sentinel": 1, "worker": 3, "web": 2, "web-child": 1, "clock": 2}
 """Whom a kill strikes, and how often."""
 SEVERAL = 0.15
 """Share of the kills that strike one more at the same moment."""
-CLOSEST = 0.15
-"""Seconds between two kills, at least."""
 POSTS = "*/messages"
 
 
 class Killer:
     """Kills `total` times in all, spread over the traffic."""
 
-    def __init__(self, total: int, houses: Houses, seed: str) -> None:
+    def __init__(self, total: int, houses: Houses, store: Store, seed: str) -> None:
         self.total = total
         self.by_role: Counter[str] = Counter()
         self._houses = houses
+        self._store = store
+        self._targets = {
+            target: weight for target, weight in TARGETS.items() if self._named(target)
+        }
         self._random = random.Random(f"{seed} killer")
 
     def run(self, stop: threading.Event, progress: Callable[[], float]) -> None:
         """`progress` goes from 0 to 1; kills keep pace with it. Returns when all are done."""
-        while self._houses.kills < self.total and not stop.wait(CLOSEST):
+        while self._houses.kills < self.total and not stop.wait(self._store.closest):
             if self._houses.kills <= progress() * self.total:
                 self._strike()
                 while self._random.random() < SEVERAL and self._houses.kills < self.total:
                     self._strike()
 
     def _strike(self) -> None:
-        target = self._random.choices(list(TARGETS), list(TARGETS.values()))[0]
-        role = target.removesuffix("-child")
-        named = sorted(name for name in self._houses.processes if name.startswith(role))
-        process = self._houses.processes[self._random.choice(named)]
-        if process.kill_child() if target == "web-child" else process.kill():
+        target = self._random.choices(list(self._targets), list(self._targets.values()))[0]
+        process = self._houses.processes[self._random.choice(self._named(target))]
+        if self._kill(process, target):
             self.by_role[target] += 1
+
+    def _kill(self, process: Process, target: str) -> bool:
+        match target:
+            case "web-child":
+                return process.kill_child()
+            case "valkey" | "sentinel":
+                return self._store.kill(process)
+            case _:
+                return process.kill()
+
+    def _named(self, target: str) -> list[str]:
+        role = target.removesuffix("-child")
+        return sorted(name for name in self._houses.processes if name.startswith(role))
 
 
 class Freezer:
     """Stops a process for longer than a lease, again and again, and lets it go on."""
 
-    def __init__(self, houses: Houses, seed: str) -> None:
+    def __init__(self, houses: Houses, spared: frozenset[str], seed: str) -> None:
+        """`spared`: the names of those that are never stopped."""
         self.count = 0
         self._houses = houses
+        self._spared = spared
         self._random = random.Random(f"{seed} freezer")
 
     def run(self, stop: threading.Event) -> None:
@@ -68,7 +84,11 @@ class Freezer:
 
     def _candidates(self) -> list[Process]:
         """Workers more often than others: theirs are the leases."""
-        processes = [each for name, each in sorted(self._houses.processes.items())]
+        processes = [
+            each
+            for name, each in sorted(self._houses.processes.items())
+            if name not in self._spared
+        ]
         return processes + [each for each in processes if each.name.startswith("worker")] * 3
 
 

@@ -32,6 +32,8 @@ class History:
     """In the order of arrival, as often as they did."""
     owed: frozenset[int] = frozenset()
     """What must have arrived."""
+    waived: frozenset[int] = frozenset()
+    """What may be missing, and is told of then: a fail-over can lose what was just answered for."""
     excused: frozenset[int] = frozenset()
     """What may have arrived more than once: of these the gateway could not know."""
     settle: float = 0.0
@@ -68,6 +70,7 @@ def judge(history: History) -> Verdict:
         *_words(history, "lost", lost),
         *_words(history, "doubled", doubled),
         *_words(history, "reordered", reordered),
+        *_words(history, "not replicated", sorted(history.waived - times.keys())),
     )
     late = len(overtaken) - len(reordered)
     return Verdict(len(lost), len(doubled), len(repeated), len(reordered), late, told)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import requests
 
+from faults.replicated import ReplicatedRedis, free_ports
 from gateway import config
 from gateway.bell import Bell, queue_key
 from gateway.connections import connect
@@ -17,7 +18,6 @@ from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import HOOK, SIGNED, answers, posted, running, until, write_settings
-from tests.replicated_redis import ReplicatedRedis, free_ports
 
 PEERS, BEFORE, AFTER = 20, 10, 5
 EXPECTED = {f"peer{who}": [f"{who}-{n}" for n in range(BEFORE + AFTER)] for who in range(PEERS)}

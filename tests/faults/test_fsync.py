@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from faults.replicated import free_ports
 from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import HOOK, ROOT, SIGNED, answers, until, write_settings
-from tests.replicated_redis import free_ports
 
 LINE = re.compile(r"(?:\d+ +)?(?P<at>\d+\.\d+) (?P<call>\w+)\((?P<rest>.*)")
 TOOK = re.compile(r"= 0 <(?P<seconds>\d+\.\d+)>$")

@@ -11,6 +11,7 @@ import pytest
 import redis
 import requests
 
+from faults.replicated import free_ports
 from gateway import config
 from gateway.bell import Bell, queue_key
 from gateway.connections import connect
@@ -29,7 +30,6 @@ from tests.faults.roles import (
     until,
     write_settings,
 )
-from tests.replicated_redis import free_ports
 
 MEGABYTE = 1024 * 1024
 LIMIT = 24 * MEGABYTE

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import redis
 
+from faults.replicated import NAME, ReplicatedRedis
 from gateway.config.sentinels import Sentinels, from_url
 from gateway.connections import connect, connect_worker
 from gateway.durability import look_at
 from gateway.lanes import Lanes
 from gateway.setup.failover import doubts
 from gateway.setup.storage import look_at_storage
-from tests.replicated_redis import NAME, ReplicatedRedis
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from faults.replicated import until
 from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 from gateway.lanes import Lanes
 from gateway.lanes.meeting import meet
 from gateway.lanes.scripts import Scripts
-from tests.replicated_redis import until
 from tests.unit.lanes_kit import (
     QUEUE,
     claim_one,

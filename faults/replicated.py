@@ -1,4 +1,4 @@
-"""A primary, a replica and three sentinels that watch them: real servers, for fail-overs in tests.
+"""A primary, a replica and three sentinels that watch them: real servers, for fail-overs.
 
     with ReplicatedRedis(tmp_path) as redis:
         settings = config.load(file, redis.environ)
@@ -62,12 +62,12 @@ class Server:
 
     def pause(self) -> None:
         """SIGSTOP: it says nothing, and its connections stay."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
 
     @property
     def answers(self) -> bool:
@@ -118,7 +118,7 @@ class ReplicatedRedis:
             with contextlib.suppress(redis.RedisError), contextlib.closing(sentinel.client) as ask:
                 _, port = cast(tuple[str, int], ask.sentinel_get_master_addr_by_name(NAME))
                 return next(server for server in self.servers if server.port == port)
-        raise AssertionError("no sentinel answers")
+        raise redis.ConnectionError("no sentinel answers")
 
     def start(self, server: Server) -> None:
         """Start a server, the first time or after `kill`; its data are kept."""
@@ -141,10 +141,35 @@ class ReplicatedRedis:
         with contextlib.closing(self.primary.client) as client:
             until(lambda: _has_all(client), "no replica follows")
 
+    @property
+    def watched(self) -> bool:
+        """Whether every sentinel knows the others, and a replica that could take over."""
+        with contextlib.suppress(redis.RedisError):
+            return self._all_know_each_other()
+        return False
+
+    @property
+    def in_step(self) -> bool:
+        """Whether a replica follows the primary from moment to moment."""
+        primary = self.primary
+        with contextlib.suppress(redis.RedisError), contextlib.closing(primary.client) as client:
+            told = client.info("replication")
+            replicas = [told[f"slave{n}"] for n in range(told["connected_slaves"])]
+            return any(each["state"] == "online" and each["lag"] <= 1 for each in replicas)
+        return False
+
+    @property
+    def fail_overs(self) -> int:
+        """How often a replica was made the primary."""
+        return max(self._known(sentinel)["config-epoch"] for sentinel in self.sentinels)
+
+    def _known(self, sentinel: Server) -> dict[str, int]:
+        with contextlib.closing(sentinel.client) as client:
+            return cast(dict[str, int], client.sentinel_master(NAME))
+
     def _all_know_each_other(self) -> bool:
         for sentinel in self.sentinels:
-            with contextlib.closing(sentinel.client) as client:
-                known = cast(dict[str, int], client.sentinel_master(NAME))
+            known = self._known(sentinel)
             others = len(self.sentinels) - 1
             if known["num-other-sentinels"] < others or known["num-slaves"] < 1:
                 return False
@@ -152,10 +177,11 @@ class ReplicatedRedis:
 
 
 def until(come_about: Callable[[], bool], otherwise: str, seconds: float = PATIENCE) -> None:
-    """Wait for a condition; AssertionError with `otherwise` after `seconds`."""
+    """Wait for a condition; TimeoutError with `otherwise` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not come_about():
-        assert time.monotonic() < deadline, otherwise
+        if time.monotonic() > deadline:
+            raise TimeoutError(otherwise)
         time.sleep(0.02)
 
 
