@@ -24,13 +24,15 @@ from types import TracebackType
 from typing import cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from gateway.config.sentinels import Sentinels
 from gateway.embedded import EmbeddedValkey
 
 NAME = "gateway-tests"
 DOWN_AFTER = 500
-"""Milliseconds of silence after which a sentinel takes the primary for dead."""
+"""Milliseconds. Short, for tests in which nothing else is busy."""
 PATIENCE = 30.0
 """Seconds that anything may take on a busy machine."""
 
@@ -47,7 +49,9 @@ class Server:
     @property
     def client(self) -> redis.Redis:
         """A client of this very server, whatever its role."""
-        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
+        # Without repetitions: an answer that comes seconds later is about other roles.
+        never = Retry(NoBackoff(), 0)
+        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=5, retry=never)
 
     def start(self) -> None:
         with self.output.open("ab") as out:
@@ -85,10 +89,11 @@ class Server:
 class ReplicatedRedis:
     """The whole set, as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, down_after: int = DOWN_AFTER) -> None:
+        """`down_after`: milliseconds of silence after which the primary is taken for dead."""
         first, second, *others = free_ports(5)
         self.servers = (_server(folder, first), _server(folder, second, primary=first))
-        self.sentinels = tuple(_sentinel(folder, port, primary=first) for port in others)
+        self.sentinels = tuple(_sentinel(folder, port, first, down_after) for port in others)
         addresses = ",".join(f"127.0.0.1:{port}" for port in others)
         self.environ = {"REDIS_SENTINELS": f"{addresses}/{NAME}"}
         self.url = Sentinels(tuple(("127.0.0.1", port) for port in others), NAME).url
@@ -151,8 +156,10 @@ class ReplicatedRedis:
     @property
     def in_step(self) -> bool:
         """Whether a replica follows the primary from moment to moment."""
-        primary = self.primary
-        with contextlib.suppress(redis.RedisError), contextlib.closing(primary.client) as client:
+        with (
+            contextlib.suppress(redis.RedisError),
+            contextlib.closing(self.primary.client) as client,
+        ):
             told = client.info("replication")
             replicas = [told[f"slave{n}"] for n in range(told["connected_slaves"])]
             return any(each["state"] == "online" and each["lag"] <= 1 for each in replicas)
@@ -213,7 +220,7 @@ def _server(folder: Path, port: int, *, primary: int = 0) -> Server:
     return Server(port, [_program(), str(_write(home, settings))], home / "log")
 
 
-def _sentinel(folder: Path, port: int, *, primary: int) -> Server:
+def _sentinel(folder: Path, port: int, primary: int, down_after: int) -> Server:
     home = folder / f"sentinel-{port}"
     home.mkdir()
     settings = {
@@ -221,7 +228,7 @@ def _sentinel(folder: Path, port: int, *, primary: int) -> Server:
         "bind": "127.0.0.1",
         "dir": home,
         "sentinel monitor": f"{NAME} 127.0.0.1 {primary} 2",
-        "sentinel down-after-milliseconds": f"{NAME} {DOWN_AFTER}",
+        "sentinel down-after-milliseconds": f"{NAME} {down_after}",
         "sentinel failover-timeout": f"{NAME} 3000",
     }
     command = [_program(), str(_write(home, settings)), "--sentinel"]

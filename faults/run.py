@@ -226,7 +226,6 @@ def _break(scene: Scene, troubled: list[str]) -> list[str]:
         f"killed: {_listed(killer.by_role)}; stopped for a while: {freezer.count}",
         f"ended by themselves: {_listed(scene.houses.ends)}",
         f"troubles: {_listed(weather.count)}",
-        *scene.store.remarks(),
     ]
 
 
@@ -234,6 +233,7 @@ def _let_settle(scene: Scene, troubled: list[str]) -> list[str]:
     """Nothing is broken any more: wait until everything has arrived, and nothing is left to do."""
     started = time.monotonic()
     try:
+        _until(scene.store.ready, START, "the replica does not follow")
         _until(lambda: _settled(scene), scene.plan.settle_within, "it has not settled")
     except TimeoutError as error:
         troubled.append(f"{error}: {scene.books.waiting()} lanes wait")
@@ -241,7 +241,12 @@ def _let_settle(scene: Scene, troubled: list[str]) -> list[str]:
     letters = [f"given up: {letter}" for letter in scene.books.dead_letters()]
     removed = scene.books.counted("doubles_removed")
     seconds = time.monotonic() - started
-    return [*letters, f"settled in {seconds:.0f} s; doubles removed in Chatwoot: {removed}"]
+    troubled += scene.store.doubts()
+    return [
+        *scene.store.remarks(),
+        *letters,
+        f"settled in {seconds:.0f} s; doubles removed in Chatwoot: {removed}",
+    ]
 
 
 def _settled(scene: Scene) -> bool:

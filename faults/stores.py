@@ -13,7 +13,10 @@ from faults.replicated import ReplicatedRedis
 from gateway.embedded import EmbeddedValkey
 from gateway.processes import Role
 
-AWAY = 4.0
+DOWN_AFTER = 1500
+"""Milliseconds of silence after which the sentinels act. Neither a busy machine nor a server that
+is back at once is silent for so long."""
+AWAY = 5.0
 """Seconds that a killed primary stays away: longer than a fail-over takes."""
 
 
@@ -33,10 +36,13 @@ class Store(Protocol):
 
     def ready(self) -> bool: ...
 
-    def kill(self, process: Process) -> bool:
-        """Kill a server or a sentinel, unless all would be lost by it."""
+    def kill(self, process: Process, among: Mapping[str, Process]) -> bool:
+        """Kill a server or a sentinel: this one, or another of `among` that is fitter for it."""
 
     def remarks(self) -> Sequence[str]: ...
+
+    def doubts(self) -> Sequence[str]:
+        """What happened without our doing, so that the run proves nothing."""
 
 
 class Alone:
@@ -57,10 +63,13 @@ class Alone:
     def ready(self) -> bool:
         return True
 
-    def kill(self, process: Process) -> bool:
+    def kill(self, process: Process, among: Mapping[str, Process]) -> bool:
         return process.kill()
 
     def remarks(self) -> Sequence[str]:
+        return ()
+
+    def doubts(self) -> Sequence[str]:
         return ()
 
 
@@ -77,7 +86,7 @@ class Replicated:
     def __init__(self, folder: Path) -> None:
         """Raises OSError if the folder cannot be made."""
         folder.mkdir()
-        self._redis = ReplicatedRedis(folder)
+        self._redis = ReplicatedRedis(folder, DOWN_AFTER)
         self.url = self._redis.url
         self.environ: Mapping[str, str] = self._redis.environ
         self._servers = {f"valkey-{n}": each for n, each in enumerate(self._redis.servers, start=1)}
@@ -92,13 +101,16 @@ class Replicated:
     def ready(self) -> bool:
         return self._redis.watched and self._redis.in_step
 
-    def kill(self, process: Process) -> bool:
-        """A primary only while a replica follows it: the next would have old data, or be none."""
+    def kill(self, process: Process, among: Mapping[str, Process]) -> bool:
+        """Of the servers the primary, if a replica follows it. If none does, its data are nowhere
+        else, or the next would have old ones: then it is spared, and the other server is killed."""
         if process.name not in self._servers:
             return process.kill()
-        if self._servers[process.name] is not self._redis.primary:
-            return process.kill()
-        if not self._redis.in_step or not process.kill(away=AWAY):
+        following, primary = self._redis.in_step, self._redis.primary
+        name = next(n for n, each in self._servers.items() if (each is primary) == following)
+        if not following:
+            return primary.is_primary and among[name].kill()
+        if not among[name].kill(away=AWAY):
             return False
         self.failed_over = (*self.failed_over, time.monotonic())
         return True
@@ -106,3 +118,7 @@ class Replicated:
     def remarks(self) -> Sequence[str]:
         killed = len(self.failed_over)
         return (f"primaries killed: {killed}; fail-overs: {self._redis.fail_overs}",)
+
+    def doubts(self) -> Sequence[str]:
+        more = self._redis.fail_overs > len(self.failed_over)
+        return ("a primary was replaced that nobody had killed: is the machine too busy?",) * more

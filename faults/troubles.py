@@ -54,7 +54,7 @@ class Killer:
             case "web-child":
                 return process.kill_child()
             case "valkey" | "sentinel":
-                return self._store.kill(process)
+                return self._store.kill(process, self._houses.processes)
             case _:
                 return process.kill()
 

@@ -66,9 +66,16 @@ class Scene:
         with self._chatwoot.store.changing():
             return open_conversation(self._chatwoot.store, self._place, {})
 
-    def reckoning(self) -> Reckoning:
+    def reckoning(self, *failed_over: float) -> Reckoning:
         books = Books(self._store)
-        return reckon(self.notes, self._chatwoot, books, settle=SETTLE, resolved=self.resolved)
+        return reckon(
+            self.notes,
+            self._chatwoot,
+            books,
+            settle=SETTLE,
+            resolved=self.resolved,
+            failed_over=failed_over,
+        )
 
     def _customer(self) -> ContactInbox:
         inbox = self._chatwoot.add_inbox("Plain", None)
@@ -167,3 +174,15 @@ def test_order_is_judged_both_ways(scene: Scene) -> None:
     scene.send(2, 1)
     found = scene.reckoning()
     assert (found.reordered, found.kept) == (2, False)
+
+
+@pytest.mark.parametrize(("killed", "lost"), [(2.9, 0), (3.3, 1), (1.0, 1)])
+def test_what_a_fail_over_may_lose_was_answered_immediately_before_it(
+    scene: Scene, killed: float, lost: int
+) -> None:
+    scene.feed(IN, 2)
+    scene.post(1)
+    found = scene.reckoning(killed)
+    assert found.lost == lost
+    [words] = found.words
+    assert words.startswith("lost: " if lost else "not replicated: ")
