@@ -11,8 +11,12 @@ import logging
 import re
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TextIO
 from urllib.parse import quote, quote_plus
@@ -25,6 +29,9 @@ SHORTEST_SECRET = 4
 
 CHATTY = ("httpx", "httpcore", "urllib3", "telegram", "asyncio", "rq", "werkzeug")
 """Libraries whose everyday lines hold addresses (Telegram's contain the token) or say nothing."""
+
+GATHER = 0.02
+"""Seconds in which everyday lines gather, to be written together."""
 
 _FIELDS = "gateway_fields"
 _PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
@@ -98,7 +105,53 @@ def worth_a_line(record: logging.LogRecord) -> bool:
 
 class LogHandler(logging.StreamHandler[TextIO]):
     """Writes lines to a stream; of a line that cannot be written it tells the kind of error only,
-    where `logging` would print the arguments, secrets and all."""
+    where `logging` would print the arguments, secrets and all.
+
+    Everyday lines are written by a thread of its own, as many at a time as have come: who delivers
+    does not wait for a pipe. From a warning on, all is written before the call returns.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: deque[str] = deque()
+        self._writing = threading.Lock()
+        self._come: SimpleQueue[None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        if not self.filter(record):
+            return False
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if record.levelno < logging.WARNING:
+                self._hand_over()
+            else:
+                self.flush()
+        except Exception:  # noqa: BLE001 (what it is, is told; nothing else may end here)
+            self.handleError(record)
+        return True
+
+    def flush(self) -> None:
+        """Write what has come; `logging` sees to it at the end of the process."""
+        with self._writing:
+            if text := "".join(self._lines.popleft() for _ in range(len(self._lines))):
+                self.stream.write(text)
+            super().flush()
+
+    def _hand_over(self) -> None:
+        if self._thread is None:
+            with self._writing:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+        if self._come.empty():
+            self._come.put(None)
+
+    def _run(self) -> None:
+        while True:
+            self._come.get()
+            time.sleep(GATHER)
+            with suppress(OSError, ValueError):  # whoever reads has gone, and sees nothing more
+                self.flush()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         kind = sys.exc_info()[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from flask import Flask, Request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
@@ -17,8 +17,8 @@ def limit_bodies(app: Flask, limit: int) -> None:
     app.config.update(MAX_CONTENT_LENGTH=most, MAX_FORM_MEMORY_SIZE=most)
 
 
-def read_body() -> bytes:
-    """The body of the current request; its form can still be read afterwards.
+def read_body(request: Request) -> bytes:
+    """The body of a request; its form can still be read afterwards.
 
     Raises RequestEntityTooLarge, and BadRequest if it breaks off or its chunks are none.
     """
@@ -26,6 +26,7 @@ def read_body() -> bytes:
         body = request.get_data(cache=True)
     except (ParseException, OSError) as error:
         raise BadRequest("The body cannot be read.") from error
-    if request.max_content_length is not None and len(body) >= request.max_content_length:
+    most = request.max_content_length
+    if most is not None and len(body) >= most:
         raise RequestEntityTooLarge
     return body

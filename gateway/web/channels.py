@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import cast
 
 import redis
-from flask import Flask, Response, request
+from flask import Flask, Response
+from flask.globals import request_ctx
 from werkzeug.exceptions import NotFound
 
 from gateway import logs
@@ -124,14 +125,15 @@ class ChannelWebhooks:
             return cast(int, steps.execute()[0])
 
     def _web_request(self, channel: Channel) -> WebRequest:
-        body = read_body()  # before the form, or the raw bytes would be gone
+        request = request_ctx.request  # itself: each look through Flask's proxy costs
+        body = read_body(request)  # before the form, or the raw bytes would be gone
         query = request.query_string.decode("latin-1")
         url = self._settings.webhook_url(channel)
         return WebRequest(
             method=request.method,
             url=f"{url}?{query}" if query else url,
             headers={name.lower(): value for name, value in request.headers.items()},
-            query=request.args.to_dict(),
+            query=request.args.to_dict() if query else {},
             form=request.form.to_dict() if request.mimetype in FORMS else {},
             body=body,
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hmac
 import logging
 
-from flask import Flask, Response, request
+from flask import Flask, Response
+from flask.globals import request_ctx
 from werkzeug.exceptions import NotFound
 
 from gateway import logs
@@ -56,7 +57,8 @@ class ChatwootWebhooks:
         Raises `Rejected`, redis.RedisError and werkzeug's HTTPException.
         """
         channel = self._channel(name, token)
-        body, headers = read_body(), {name.lower(): value for name, value in request.headers}
+        request = request_ctx.request
+        body, headers = read_body(request), {name.lower(): value for name, value in request.headers}
         self._signed.verify(channel, headers, body)
         event = webhook.read(read_json(body))
         if isinstance(event, Ignored):  # many, and there is nothing to remember

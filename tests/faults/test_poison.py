@@ -54,7 +54,10 @@ def test_a_message_that_kills_one_worker_after_the_other_is_buried(
         (letter,) = DeadLetters(store).list()
         assert f"{DEATHS} attempts ended with the death of the worker" in letter.reason
         texts = sent.read_text().split()
-        assert (texts.count("before"), texts.count("after")) == (PEERS, PEERS)
+        doubled = [texts.count(text) - PEERS for text in ("before", "after")]
+        assert min(doubled) >= 0
+        # What was on its way when the poison struck may have arrived: counted, and sent again.
+        assert sum(doubled) < int(store.hget("gw:count", "uncertain|shop") or 0)
         shown = {m["content"]: m["status"] for m in chatwoot.messages(1)}
         assert (shown["poison"], shown["after"]) == ("failed", "sent")
 

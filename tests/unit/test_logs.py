@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -17,15 +18,26 @@ ROOT = Path(__file__).parents[2]
 SECRET = 'to"k:en/é secret'
 
 
-@pytest.fixture
-def stream() -> io.StringIO:
-    return io.StringIO()
+class Stream(io.StringIO):
+    """Everything that was logged is in it."""
+
+    handler: logging.Handler | None = None
+
+    def getvalue(self) -> str:
+        if self.handler is not None:
+            self.handler.flush()
+        return super().getvalue()
 
 
 @pytest.fixture
-def logger(stream: io.StringIO) -> Iterator[logging.Logger]:
+def stream() -> Stream:
+    return Stream()
+
+
+@pytest.fixture
+def logger(stream: Stream) -> Iterator[logging.Logger]:
     logger = logging.Logger("test")
-    handler = LogHandler(stream)
+    handler = stream.handler = LogHandler(stream)
     handler.setFormatter(LogfmtFormatter("worker", Redactor({SECRET, "abc"})))
     logger.addHandler(handler)
     yield logger
@@ -144,3 +156,46 @@ fail()
     assert all("role=web" in line and BLOT in line for line in lines)
     assert "very-secret" not in done.stderr + done.stdout
     assert done.returncode == 1
+
+
+class Slow(io.StringIO):
+    """A stream that takes nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+
+    def write(self, text: str) -> int:
+        assert self.may.wait(10)
+        return super().write(text)
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[Slow, logging.Logger]]:
+    stream, logger = Slow(), logging.Logger("test")
+    handler = LogHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    yield stream, logger
+    stream.may.set()
+    handler.close()
+
+
+def test_nobody_waits_for_a_slow_reader(slow: tuple[Slow, logging.Logger]) -> None:
+    stream, logger = slow
+    for number in range(20):
+        logger.info(number)
+    assert stream.getvalue() == ""
+    stream.may.set()
+    logger.handlers[0].flush()
+    assert stream.getvalue().split() == [str(number) for number in range(20)]
+
+
+def test_a_warning_is_written_before_anything_else_happens(
+    slow: tuple[Slow, logging.Logger],
+) -> None:
+    stream, logger = slow
+    stream.may.set()
+    logger.info("before")
+    logger.warning("and now")
+    assert stream.getvalue() == "before\nand now\n"
