@@ -136,7 +136,8 @@ class LogHandler(logging.StreamHandler[TextIO]):
         with self._writing:
             if text := "".join(self._lines.popleft() for _ in range(len(self._lines))):
                 self.stream.write(text)
-            super().flush()
+            # Not by way of `logging`'s own lock: whoever ends the process holds that one.
+            self.stream.flush()
 
     def _hand_over(self) -> None:
         if self._thread is None:

@@ -199,3 +199,19 @@ def test_a_warning_is_written_before_anything_else_happens(
     logger.info("before")
     logger.warning("and now")
     assert stream.getvalue() == "before\nand now\n"
+
+
+def test_the_end_of_the_process_and_the_thread_that_writes_do_not_wait_for_each_other(
+    slow: tuple[Slow, logging.Logger],
+) -> None:
+    stream, logger = slow
+    stream.may.set()
+    handler = logger.handlers[0]
+    handler.acquire()  # as logging.shutdown does
+    try:
+        writer = threading.Thread(target=handler.flush, daemon=True)
+        writer.start()
+        writer.join(5)
+        assert not writer.is_alive()
+    finally:
+        handler.release()
