@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.lanes import Entry, Hold, LeaseVoid, Taken
+from gateway.lanes import Entry, Hold, Lane, LeaseVoid, Taken
 from gateway.lanes.client import After
 from tests.unit.lanes_kit import (
     LEASE,
@@ -133,9 +133,17 @@ class LanesMachine(RuleBasedStateMachine):
     def end(self, message: Taken, how: str) -> None:
         assert message.id not in self.ended, "ended twice"
         self.ended[message.id] = how
-        order = self.known[message.id].order
-        if order is not None:
-            self.left.setdefault(str(self.known[message.id].lane), []).append(order)
+        item = self.known[message.id]
+        if item.order is not None:
+            self.left.setdefault(str(item.lane), []).append(item.order)
+        if item.kind == "out" and how == "dead":
+            self.told(item)
+
+    def told(self, buried: Entry) -> None:
+        """That a reply is given up is told Chatwoot by a message of its own, once."""
+        name, lane = f"s:{buried.id}", Lane("status", buried.lane.channel, buried.lane.key)
+        assert name not in self.known
+        self.known[name] = Entry(name, lane, buried.status_destination, "status", body="")
 
     # What the rules draw must not depend on the moment at which a lane became due, so they have no
     # preconditions: a rule that fits nobody does nothing.
@@ -258,7 +266,7 @@ class LanesMachine(RuleBasedStateMachine):
         for worker in self.workers.values():
             if worker.hold and self.owner.get(str(worker.hold.lane)) == worker.hold.token:
                 lease_dies(self.store, worker.hold)
-        rest = [name for name in drained(self.lanes) if name in self.known]  # not the statuses
+        rest = drained(self.lanes)
         for lane in {str(item.lane) for item in self.known.values()}:
             items = [self.known[name] for name in rest if str(self.known[name].lane) == lane]
             orders = [item.order for item in items if item.order is not None]
