@@ -1,4 +1,8 @@
-"""The values that travel through the gateway. All frozen: a message is replaced, never changed."""
+"""The values that travel through the gateway. All frozen: a message is replaced, never changed.
+
+What adapters make of a network's data is checked as it is made, so that a wrong type (an id that is
+a number there, a name that is null) is found in the adapter's own line and nothing of it is stored.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from gateway.errors import Malformed
 from gateway.payload import read_json
+
+
+def _check_texts(value: object, *names: str) -> None:
+    """Raises TypeError, without the value: it may be a customer's."""
+    for name in names:
+        found = getattr(value, name)
+        if not isinstance(found, str):
+            where, kind = f"{type(value).__name__}.{name}", type(found).__name__
+            raise TypeError(f"{where} must be a str, and is of type {kind}")
 
 
 class Status(StrEnum):
@@ -59,6 +73,9 @@ class Person:
     («telegram:4711»): unique among the people of all channels, and such that `Adapter.address`
     understands it."""
 
+    def __post_init__(self) -> None:
+        _check_texts(self, "name", "phone", "email", "username", "language", "identifier")
+
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
@@ -86,6 +103,9 @@ class Attachment:
     size: int | None = None
     """In bytes, if the network tells."""
 
+    def __post_init__(self) -> None:
+        _check_texts(self, "id", "name", "content_type")
+
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
@@ -112,7 +132,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """One message of a customer, as an adapter reads it from its network."""
+    """One message of a customer, as an adapter reads it from its network.
+
+    Raises `Malformed` without an id or a peer.
+    """
 
     id: str
     """The network's own id of the message. The same message must always give the same id:
@@ -141,6 +164,11 @@ class Inbound:
     """Only if the customer pressed a button instead of writing: whatever `Adapter.pressed` needs
     to show that it was heard. Not stored with the message."""
 
+    def __post_init__(self) -> None:
+        _check_texts(self, "id", "peer", "text", "thread", "reply_to", "quoted", "press")
+        if not self.id or not self.peer:  # one id for all would make all but one repetitions
+            raise Malformed("a message without an id, or without a sender")
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -153,6 +181,9 @@ class Receipt:
     """Our own id (`Part.id`), where the network let us put it into the receipt's address."""
     reason: str = ""
     """For FAILED: a sentence that an agent understands."""
+
+    def __post_init__(self) -> None:
+        _check_texts(self, "external_id", "part", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +232,9 @@ class Sent:
 
     external_id: str
     more: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_texts(self, "external_id")
 
     @property
     def external_ids(self) -> tuple[str, ...]:

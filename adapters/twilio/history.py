@@ -36,7 +36,8 @@ class History:
         for told in reversed(found):
             if (sent_at := _written(told)) >= since:
                 sid, sender, body = (str(told.get(name) or "") for name in ("sid", "from", "body"))
-                yield message(sid, sender, body, self._files(told), sent_at)
+                if sid and sender:
+                    yield message(sid, sender, body, self._files(told), sent_at)
 
     def _listed(self, by: str, since: float) -> Iterator[dict[str, Any]]:
         """Newest first. Twilio takes whole days only, in UTC."""

@@ -28,6 +28,12 @@ DEATHS = COMPANY + 3
 deploys, by want of memory, and with their machine: two deaths are anybody's fault."""
 REFUSALS = 8
 """Server errors on one message, while the destination serves others, before it is to blame."""
+BREAKDOWNS = 3
+"""Attempts at a reply that a fault in the code may end: each may have reached the customer."""
+
+
+class BrokeDown(ServerTrouble):
+    """A fault in our code, or in an adapter's, ended the attempt: nobody knows how far it came."""
 
 
 MAY_HAVE_ARRIVED = "May have arrived, and the network cannot be asked. Retry sends it again"
@@ -61,8 +67,10 @@ def consequence(error: DeliveryError, taken: Taken, patience: Patience) -> Defer
     """What to do with a message whose delivery raised `error`."""
     if isinstance(error, Permanent):
         return Bury(error.reason)
-    if isinstance(error, Unknown) and patience.hold_unknown:
+    if _may_have_arrived(error) and patience.hold_unknown:
         return Bury(MAY_HAVE_ARRIVED, "uncertain")
+    if isinstance(error, BrokeDown) and taken.kind == "out" and taken.refusals + 1 >= BREAKDOWNS:
+        return Bury(error.reason, "uncertain")
     if isinstance(error, ServerTrouble) and _refused_for_good(taken):
         return Bury(f"Refused {REFUSALS} times while other messages passed: {error.reason}")
     later = _later(error, taken)
@@ -89,8 +97,12 @@ def _later(error: DeliveryError, taken: Taken) -> Defer:
         wait = min(error.after, LONGEST_ASKED)
     elif isinstance(error, BadCredentials):
         wait = FIRST_WAIT  # the gate decides when to try again
-    certainty: Certainty = "uncertain" if isinstance(error, Unknown) else ""
+    certainty: Certainty = "uncertain" if _may_have_arrived(error) else ""
     return Defer(wait, error.reason, certainty, _trouble(error))
+
+
+def _may_have_arrived(error: DeliveryError) -> bool:
+    return isinstance(error, (Unknown, BrokeDown))
 
 
 def _trouble(error: DeliveryError) -> Trouble:

@@ -12,11 +12,11 @@ import redis
 
 from gateway import bodies, logs, naming
 from gateway.bodies import NoteText, UnknownVersion
-from gateway.errors import DeliveryError, LeaseLost, ServerTrouble
+from gateway.errors import DeliveryError, LeaseLost
 from gateway.http import fence
 from gateway.lanes import Hold, Kind, Lanes, LeaseVoid, Note, Taken
 from gateway.lanes.client import After
-from gateway.relay.consequences import COMPANY, DEATHS, Bury, Defer, consequence
+from gateway.relay.consequences import COMPANY, DEATHS, BrokeDown, Bury, Defer, consequence
 from gateway.relay.crowd import Crowd
 from gateway.relay.delivery import Delivery, Done, GivenBack, NotConfigured, NotNow
 
@@ -109,7 +109,7 @@ class Relay:
         return None
 
     def _attempt(self, hold: Hold, taken: Taken, delivery: Delivery) -> Done:
-        """Deliver; a fault of our own, or of an adapter, becomes a `ServerTrouble`."""
+        """Deliver; a fault of our own, or of an adapter, becomes a `BrokeDown`."""
         try:
             with self._in_its_turn(hold, taken):
                 return delivery.deliver(hold, taken)
@@ -126,7 +126,7 @@ class Relay:
                 lane=hold.lane,
             )
             reason = "The gateway has a fault with this message: see its log"
-            raise ServerTrouble(reason) from error
+            raise BrokeDown(reason) from error
 
     def _acknowledge(
         self, hold: Hold, taken: Taken, delivery: Delivery, done: Done, after: After

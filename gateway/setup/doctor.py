@@ -11,20 +11,19 @@ from collections.abc import Iterator
 
 from gateway.adapter import Finding
 from gateway.chatwoot.administration import Administration
-from gateway.config import Channel, ChatwootAccount, Settings
+from gateway.config import ChatwootAccount, Settings
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
 from gateway.setup.account import look_at_account
 from gateway.setup.address import is_private, look_at_address
 from gateway.setup.contact_webhook import ContactWebhook
 from gateway.setup.inbox import look_at_inbox
+from gateway.setup.network import MEND, look_at_network
 from gateway.setup.opening import look_at_opening
 from gateway.setup.report import Line, lines_about
 from gateway.setup.rights import administrator
 from gateway.setup.storage import look_at_storage
 from gateway.setup.versions import known_faults
-
-MEND = "Mend that, and run this again."
 
 
 def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Line]:
@@ -37,7 +36,8 @@ def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Li
     for account in settings.accounts.values():
         yield from _account(settings, account)
     for channel in settings.channels.values():
-        yield from lines_about(f"channels.{channel.name}", _network(settings, channel, runtime))
+        findings = look_at_network(settings, channel, runtime)
+        yield from lines_about(f"channels.{channel.name}", findings)
 
 
 def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
@@ -72,15 +72,6 @@ def _inboxes(
             yield from lines_about(f"channels.{channel.name}", _asked("inbox", findings))
             findings = look_at_opening(channel, administration)
             yield from lines_about(f"channels.{channel.name}", _asked("opening", findings))
-
-
-def _network(settings: Settings, channel: Channel, runtime: Runtime) -> Iterator[Finding]:
-    adapter = channel.adapter(channel.config, settings.site(channel, runtime))
-    with contextlib.closing(adapter):
-        try:
-            yield from adapter.check()
-        except DeliveryError as error:
-            yield Finding.bad("network", error.reason, MEND)
 
 
 def _asked(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
 from gateway.setup.contact_webhook import ContactWebhook
 from gateway.setup.inboxes import InboxSetup, Wanted
+from gateway.setup.network import connect_network
 from gateway.setup.report import Line, lines_about
 from gateway.setup.rights import administrator
 from gateway.setup.signing import is_held, variable_for
@@ -138,17 +139,9 @@ def _told(check: str, findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _connect(settings: Settings, channel: Channel, runtime: Runtime, outcome: Outcome) -> None:
-    adapter = channel.adapter(channel.config, settings.site(channel, runtime))
-    with contextlib.closing(adapter):
-        try:
-            finding = Finding.good("network", adapter.connect())
-        except DeliveryError as error:
-            finding = Finding.bad("network", error.reason, "Mend that, and run this again.")
-        outcome.lines.append(Line(f"channels.{channel.name}", finding))
-        if adapter.takes_webhooks and not _registers_itself(adapter):
-            address = settings.webhook_url(channel)
-            outcome.addresses_to_enter.append(f"{channel.name}: {address}")
-
-
-def _registers_itself(adapter: Adapter) -> bool:
-    return type(adapter).connect is not Adapter.connect
+    findings = connect_network(settings, channel, runtime)
+    outcome.lines.extend(lines_about(f"channels.{channel.name}", findings))
+    kind = channel.adapter
+    if kind.parse is not Adapter.parse and kind.connect is Adapter.connect:
+        address = settings.webhook_url(channel)
+        outcome.addresses_to_enter.append(f"{channel.name}: {address}")

@@ -218,6 +218,7 @@ def test_with_a_messaging_service_only_what_came_through_it() -> None:
         {"sid": "SM2", "body": "two", "messaging_service_sid": "MG2", **inbound, **dated},
         {"sid": "SM1", "body": "one", "messaging_service_sid": "MG1", **inbound, **dated},
         {"sid": "SM0", "body": "out", "messaging_service_sid": "MG1", **sent, **dated},
+        {"sid": "SMX", "messaging_service_sid": "MG1", **inbound, **dated, "from": None},
     ]
     with ScriptedServer() as server:
         server.otherwise = answer(200, {"messages": listed, "next_page_uri": None})

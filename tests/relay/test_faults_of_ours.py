@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -11,7 +11,8 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent
 from gateway.lanes import Entry, Kind, Lane, Pace
 from gateway.lanes.values import Direction
-from gateway.relay.consequences import DEATHS
+from gateway.relay.consequences import BREAKDOWNS, DEATHS
+from gateway.relay.once import Once
 from tests.relay.house import House
 
 
@@ -27,6 +28,32 @@ def test_a_bug_in_an_adapter_is_retried_and_blocks_only_its_lane(house: House) -
     assert [part.text for part in house.network.sent] == ["two"]
     house.drain_until(lambda: house.count("delivered_out") == 2)
     assert sorted(part.text for part in house.network.sent) == ["one", "two"]
+
+
+def test_a_bug_behind_the_sending_does_not_send_for_ever(house: House) -> None:
+    house.customer_writes("hello")
+    house.drain()
+    house.network.after = [KeyError("id") for _ in range(20)]
+    number = house.agent_replies("hi")
+    house.drain_until(lambda: list(house.dead.list()))
+    assert len(house.network.sent) == BREAKDOWNS
+    assert house.count("uncertain") == 1
+    house.drain_until(lambda: house.shown(number)["status"] == "failed")
+
+
+def test_a_bug_behind_the_posting_posts_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults, settled = [KeyError("id")], Once.settled
+
+    def broken(self: Once, *given: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return settled(self, *given)
+
+    monkeypatch.setattr(Once, "settled", broken)
+    house.customer_writes("hello")
+    house.drain_until(lambda: house.count("delivered_in") == 1)
+    assert not faults
+    assert house.incoming() == ["hello"]
 
 
 def test_a_body_of_a_newer_release_is_left_alone(house: House) -> None:

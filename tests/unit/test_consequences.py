@@ -18,7 +18,7 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.lanes import Taken
-from gateway.relay.consequences import Bury, Defer, Patience, backoff, consequence
+from gateway.relay.consequences import BrokeDown, Bury, Defer, Patience, backoff, consequence
 
 FRESH = Taken(
     id="o:cards:1",
@@ -49,6 +49,7 @@ def test_what_never_works_is_buried(error: DeliveryError) -> None:
         (Unreachable("away"), "", "down"),
         (BadCredentials("token"), "", "credentials"),
         (ServerTrouble("500"), "", "refused"),
+        (BrokeDown("a bug"), "uncertain", "refused"),
         (Throttled("429", scope="destination"), "", "throttled"),
         (Throttled("429", scope="lane"), "", ""),
         (Retry("later"), "", ""),
@@ -85,8 +86,18 @@ def test_eight_refusals_bury_only_while_others_pass() -> None:
     assert isinstance(consequence(ServerTrouble("500"), others_pass, FOR_EVER), Bury)
 
 
-def test_on_hold_what_may_have_arrived_is_left_to_the_agent() -> None:
-    held = consequence(Unknown("?"), FRESH, Patience(hold_unknown=True))
+def test_what_breaks_down_three_times_is_sent_to_a_customer_no_more() -> None:
+    twice = replace(FRESH, refusals=1)
+    assert isinstance(consequence(BrokeDown("a bug"), twice, FOR_EVER), Defer)
+    thrice = replace(FRESH, refusals=2)
+    assert consequence(BrokeDown("a bug"), thrice, FOR_EVER) == Bury("a bug", "uncertain")
+    inbound = replace(thrice, kind="in")  # of which Chatwoot can be asked whether it arrived
+    assert isinstance(consequence(BrokeDown("a bug"), inbound, FOR_EVER), Defer)
+
+
+@pytest.mark.parametrize("error", [Unknown("?"), BrokeDown("a bug")])
+def test_on_hold_what_may_have_arrived_is_left_to_the_agent(error: DeliveryError) -> None:
+    held = consequence(error, FRESH, Patience(hold_unknown=True))
     assert isinstance(held, Bury)
     assert "Retry" in held.reason
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.adapter import Finding
+from adapters.twilio import Twilio
+from gateway.adapter import Adapter, Finding
 from gateway.setup.address import is_private
 from gateway.setup.report import Line, Paper
 from gateway.setup.storage import connections, memory, server_version
@@ -34,6 +35,22 @@ def world(
         assert built.run("setup")[0] == 0
         built.finish()
         yield built
+
+
+def test_an_adapter_that_breaks_down_is_a_line_like_any_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Adapter) -> Any:
+        return {}[world.values["auth_token"]]
+
+    monkeypatch.setattr(Twilio, "check", broken)
+    assert world.red() == {("channels.sms", "network")}
+    found = world.examined()["channels.sms", "network"]
+    assert "KeyError" in found["text"] and world.values["auth_token"] not in found["text"]
+    assert "test_doctor.py, line" in found["cure"]
+    monkeypatch.setattr(Twilio, "connect", broken)
+    status, said = world.run("setup")
+    assert status == 1 and "KeyError" in said and "Traceback" not in said
 
 
 def test_after_setup_all_is_green(world: World) -> None:
