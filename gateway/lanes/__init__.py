@@ -5,17 +5,20 @@ token and the message it acts on, and answers the same when it is repeated: redi
 command whose answer was lost.
 """
 
-from gateway.lanes.client import GatePolicy, Lanes
+from gateway.lanes.client import Lanes
 from gateway.lanes.dead import DeadLetters
 from gateway.lanes.values import (
+    After,
     Appended,
     Backlog,
     Brake,
+    Certainty,
     Claim,
     CursorMove,
     DeadLetter,
     Delayed,
     Entry,
+    GatePolicy,
     GateState,
     Hold,
     Kind,
@@ -24,12 +27,15 @@ from gateway.lanes.values import (
     Note,
     Pace,
     Taken,
+    Trouble,
 )
 
 __all__ = [
+    "After",
     "Appended",
     "Backlog",
     "Brake",
+    "Certainty",
     "Claim",
     "CursorMove",
     "DeadLetter",
@@ -46,4 +52,5 @@ __all__ = [
     "Note",
     "Pace",
     "Taken",
+    "Trouble",
 ]

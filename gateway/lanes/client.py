@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 from uuid import uuid4
 
 import redis
@@ -13,39 +13,30 @@ import redis
 from gateway.lanes import wire
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.values import (
+    After,
     Appended,
     Backlog,
+    Certainty,
     Claim,
     CursorMove,
     Delayed,
     Entry,
+    GatePolicy,
     GateState,
     Hold,
     Lane,
     LeaseVoid,
+    Marked,
     Note,
     Pace,
     Taken,
+    Trouble,
 )
 from gateway.model import Receipt
-
-Certainty = Literal["", "uncertain"]
-Trouble = Literal["", "refused", "down", "credentials", "throttled"]
-After = Literal["more", "stop"]
-Marked = Literal["go", "wait", "withdrawn"]
 
 TOMBSTONE_SECONDS = 600
 LEDGER_SECONDS = 90 * 86400
 """How long a sent reply stays known, as in prelude.lua."""
-
-
-@dataclass(frozen=True, slots=True)
-class GatePolicy:
-    """When a destination's gate closes, and how often it is tried again."""
-
-    failures: int = 4
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

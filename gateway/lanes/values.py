@@ -10,6 +10,10 @@ from gateway.model import Rate
 
 Direction = Literal["in", "out", "status"]
 Kind = Literal["in", "out", "delete", "status", "note", "retry"]
+Certainty = Literal["", "uncertain"]
+Trouble = Literal["", "refused", "down", "credentials", "throttled"]
+After = Literal["more", "stop"]
+Marked = Literal["go", "wait", "withdrawn"]
 
 
 class LeaseVoid(Exception):
@@ -124,6 +128,15 @@ class Pace:
 
 def _ms(rate: Rate | None) -> tuple[int, int]:
     return (0, 1) if rate is None else (max(1, round(rate.interval * 1000)), rate.burst)
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """When a destination's gate closes, and how often it is tried again."""
+
+    failures: int = 4
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

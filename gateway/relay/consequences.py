@@ -15,8 +15,7 @@ from gateway.errors import (
     Unknown,
     Unreachable,
 )
-from gateway.lanes import Taken
-from gateway.lanes.client import Certainty, Trouble
+from gateway.lanes import Certainty, Taken, Trouble
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
 LONGEST_ASKED = 3600.0

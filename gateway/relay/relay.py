@@ -14,8 +14,7 @@ from gateway import bodies, logs, naming
 from gateway.bodies import NoteText, UnknownVersion
 from gateway.errors import DeliveryError, LeaseLost
 from gateway.http import fence
-from gateway.lanes import Hold, Kind, Lanes, LeaseVoid, Note, Taken
-from gateway.lanes.client import After
+from gateway.lanes import After, Hold, Kind, Lanes, LeaseVoid, Note, Taken
 from gateway.relay.consequences import COMPANY, DEATHS, BrokeDown, Bury, Defer, consequence
 from gateway.relay.crowd import Crowd
 from gateway.relay.delivery import Delivery, Done, GivenBack, NotConfigured, NotNow

@@ -15,8 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.lanes import Entry, Hold, Lane, LeaseVoid, Taken
-from gateway.lanes.client import After
+from gateway.lanes import After, Entry, Hold, Lane, LeaseVoid, Taken
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
