@@ -21,12 +21,13 @@ ROOT = Path(__file__).parents[2]
 POLITE = "import signal, time; print('ready', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + POLITE
 PROGRAM = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from gateway.embedded import EmbeddedValkey
 from gateway.processes import Printer, Role
 from gateway.supervisor import CannotRun, Supervisor
-folder, *programs = sys.argv[1:]
+hangup, folder, *programs = sys.argv[1:]
+signal.signal(signal.SIGHUP, getattr(signal, hangup))  # or that of whoever runs the tests
 roles = [
     Role(f"role{n}", (sys.executable, "-c", text), os.environ) for n, text in enumerate(programs)
 ]
@@ -82,11 +83,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     """Start a supervisor; what is left of it at the end is killed."""
     runs: list[Run] = []
 
-    def start(*programs: str) -> Run:
+    def start(*programs: str, hangup: str = "SIG_DFL") -> Run:
         folder, output = tmp_path / "redis", tmp_path / f"output{len(runs)}"
         with output.open("w") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(folder), *programs],
+                [sys.executable, "-c", PROGRAM, hangup, str(folder), *programs],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -118,6 +119,15 @@ def test_the_pause_grows_while_a_role_dies_young(start: Callable[..., Run]) -> N
     _until(lambda: "in 0.8 s" in run.text)
     pauses = [line.split()[-2] for line in run.text.splitlines() if "ended with status 3" in line]
     assert pauses[:3] == ["0.2", "0.4", "0.8"]
+
+
+def test_who_asked_for_nohup_gets_it(start: Callable[..., Run]) -> None:
+    run = start(POLITE, hangup="SIG_IGN")
+    _until(lambda: "ready" in run.text)
+    run.process.send_signal(signal.SIGHUP)
+    os.kill(run.children()["role0"], signal.SIGKILL)
+    _until(lambda: run.text.count("ready") == 2)  # it goes on as before
+    assert "stopping" not in run.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
