@@ -14,12 +14,12 @@ from typing import Final
 from pydantic import SecretStr
 
 from gateway.chatwoot.api import Api, Json, invalid, refused_fields, said, storable
-from gateway.chatwoot.errors import Missing, Taken, TooMuch
+from gateway.chatwoot.errors import Missing, Stumbled, Taken, TooMuch
 from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Contact, Conversation, Inbox, Kind, Message, Profile
-from gateway.errors import DeliveryError, ServerTrouble, Throttled
-from gateway.http import Answer
+from gateway.errors import DeliveryError, Throttled
+from gateway.http import Answer, meaning
 from gateway.model import File, Status
 
 LONGEST_CONTENT: Final = 150_000
@@ -224,7 +224,8 @@ class Chatwoot:
         """Post a message, a customer's by default. A longer one than Chatwoot takes is cut.
 
         Chatwoot does not look at `source_id`: what is posted twice is there twice. At most 15
-        `files`; raises `TooMuch` if they are too large for the web server before Chatwoot.
+        `files`; raises `TooMuch` if they are too large for the web server before Chatwoot, and
+        `Stumbled` if it may be there although Chatwoot refused it.
         """
         body: dict[str, Json] = {
             "content": fitting(text),
@@ -367,13 +368,17 @@ def _form(body: Mapping[str, Json], files: Sequence[File]) -> Form:
 
 
 def _message_refused(answer: Answer) -> DeliveryError | None:
-    """Chatwoot answers 422 to whatever goes wrong here, its flood limit and passing faults too."""
+    """Chatwoot answers 422 to whatever goes wrong here, its flood limit and passing faults too, and
+    500 if it cannot show what it has stored."""
     if answer.status == 413:
         return TooMuch("more than the server before Chatwoot takes", detail="POST 413")
+    if answer.status == 500:
+        failed = meaning(answer)
+        return Stumbled(failed.reason, after=answer.retry_after, detail=failed.detail)
     if answer.status != 422:
         return None
     refused = invalid(answer)
-    return ServerTrouble(refused.reason, after=FLOOD_PAUSE, detail=refused.detail)
+    return Stumbled(refused.reason, after=FLOOD_PAUSE, detail=refused.detail)
 
 
 def _status_refused(answer: Answer) -> DeliveryError | None:

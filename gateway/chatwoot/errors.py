@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.errors import Permanent, Retry
+from gateway.errors import Permanent, Retry, ServerTrouble
 
 
 class Missing(Permanent):
@@ -31,3 +31,9 @@ class TooMuch(Permanent):
 
 class Taken(Retry):
     """The source id belongs to a contact already: somebody was faster. Look it up again."""
+
+
+class Stumbled(ServerTrouble):
+    """Chatwoot refused a message, or failed at it, and may have stored it all the same: what
+    follows from a message comes after its commit (`app/models/message.rb`), and whatever goes wrong
+    there is answered like a refusal. Look before posting it again."""

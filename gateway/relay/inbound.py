@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from gateway import bodies, naming
 from gateway.chatwoot import contents
@@ -83,10 +84,15 @@ class InboundDelivery:
                 return self._done(hold, taken, message, found, place)
         answered = self._answered(message, share, place)
         share = replace(share, text=quoting(answered.quoted, share.text))
+        spot = Spot(place.conversation_id, place.newest)
         with self.files.at_hand(share, taken) as fetched:
             if taken.uncertain or place.contact_id or share.attachments or share.number > 1:
-                self.once.announce(hold, taken, str(Spot(place.conversation_id, place.newest)))
-            posted = self._post(message, share, fetched, answered, place.conversation_id)
+                self.once.announce(hold, taken, str(spot))
+            posted = self.once.posted(
+                spot,
+                share.source,
+                partial(self._post, message, share, fetched, answered, spot.conversation),
+            )
         kept = self.once.settled(taken, share.source, posted)
         return self._done(hold, taken, message, kept, place)
 

@@ -7,13 +7,14 @@ an attempt of which nobody knows the end the message is looked for there before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.errors import Missing, Stumbled
 from gateway.chatwoot.values import Message
+from gateway.errors import DeliveryError, ServerTrouble, Unknown
 from gateway.lanes import Hold, Lanes, Taken
 from gateway.relay.delivery import NotNow, announce
 
@@ -73,12 +74,31 @@ class Once:
         target = dict.fromkeys([*map(str, spots_of(taken)), step])
         announce(self.lanes, hold, taken, " ".join(target))
 
+    def posted(self, spot: Spot, source: str, post: Callable[[], Message]) -> Message:
+        """What `post` makes of a message that goes to `spot`. A refusal is believed only if the
+        message is not there: the request is over, so that can be seen at once."""
+        try:
+            return post()
+        except Stumbled as refused:
+            found = self._despite(refused, spot, source)
+            if found is None:
+                raise ServerTrouble(
+                    refused.reason, after=refused.after, detail=refused.detail
+                ) from refused
+            return found.message
+
     def settled(self, taken: Taken, source: str, posted: Message) -> Kept:
         """What stays of a message that was `posted`: a request that we had given up on may have
         been carried out after we looked."""
         if not taken.uncertain:
             return Kept(posted)
         return self._oldest_of([*self._copies(spots_of(taken), source), posted])
+
+    def _despite(self, refused: Stumbled, spot: Spot, source: str) -> Kept | None:
+        try:
+            return self.found([spot], source)
+        except DeliveryError as error:
+            raise Unknown(refused.reason, detail=refused.detail) from error
 
     def _copies(self, spots: Iterable[Spot], source: str) -> list[Message]:
         return [m for spot in spots for m in self._behind(spot) if m.source_id == source]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from gateway import bodies, naming
 from gateway.bodies import NoteText
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
-from gateway.chatwoot.values import Kind
+from gateway.chatwoot.values import Kind, Message
 from gateway.lanes import Hold, Pace, Taken
 from gateway.model import Status
 from gateway.relay.consequences import Patience
@@ -80,15 +81,19 @@ class NoteDelivery:
     def _leave(self, hold: Hold, taken: Taken, note: NoteText, source: str) -> int:
         # A note is rare: one call more, to have something behind which it can be looked for.
         older = note.in_reply_to or self.chatwoot.conversation(note.conversation).newest_message
-        self.once.announce(hold, taken, str(Spot(note.conversation, older)))
-        posted = self.chatwoot.create_message(
+        spot = Spot(note.conversation, older)
+        self.once.announce(hold, taken, str(spot))
+        posted = self.once.posted(spot, source, partial(self._post, note, source))
+        return self.once.settled(taken, source, posted).removed
+
+    def _post(self, note: NoteText, source: str) -> Message:
+        return self.chatwoot.create_message(
             note.conversation,
             _without_liquid(note.text),
             source_id=source,
             kind=Kind.NOTE,
             content_attributes={"in_reply_to": note.in_reply_to} if note.in_reply_to else None,
         )
-        return self.once.settled(taken, source, posted).removed
 
 
 def _without_liquid(text: str) -> str:

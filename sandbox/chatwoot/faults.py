@@ -32,6 +32,9 @@ class Kind(StrEnum):
     """Nothing is done and nothing answered for `seconds`; then the connection ends."""
     LOSE = "lose"
     """The work is done; then the connection ends without an answer."""
+    STUMBLE = "stumble"
+    """The work is done; `status` and `body` are answered all the same, as when what follows from a
+    message fails."""
     LATE = "late"
     """The work is done `seconds` later; the connection ends at once, or gets `status` if not 0."""
 
@@ -125,6 +128,8 @@ class Faults:
             raise Hangup
         if fault.kind is Kind.LATE:
             return self._later(fault, head, body)
+        if fault.kind is Kind.STUMBLE:
+            self._application(head, read)
         if fault.kind in {Kind.LOSE, Kind.HALF}:
             reply = self._application(head, read)
             if fault.kind is Kind.LOSE:

@@ -180,6 +180,49 @@ def test_what_an_agent_deleted_did_arrive(house: House) -> None:
     assert calls(house, "POST") == 2
 
 
+STUMBLED = [
+    (422, '{"error":"Validation failed: Phone number has already been taken"}'),
+    (500, '{"status":500,"error":"Internal Server Error"}'),
+]
+
+
+@pytest.mark.usefixtures("began")
+@pytest.mark.parametrize(("status", "body"), STUMBLED)
+def test_a_refusal_does_not_prove_that_the_message_is_not_there(
+    house: House, status: int, body: str
+) -> None:
+    # Chatwoot stores it, stumbles over what follows (here at every message), and answers so.
+    house.chatwoot.fault(
+        "stumble", method="POST", path=MESSAGES, status=status, body=body, times=None
+    )
+    house.customer_writes("second")
+    house.customer_writes("third")
+    settle(house, 3)
+    assert house.incoming() == ["first", "second", "third"]
+    assert house.count("uncertain") == 0
+
+
+@pytest.mark.parametrize(("status", "body"), STUMBLED)
+def test_nor_that_nothing_is_there_if_chatwoot_cannot_be_asked(
+    house: House, status: int, body: str
+) -> None:
+    house.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body=body)
+    house.chatwoot.fault("drop", method="GET", path=MESSAGES)
+    house.customer_writes("hello")
+    settle(house, 1)
+    assert house.incoming() == ["hello"]
+    assert house.count("uncertain") == 1
+
+
+@pytest.mark.usefixtures("began")
+@pytest.mark.parametrize(("status", "body"), STUMBLED)
+def test_the_same_with_a_note(house: House, status: int, body: str) -> None:
+    house.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body=body)
+    leave_note(house)
+    house.drain_until(lambda: house.count("delivered_note") == 1)
+    assert house.notes() == ["It waits."]
+
+
 # What was made on the way
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from gateway.chatwoot.api import until_next_minute
 from gateway.chatwoot.client import CUT_NOTE, Chatwoot
-from gateway.chatwoot.errors import Invalid, Missing, NotAllowed, Taken
+from gateway.chatwoot.errors import Invalid, Missing, NotAllowed, Stumbled, Taken
 from gateway.chatwoot.values import Kind
 from gateway.errors import (
     BadCredentials,
@@ -349,7 +349,7 @@ def test_an_address_of_another_contact(script: Script, chatwoot: Chatwoot) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "meaning"), [(500, ServerTrouble), (503, ServerTrouble), (502, Unknown)]
+    ("status", "meaning"), [(500, Stumbled), (503, ServerTrouble), (502, Unknown)]
 )
 def test_trouble_while_posting(
     script: Script, chatwoot: Chatwoot, status: int, meaning: type[DeliveryError]
