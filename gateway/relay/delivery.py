@@ -64,3 +64,8 @@ def announce(
     if answer == "wait":
         raise GivenBack
     return answer == "go"
+
+
+def still_seen(why: str) -> str:
+    """What agents are told if a reply that they deleted cannot be taken back."""
+    return f"The customer still sees the message that was deleted here: {why.rstrip('.')}."

@@ -20,7 +20,7 @@ from gateway.relay.addressing import Address, Addressing, together
 from gateway.relay.agent_files import AgentFiles
 from gateway.relay.choosing import Choosing, choosing
 from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
-from gateway.relay.delivery import Done, announce
+from gateway.relay.delivery import Done, announce, still_seen
 from gateway.relay.floods import check_for_flood
 
 
@@ -150,9 +150,9 @@ class DeleteDelivery:
         ids = [
             name for number in sorted(taken.subject_parts) for name in taken.subject_parts[number]
         ]
-        if not ids:
+        if not taken.subject_parts:
             return Done()
-        if not self.adapter.deletes:
+        if not self.adapter.deletes or not ids:
             self._say(hold, taken, f"{self.channel.config.adapter} cannot take a message back")
             return Done()
         told = bodies.read_deletion(taken.body, taken.version).peer
@@ -165,8 +165,7 @@ class DeleteDelivery:
         return Done()
 
     def _say(self, hold: Hold, taken: Taken, why: str) -> None:
-        words = f"The customer still sees the message that was deleted here: {why}."
-        say(self.lanes, self.channel, hold, taken, words)
+        say(self.lanes, self.channel, hold, taken, still_seen(why))
 
 
 def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) -> None:

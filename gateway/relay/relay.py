@@ -17,7 +17,14 @@ from gateway.http import fence
 from gateway.lanes import After, Hold, Kind, Lanes, LeaseVoid, Note, Taken
 from gateway.relay.consequences import COMPANY, DEATHS, BrokeDown, Bury, Defer, consequence
 from gateway.relay.crowd import Crowd
-from gateway.relay.delivery import Delivery, Done, GivenBack, NotConfigured, NotNow
+from gateway.relay.delivery import (
+    Delivery,
+    Done,
+    GivenBack,
+    NotConfigured,
+    NotNow,
+    still_seen,
+)
 
 MESSAGES, SECONDS = 50, 10.0
 """What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
@@ -231,11 +238,17 @@ def _first_kind(hold: Hold) -> Kind:
 
 
 def _note_about(hold: Hold, taken: Taken, reason: str) -> Note | None:
-    """Tell agents of a customer's message that could not be relayed, where there is a place."""
-    if taken.kind != "in" or "conversation" not in taken.route:
+    """Tell agents of a customer's message that could not be relayed, where there is a place, and of
+    a deletion: Chatwoot shows no more of it."""
+    if taken.kind == "in" and "conversation" in taken.route:
+        conversation = int(taken.route["conversation"])
+        words = (
+            f"A message of the customer could not be shown here: {reason}. It is kept ({taken.id})."
+        )
+    elif taken.kind == "delete" and taken.subject_parts:
+        conversation, words = int(hold.lane.key), still_seen(reason)
+    else:
         return None
-    conversation = int(taken.route["conversation"])
-    words = f"A message of the customer could not be shown here: {reason}. It is kept ({taken.id})."
     return Note(
         id=f"n:{taken.id}",
         lane=naming.status_lane(hold.lane.channel, conversation),

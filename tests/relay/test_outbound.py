@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import LeaseLost, PeerGone, Permanent, Retry, Throttled, Unknown
+from gateway.errors import LeaseLost, PeerGone, Permanent, Retry, Throttled, Unknown, Unreachable
 from gateway.lanes import Pace
 from gateway.model import Part, Receipt, Sent, Status
 from tests.relay.house import House, Postcards
@@ -225,6 +225,46 @@ def test_a_sent_reply_is_taken_back_where_the_network_can(
     house.drain()
     assert calls == [("p1", f"card-o:cards:{number}#1")]
     assert house.notes() == []
+
+
+def test_agents_are_told_of_a_deletion_that_was_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class IsAway(Postcards):
+        def delete(self, peer: str, external_id: str) -> None:
+            raise Unreachable("The network cannot be reached")
+
+    monkeypatch.setattr(house.network, "__class__", IsAway)
+    number = house.agent_replies("oops")
+    house.drain()
+    house.chatwoot.agent_delete(number)
+    house.told(number, event="message_updated")
+    house.store.hincrby(f"gw:msg:o:cards:{number}:delete", "appended", -2 * 3600 * 1000)
+    house.drain()
+    [note] = house.notes()
+    assert "still sees the message" in note
+    assert "cannot be reached" in note
+    assert [letter.id for letter in house.dead.list()] == [f"o:cards:{number}:delete"]
+
+
+def test_a_sent_reply_without_a_name_at_the_network_leaves_a_note(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nameless(Postcards):
+        def send(self, part: Part) -> Sent:
+            return Sent("")
+
+        def delete(self, peer: str, external_id: str) -> None:
+            raise AssertionError
+
+    monkeypatch.setattr(house.network, "__class__", Nameless)
+    number = house.agent_replies("oops")
+    house.drain()
+    house.chatwoot.agent_delete(number)
+    house.told(number, event="message_updated")
+    house.drain()
+    [note] = house.notes()
+    assert "still sees the message" in note
 
 
 @pytest.fixture
