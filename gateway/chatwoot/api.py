@@ -154,6 +154,10 @@ class Api:
             )
         if not 200 <= profile.status < 300:
             return ServerTrouble("Chatwoot refused a call, and cannot say why at the moment")
+        if _is_page(answer):
+            # A firewall before Chatwoot, which takes offence at this one: no rights will mend that.
+            reason = "The web server before Chatwoot does not let it through"
+            return ServerTrouble(reason, detail=f"{answer.method} {answer.status}: page")
         return NotAllowed(
             "Chatwoot does not allow this to the token's user: make the user an administrator of "
             "the account, or a member of the inbox, and see that the account is active",
@@ -212,10 +216,15 @@ def _nonsense(answer: Answer, what: str) -> DeliveryError:
 
 
 def _missing(answer: Answer) -> DeliveryError:
-    if answer.body.strip() and not _body(answer):
-        # A page: this is a proxy or another server speaking, not Chatwoot, and it will pass.
+    if _is_page(answer):
+        # This is a proxy or another server speaking, not Chatwoot, and it will pass.
         return ServerTrouble("Chatwoot is not at its address", detail=f"{answer.method} 404: page")
     return Missing("It is not in Chatwoot (any more)", detail=_detail(answer))
+
+
+def _is_page(answer: Answer) -> bool:
+    """Whether it is not Chatwoot that speaks."""
+    return bool(answer.body.strip()) and not _body(answer)
 
 
 def _body(answer: Answer) -> dict[str, object]:

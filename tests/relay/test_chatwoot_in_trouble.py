@@ -14,6 +14,7 @@ import pytest
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import NotAllowed
+from gateway.chatwoot.values import Message
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
@@ -27,7 +28,7 @@ from gateway.lanes import Taken
 from gateway.model import Receipt, Status
 from gateway.reconcile import Reconciler
 from gateway.relay import relay
-from gateway.relay.consequences import Bury, Defer, Patience, consequence
+from gateway.relay.consequences import REFUSALS, Bury, Defer, Patience, consequence
 from tests.relay.house import House
 
 HTML = "<html><body>Please wait</body></html>"
@@ -226,6 +227,31 @@ def test_a_422_of_either_kind_holds_a_customers_message_up_only(
     assert met == [ServerTrouble]
     assert house.incoming() == ["first", "second"]
     nothing_is_left_over(house)
+
+
+def test_what_a_firewall_never_lets_through_does_not_hold_its_lane_up_for_ever(
+    house: House, met: list[Meaning], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = Chatwoot.create_message
+
+    def guarded(self: Chatwoot, conversation: int, text: str, **more: Any) -> Message:
+        if text == "<script>":
+            house.chatwoot.fault("status", method="POST", path="*/messages", **answered(403, HTML))
+        return post(self, conversation, text, **more)
+
+    monkeypatch.setattr(Chatwoot, "create_message", guarded)
+    house.customer_writes("<script>")
+    house.customer_writes("second")
+    for number in range(REFUSALS + 1):
+        house.customer_writes(f"other {number}", peer="p2")
+        house.drain(threads=1)
+        house.make_due()
+    house.drain(threads=1)
+    assert "second" in house.incoming()
+    assert set(met) == {ServerTrouble}
+    [letter] = house.dead.list()
+    assert letter.id == "i:cards:<script>"
+    assert any("could not be shown here" in note for note in house.notes())
 
 
 def test_a_422_for_the_flood_limit_holds_a_status_up_only(house: House, met: list[Meaning]) -> None:

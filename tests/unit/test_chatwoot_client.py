@@ -250,6 +250,13 @@ def test_not_allowed_while_the_token_is_good(
     assert script.calls[1].path == "/api/v1/profile"
 
 
+def test_a_page_that_says_403_is_a_firewall_and_no_question_of_rights(
+    script: Script, chatwoot: Chatwoot
+) -> None:
+    script.says(403, b"<html>Attention</html>").says(200, {"id": 5, "access_token": TOKEN})
+    assert type(refusal(lambda: post(chatwoot))) is ServerTrouble
+
+
 def test_a_dead_token(script: Script, chatwoot: Chatwoot) -> None:
     script.says(401, {"error": "Invalid Access Token"}).says(401, {"errors": ["sign in"]})
     assert type(refusal(lambda: post(chatwoot))) is BadCredentials
