@@ -84,6 +84,8 @@ class Intake:
         # If its webhook failed, nobody has accepted it before.
         written = None if shown == "failed" else event.created_at
         entry = replace(reply_entry(channel, event), age=age, shown=shown, written=written)
+        if age > MINUTE:  # what has gathered is no flood
+            entry = replace(entry, brake=None)
         [outcome] = self._append([entry])
         return outcome == "new"
 

@@ -36,6 +36,7 @@ def as_event(
         created_at=message.created_at,
         sender=message.sender_name,
         is_template=message.kind is Kind.TEMPLATE,
+        is_automatic=not message.by_an_agent,
         in_reply_to=message.in_reply_to,
         in_reply_to_external_id=message.in_reply_to_external_id,
         attachments=message.attachments,

@@ -197,6 +197,8 @@ class Message:
     external_error: str = ""
     deleted: bool = False
     sender_name: str = ""
+    by_an_agent: bool = False
+    """A person of the team wrote it: no rule, no bot, not Chatwoot itself."""
     attachments: tuple[LinkedFile, ...] = ()
     created_at: float = 0.0
     """Unix seconds."""
@@ -204,6 +206,7 @@ class Message:
     @classmethod
     def read(cls, fields: Fields) -> Message:
         attributes = fields.optional_object("content_attributes")
+        sender = fields.optional_object("sender")
         return cls(
             id=fields.integer("id"),
             conversation_id=fields.integer("conversation_id"),
@@ -217,7 +220,8 @@ class Message:
             in_reply_to_external_id=attributes.optional_text("in_reply_to_external_id"),
             external_error=attributes.optional_text("external_error"),
             deleted=attributes.optional_flag("deleted"),
-            sender_name=fields.optional_object("sender").optional_text("name"),
+            sender_name=sender.optional_text("name"),
+            by_an_agent=sender.optional_text("type") == "user",
             attachments=files_in(fields),
             created_at=fields.optional_number("created_at"),
         )

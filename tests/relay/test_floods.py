@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
 
 from gateway.chatwoot.webhook import read
+from gateway.high_water import keep_mark, mark_of
+from gateway.reconcile import Reconciler
 from gateway.relay.floods import WITHHELD, tell_of_flood
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.house import House, opened, settings_for, webhook
@@ -126,6 +129,39 @@ def test_no_machine_answers_a_flood_but_an_agent_does(house: House) -> None:
     house.told(automatic, event="message_updated")
     house.drain_until(lambda: len(house.network.sent) == 2)
     assert house.network.sent[-1].text == "We are closed"[: len(house.network.sent[-1].text)]
+
+
+def test_nor_one_whose_webhook_was_lost(house: House) -> None:
+    house.customer_writes("hello")
+    house.drain()
+    way = house.deliveries.chatwoots["main"]
+    reconciler = Reconciler(house.channel, way, house.lanes, house.intake)
+    reconciler.look()
+    flood(house)
+    automatic = house.chatwoot.automatic_reply(1, "We are closed")
+    house.chatwoot.agent_reply(1, "Stop, please")
+    assert reconciler.look() == 2
+    house.drain()
+    assert [part.text for part in house.network.sent] == ["Stop, please"]
+    house.drain()
+    assert house.shown(automatic)["content_attributes"]["external_error"] == WITHHELD
+
+
+def test_automatic_replies_that_gathered_while_we_were_away_are_no_flood(house: House) -> None:
+    house.customer_writes("hello")
+    house.drain()
+    way = house.deliveries.chatwoots["main"]
+    reconciler = Reconciler(house.channel, way, house.lanes, house.intake)
+    reconciler.look()
+    mark = mark_of(house.lanes, "cards")
+    assert mark is not None
+    keep_mark(house.lanes, "cards", replace(mark, since=mark.since - 600, looked=mark.looked - 600))
+    for n in range(BRAKE + 2):
+        number = house.chatwoot.automatic_reply(1, f"auto {n}")
+        house.chatwoot.store.messages.get(number).created_at -= 120
+    assert reconciler.look() == BRAKE + 2
+    house.drain()
+    assert len(house.network.sent) == BRAKE + 2
 
 
 def test_two_machines_that_answer_each_other_are_parted(house: House) -> None:

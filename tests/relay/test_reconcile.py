@@ -58,6 +58,20 @@ def test_what_was_written_while_the_gateway_was_away_is_sent_once_and_in_order(
     assert texts(house) == ["one", "two"]
 
 
+def test_what_no_agent_wrote_is_known_for_automatic_when_it_is_found(
+    house: House, reconciler: Reconciler
+) -> None:
+    reconciler.look()
+    by_chatwoot = house.chatwoot.automatic_reply(1, "We are closed")
+    by_an_agent = house.chatwoot.agent_reply(1, "I am here")
+    assert reconciler.look() == 2
+    bodies = [
+        json.loads(str(house.store.hget(f"gw:msg:o:cards:{number}", "body")))
+        for number in (by_chatwoot, by_an_agent)
+    ]
+    assert [body["automatic"] for body in bodies] == [True, False]
+
+
 def test_what_came_by_webhook_is_not_sent_again(house: House, reconciler: Reconciler) -> None:
     reconciler.look()
     house.agent_replies("one")
