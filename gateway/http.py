@@ -36,6 +36,9 @@ MOST_WAYS = 32
 """Hosts whose connections are found without a search. Whoever fetches files meets many hosts."""
 MOVED = frozenset({301, 302, 303, 307, 308})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+UNHEARD = frozenset({502, 504, 520, 524})
+"""What a proxy says that has passed a request on and heard nothing of use. The last two are
+Cloudflare's: the connection ended without an answer, or none came within its time."""
 
 fence: ContextVar[Callable[[], None] | None] = ContextVar("fence", default=None)
 """Called immediately before each write to the outside; raises `LeaseLost` if the right is gone."""
@@ -281,7 +284,7 @@ def meaning(answer: Answer) -> DeliveryError:
         return Throttled("Sending too fast", after=answer.retry_after, detail=detail)
     if status in {401, 403}:
         return BadCredentials("The access token or password is refused", detail=detail)
-    if status in {502, 504} and answer.method not in SAFE_METHODS:
+    if status in UNHEARD and answer.method not in SAFE_METHODS:
         # A proxy speaks here: what stands behind it may have done the work.
         return Unknown("No answer came from behind the proxy", detail=detail)
     if status >= 500 or status == 408:

@@ -223,6 +223,15 @@ def test_the_same_with_a_note(house: House, status: int, body: str) -> None:
     assert house.notes() == ["It waits."]
 
 
+@pytest.mark.usefixtures("began")
+@pytest.mark.parametrize("status", [502, 504, 520, 524])
+def test_a_proxy_that_heard_no_answer_does_not_know_either(house: House, status: int) -> None:
+    house.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body="<html>")
+    house.customer_writes("second")
+    settle(house, 2)
+    assert house.incoming() == ["first", "second"]
+
+
 # What was made on the way
 
 

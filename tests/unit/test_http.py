@@ -75,6 +75,8 @@ def failure(session: Session, method: str, url: str) -> DeliveryError:
         (503, "POST", ServerTrouble),
         (502, "POST", Unknown),
         (504, "POST", Unknown),
+        (520, "POST", Unknown),
+        (524, "POST", Unknown),
         (502, "GET", ServerTrouble),
         (302, "POST", Retry),
     ],
