@@ -23,6 +23,11 @@ from gateway.relay.consequences import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.delivery import Done, announce, still_seen
 from gateway.relay.floods import check_for_flood
 
+MAY_STILL_SEE = (
+    "The customer may still see the message that was deleted here: a call to the network ended "
+    "without an answer."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundDelivery:
@@ -151,17 +156,20 @@ class DeleteDelivery:
             name for number in sorted(taken.subject_parts) for name in taken.subject_parts[number]
         ]
         if not taken.subject_parts:
+            if "unsure" in taken.subject:  # withdrawn before it was sent again
+                say(self.lanes, self.channel, hold, taken, MAY_STILL_SEE)
             return Done()
         if not self.adapter.deletes or not ids:
             self._say(hold, taken, f"{self.channel.config.adapter} cannot take a message back")
             return Done()
         told = bodies.read_deletion(taken.body, taken.version).peer
         peer = taken.route.get("peer", told)  # an address that Chatwoot made up was resolved
-        try:
-            for name in ids:
+        for name in ids:
+            # A note is left once: of several refusals the first is told.
+            try:
                 self.adapter.delete(peer, name)
-        except Permanent as error:
-            self._say(hold, taken, error.reason)
+            except Permanent as error:
+                self._say(hold, taken, error.reason)
         return Done()
 
     def _say(self, hold: Hold, taken: Taken, why: str) -> None:

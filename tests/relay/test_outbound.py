@@ -267,6 +267,41 @@ def test_a_sent_reply_without_a_name_at_the_network_leaves_a_note(
     assert "still sees the message" in note
 
 
+def test_agents_are_told_if_a_reply_may_have_arrived_before_it_was_deleted(house: House) -> None:
+    house.network.after = [Unknown("No answer came")]
+    number = house.agent_replies("oops")
+    house.drain()
+    assert house.count("uncertain") == 1
+    house.chatwoot.agent_delete(number)
+    assert house.told(number, event="message_updated") == "withdrawn:delete"
+    house.drain_until(house.notes)
+    assert texts(house) == ["oops"]
+    [note] = house.notes()
+    assert "may still see the message" in note
+
+
+def test_of_a_reply_whose_deletion_is_refused_in_part_the_rest_is_taken_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    class TakesBackSome(Postcards):
+        def delete(self, peer: str, external_id: str) -> None:
+            calls.append(external_id)
+            if external_id.endswith("#1"):
+                raise Permanent("It is too old")
+
+    monkeypatch.setattr(house.network, "__class__", TakesBackSome)
+    number = house.agent_replies("one part of it, and then another one")
+    house.drain()
+    house.chatwoot.agent_delete(number)
+    house.told(number, event="message_updated")
+    house.drain()
+    assert calls == [f"card-o:cards:{number}#1", f"card-o:cards:{number}#2"]
+    [note] = house.notes()
+    assert "It is too old" in note
+
+
 @pytest.fixture
 def on_hold(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = house.channel.config.model_copy(update={"on_unknown": "hold"})
