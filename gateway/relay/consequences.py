@@ -31,7 +31,11 @@ BREAKDOWNS = 3
 """Attempts at a reply that a fault in the code may end: each may have reached the customer."""
 
 
-class BrokeDown(ServerTrouble):
+class Unsettled(ServerTrouble):
+    """The other side answers, but of this attempt nobody knows how far it came."""
+
+
+class BrokeDown(Unsettled):
     """A fault in our code, or in an adapter's, ended the attempt: nobody knows how far it came."""
 
 
@@ -101,7 +105,7 @@ def _later(error: DeliveryError, taken: Taken) -> Defer:
 
 
 def _may_have_arrived(error: DeliveryError) -> bool:
-    return isinstance(error, (Unknown, BrokeDown))
+    return isinstance(error, (Unknown, Unsettled))
 
 
 def _trouble(error: DeliveryError) -> Trouble:

@@ -92,6 +92,7 @@ class InboundDelivery:
                 spot,
                 share.source,
                 partial(self._post, message, share, fetched, answered, spot.conversation),
+                upload=bool(fetched.attached),
             )
         kept = self.once.settled(taken, share.source, posted)
         return self._done(hold, taken, message, kept, place)

@@ -16,6 +16,7 @@ from gateway.chatwoot.errors import Missing, Stumbled
 from gateway.chatwoot.values import Message
 from gateway.errors import DeliveryError, ServerTrouble, Unknown
 from gateway.lanes import Hold, Lanes, Taken
+from gateway.relay.consequences import Unsettled
 from gateway.relay.delivery import NotNow, announce
 
 MESSAGE = "message:"
@@ -74,18 +75,30 @@ class Once:
         target = dict.fromkeys([*map(str, spots_of(taken)), step])
         announce(self.lanes, hold, taken, " ".join(target))
 
-    def posted(self, spot: Spot, source: str, post: Callable[[], Message]) -> Message:
+    def posted(
+        self, spot: Spot, source: str, post: Callable[[], Message], *, upload: bool = False
+    ) -> Message:
         """What `post` makes of a message that goes to `spot`. A refusal is believed only if the
-        message is not there: the request is over, so that can be seen at once."""
+        message is not there: the request is over, so that can be seen at once.
+
+        `upload`: there are files with it. If its answer is lost while Chatwoot answers else, they
+        may be too much for what stands between: that counts as a refusal, not as an outage.
+        """
         try:
             return post()
         except Stumbled as refused:
             found = self._despite(refused, spot, source)
-            if found is None:
-                raise ServerTrouble(
-                    refused.reason, after=refused.after, detail=refused.detail
-                ) from refused
-            return found.message
+            why: ServerTrouble = ServerTrouble(
+                refused.reason, after=refused.after, detail=refused.detail
+            )
+        except Unknown as lost:
+            if not upload:
+                raise
+            found = self._despite(lost, spot, source)
+            why = Unsettled(lost.reason, detail=lost.detail)
+        if found is None:
+            raise why
+        return found.message
 
     def settled(self, taken: Taken, source: str, posted: Message) -> Kept:
         """What stays of a message that was `posted`: a request that we had given up on may have
@@ -94,11 +107,11 @@ class Once:
             return Kept(posted)
         return self._oldest_of([*self._copies(spots_of(taken), source), posted])
 
-    def _despite(self, refused: Stumbled, spot: Spot, source: str) -> Kept | None:
+    def _despite(self, trouble: DeliveryError, spot: Spot, source: str) -> Kept | None:
         try:
             return self.found([spot], source)
         except DeliveryError as error:
-            raise Unknown(refused.reason, detail=refused.detail) from error
+            raise Unknown(trouble.reason, detail=trouble.detail) from error
 
     def _copies(self, spots: Iterable[Spot], source: str) -> list[Message]:
         return [m for spot in spots for m in self._behind(spot) if m.source_id == source]

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from gateway.chatwoot.client import CUT_NOTE, LONGEST_CONTENT
+from gateway.chatwoot.client import CUT_NOTE, LONGEST_CONTENT, Chatwoot
 from gateway.chatwoot.multipart import Form
-from gateway.errors import Permanent, ServerTrouble, Unreachable
+from gateway.chatwoot.values import Message
+from gateway.errors import Permanent, ServerTrouble, Unknown, Unreachable
 from gateway.model import Attachment, File
+from gateway.relay.consequences import REFUSALS
 from gateway.relay.customer_files import CONTINUED
 from tests.relay.house import House
 
@@ -166,10 +168,53 @@ def test_an_answer_lost_after_the_effect_makes_no_double(house: House, shelf: Sh
     house.customer_writes("first")
     house.drain()
     house.chatwoot.fault("lose", method="POST", path=MESSAGES)
+    house.chatwoot.fault("drop", method="GET", path=MESSAGES)
     house.customer_writes("second", attachments=(CAT,))
     house.drain_until(lambda: house.count("delivered_in") == 2)
     assert house.count("uncertain") == 1
     assert shown(house) == [("first", []), ("second", ["cat.png"])]
+
+
+def test_an_upload_that_always_breaks_off_does_not_hold_its_lane_up_for_ever(
+    house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = Chatwoot.create_message
+
+    def behind_a_limit(self: Chatwoot, conversation: int, text: str, **more: Any) -> Message:
+        if more.get("files"):
+            raise Unknown("The connection was broken off")
+        return post(self, conversation, text, **more)
+
+    monkeypatch.setattr(Chatwoot, "create_message", behind_a_limit)
+    house.customer_writes("first")
+    house.drain()
+    house.customer_writes("my cat", attachments=(CAT,))
+    house.customer_writes("after it")
+    for number in range(REFUSALS + 1):
+        house.customer_writes(f"other {number}", peer="p2")
+        house.drain(threads=1)
+        house.make_due()
+    house.drain(threads=1)
+    assert shown(house) == [("first", []), ("after it", [])]
+    [letter] = house.dead.list()
+    assert letter.id == "i:cards:my cat"
+    assert any("could not be shown here" in note for note in house.notes())
+
+
+def test_an_upload_that_breaks_off_while_chatwoot_is_away_is_not_refused(
+    house: House, shelf: Shelf
+) -> None:
+    house.customer_writes("first")
+    house.drain()
+    house.chatwoot.fault("drop", times=None)
+    house.customer_writes("my cat", attachments=(CAT,))
+    for _ in range(REFUSALS + 1):
+        house.drain()
+        house.make_due()
+    house.chatwoot.clear_faults()
+    house.drain_until(lambda: house.count("delivered_in") == 2)
+    assert shown(house) == [("first", []), ("my cat", ["cat.png"])]
+    assert list(house.dead.list()) == []
 
 
 def test_what_the_server_before_chatwoot_refuses_arrives_without_the_file(
