@@ -71,10 +71,11 @@ class GatewaySettings(BaseModel):
         "are accepted",
     )
     body_limit: int = Field(
-        default=1024 * 1024,
+        default=8 * 1024 * 1024,
         ge=1024,
         le=64 * 1024 * 1024,
-        description="the largest webhook that is accepted, in bytes",
+        description="the largest webhook that is accepted, in bytes; Chatwoot's longest message "
+        "stands in it several times",
     )
     threads: int = Field(
         default=160, ge=2, le=256, description="how many deliveries one worker has under way"

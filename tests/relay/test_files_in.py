@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 from gateway.chatwoot.client import CUT_NOTE, LONGEST_CONTENT, Chatwoot
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Message
+from gateway.config.values import GatewaySettings
 from gateway.errors import Permanent, ServerTrouble, Unknown, Unreachable
 from gateway.model import Attachment, File
 from gateway.relay.consequences import REFUSALS
 from gateway.relay.customer_files import CONTINUED
-from tests.relay.house import House
+from tests.relay.house import House, webhook
 
 PNG = b"\x89PNG" + bytes(500)
 CAT = Attachment("1", "cat.png", "image/png")
@@ -276,6 +278,16 @@ def test_a_text_longer_than_a_message_is_continued_in_a_file(house: House) -> No
     assert files == ["message.txt"]
     assert stored(house, "message.txt") == text
     assert list(house.deliveries.scratch.path.iterdir()) == []
+
+
+def test_chatwoots_longest_message_fits_into_a_webhook(house: House) -> None:
+    house.customer_writes("<" * LONGEST_CONTENT)
+    house.drain()
+    [message] = house.chatwoot.messages(1)
+    told = json.dumps(webhook(house.chatwoot, 1, message["id"], "message_created"))
+    told = told.replace("<", r"\u003c")  # as Rails writes it
+    assert told.count(r"\u003c") >= 3 * LONGEST_CONTENT
+    assert len(told) < GatewaySettings.model_fields["body_limit"].default
 
 
 def test_a_text_as_long_as_a_message_needs_no_file(house: House) -> None:
