@@ -92,8 +92,22 @@ class Reconciler:
     def _changed(self, mark: Mark, now: float) -> Iterable[Conversation]:
         seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
         if seconds > LONG_LOOK:
-            return self.chatwoot.active_since(self.channel.config.inbox, now - seconds)
+            return self._page_by_page(now - seconds, now)
         return self.chatwoot.recently_updated(self.channel.config.inbox, round(seconds))
+
+    def _page_by_page(self, since: float, now: float) -> Iterator[Conversation]:
+        """A conversation that goes on meanwhile moves to the first page, which was read before: so
+        those that have changed since are asked for at the end, in one answer."""
+        listed = dict[int, int]()
+        for conversation in self.chatwoot.active_since(self.channel.config.inbox, since):
+            listed[conversation.id] = conversation.newest_message
+            yield conversation
+        if len(listed) < CONVERSATIONS_PER_PAGE:
+            return
+        seconds = round(time.time() - now + LAG)
+        for conversation in self.chatwoot.recently_updated(self.channel.config.inbox, seconds):
+            if listed.get(conversation.id) != conversation.newest_message:
+                yield conversation
 
     def _store(self, event: AgentMessage, status: str, now: float) -> bool:
         # Its age counts from when it was written: too old a reply is failed rather than sent.

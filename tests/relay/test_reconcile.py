@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
 from gateway.chatwoot.values import Conversation
 from gateway.errors import Unreachable
 from gateway.high_water import mark_of
@@ -187,15 +188,45 @@ def test_after_hours_however_many_conversations_are_asked_for_page_by_page_and_s
     hours_pass(2 * 3600.0)
     for conversation in many:
         house.chatwoot.agent_reply(conversation, f"to {conversation}")
+    before, pauses = house.chatwoot.requests.total(), list[float]()
     with monkeypatch.context() as without:
-        without.delattr(Chatwoot, "recently_updated")  # all in one answer
-        pauses: list[float] = []
+        # All in one answer; only what has changed meanwhile may be asked for so.
+        without.setattr(Chatwoot, "recently_updated", lambda _, inbox, seconds: ())
         recovered = replace(reconciler, pause=pauses.append).look()
     assert recovered == len(many)
+    assert house.chatwoot.requests.total() == before + 3 + len(many)
     assert pauses == [PAUSE] * 10
     assert reconciler.look() == 0
     house.drain()
     assert sorted(texts(house)) == sorted(f"to {conversation}" for conversation in many)
+
+
+def test_a_conversation_that_goes_on_while_the_pages_are_read_is_not_passed_over(
+    house: House, reconciler: Reconciler, hours_pass: Travel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = talks(house, 2 * CONVERSATIONS_PER_PAGE)
+    reconciler.look()
+    hours_pass(2 * 3600.0)
+    for conversation in many:
+        house.chatwoot.agent_reply(conversation, f"to {conversation}")
+    hours_pass(LAG + 10)  # longer ago than the mark lags
+    asked, listed = list[object](), Chatwoot._conversations
+
+    def with_a_word_in_between(self: Chatwoot, query: Any) -> tuple[Conversation, ...]:
+        found = listed(self, query)
+        asked.append(query.get("page"))
+        if query.get("page") == 1:  # the last one of all is now the first
+            house.chatwoot.agent_reply(many[0], "and more")
+        return found
+
+    monkeypatch.setattr(Chatwoot, "_conversations", with_a_word_in_between)
+    reconciler.look()
+    hours_pass(LAG + 10)
+    _looked(house, 60.0)
+    reconciler.look()
+    assert asked[:2] == [1, 2]
+    house.drain()
+    assert sorted(texts(house)) == sorted([*(f"to {each}" for each in many), "and more"])
 
 
 def test_more_replies_than_one_page_holds_are_sent_in_order(
