@@ -240,10 +240,14 @@ class Lanes:
         if self._run("begin", str(hold.lane), hold.token, message) == "void":
             raise LeaseVoid
 
-    def renew(self, holds: Iterable[Hold], *, lease: float) -> frozenset[str]:
-        """Keep leases alive. Returns the lanes that are still ours."""
-        named = [value for h in holds for value in (str(h.lane), h.destination, h.token)]
-        return frozenset(self._run("renew", round(lease * 1000), *named)) if named else frozenset()
+    def renew(self, holds: Iterable[Hold], *, lease: float) -> frozenset[Hold]:
+        """Keep leases alive. Returns the holds that are still ours."""
+        held = tuple(holds)
+        if not held:
+            return frozenset()
+        named = [value for h in held for value in (str(h.lane), h.destination, h.token)]
+        kept = self._run("renew", round(lease * 1000), *named)
+        return frozenset(held[number - 1] for number in kept)
 
     def withdraw(self, message: str, delete: Entry, *, nonce: str = "") -> str:
         """An agent deleted a reply.

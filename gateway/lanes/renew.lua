@@ -1,7 +1,8 @@
 -- Keep leases alive.
 -- KEYS[1] namespace
 -- ARGV[1] lease in ms; then lane, destination, token of each
--- Returns the lanes that are still held
+-- Returns which of them are still held, by number: of a lane that was lost and claimed again two are
+-- told apart so
 
 local lease, kept = tonumber(ARGV[1]), {}
 for n = 2, #ARGV, 3 do
@@ -9,7 +10,7 @@ for n = 2, #ARGV, 3 do
   if holds(lane, ARGV[n + 2]) then
     redis.call('PEXPIRE', key_lease(lane), lease)
     redis.call('ZADD', key_due(ARGV[n + 1]), 'XX', now + lease, lane)
-    kept[#kept + 1] = lane
+    kept[#kept + 1] = (n + 1) / 3
   end
 end
 return kept

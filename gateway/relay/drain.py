@@ -186,9 +186,8 @@ class Drain:
     def _renew(self) -> None:
         asked = time.monotonic()
         kept = self._lanes.renew(self._ours_until, lease=self._limits.lease)
-        for hold in self._ours_until:
-            if str(hold.lane) in kept:
-                self._ours_until[hold] = asked + self._safe_lease
+        for hold in kept:
+            self._ours_until[hold] = asked + self._safe_lease
         self._renewed = asked
 
     def _finish(self) -> None:

@@ -14,7 +14,7 @@ import redis
 
 from gateway.lanes import Claim, Hold, Lane, Lanes
 from gateway.relay.drain import Drain, Limits, Work
-from tests.unit.lanes_kit import UNLIMITED, lanes_over, ledger, letter
+from tests.unit.lanes_kit import UNLIMITED, becomes_due, lanes_over, ledger, letter
 
 T = TypeVar("T")
 QUICK = Limits(threads=4, lease=30.0, linger=0.05, longest=10.0)
@@ -237,3 +237,28 @@ def test_a_lane_claimed_again_at_once_is_still_ours(
         monkeypatch.setattr(Lanes, "claim", claim)
         drain(lanes_over(store), work, pool)
     assert seen == [True]
+
+
+def test_a_lane_that_was_lost_is_not_ours_again_when_it_is_claimed_anew(
+    store: redis.Redis, pool: ThreadPoolExecutor
+) -> None:
+    """A process that was stopped: a thread is still at the lane that its drain claims again."""
+    lanes, seen = lanes_over(store), list[bool]()
+    lanes.append([letter(1)])
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        if seen:
+            time.sleep(0.5)  # several renewals
+            return
+        store.delete(f"gw:lease:{hold.lane}")
+        while still_ours():
+            time.sleep(0.01)
+        seen.append(True)
+        becomes_due(store, hold)
+        ends = time.monotonic() + 0.5
+        while time.monotonic() < ends:
+            seen.append(not still_ours())
+            time.sleep(0.01)
+
+    assert drain(lanes, work, pool, Limits(threads=4, lease=0.3, linger=0.05, longest=1.0)) == 2
+    assert all(seen)

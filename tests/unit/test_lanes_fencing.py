@@ -95,7 +95,7 @@ def test_a_release_without_a_lease_takes_nothing_from_the_new_holder(
     before = snapshot(store)
     lanes.release(mine, message)
     assert snapshot(store) == before
-    assert lanes.renew([mine, theirs], lease=LEASE) == {str(theirs.lane)}
+    assert lanes.renew([mine, theirs], lease=LEASE) == {theirs}
 
 
 def test_renewing_keeps_only_what_is_ours(store: redis.Redis) -> None:
@@ -113,7 +113,7 @@ def test_renewing_moves_the_end_of_the_lease_and_the_time_the_lane_is_due(
     hold = claim_one(lanes)
     store.pexpire(f"gw:lease:{hold.lane}", 1000)
     store.zadd("gw:due:shop", {str(hold.lane): 0})
-    assert lanes.renew([hold], lease=LEASE) == {str(hold.lane)}
+    assert lanes.renew([hold], lease=LEASE) == {hold}
     assert int(store.pttl(f"gw:lease:{hold.lane}")) > 1000
     assert claim(lanes) == []
 
