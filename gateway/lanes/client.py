@@ -66,7 +66,7 @@ class Lanes:
         items = wire.storable([wire.item(entry) for entry in entries])
         cursor = {} if move is None else wire.cursor(move)
         outcomes, ring = self._run(
-            "append", nonce or uuid4().hex, items, self.queue_key, json.dumps(cursor)
+            "append", nonce or uuid4().hex, items, self.queue_key, wire.storable(cursor)
         )
         if outcomes == ["void"]:
             raise LeaseVoid
@@ -121,7 +121,7 @@ class Lanes:
         self, hold: Hold, message: str, part: int, total: int, external_ids: Sequence[str]
     ) -> None:
         """A part is done. Noted in any case; raises LeaseVoid if the lane is not ours any more."""
-        ids = json.dumps(list(external_ids))
+        ids = wire.storable(list(external_ids))
         answer = self._run(
             "progress", str(hold.lane), hold.token, message, part, total, ids, hold.lane.channel
         )
@@ -160,7 +160,7 @@ class Lanes:
                 message,
                 nonce or uuid4().hex,
                 after,
-                json.dumps(outcome),
+                wire.storable(outcome),
                 *pace.argv(),
             )
         )
@@ -219,7 +219,7 @@ class Lanes:
                 reason,
                 after,
                 *pace.argv(),
-                json.dumps(None if note is None else wire.note(note)),
+                wire.storable(None if note is None else wire.note(note)),
                 certainty,
             )
         )
@@ -259,7 +259,7 @@ class Lanes:
             "withdraw",
             message,
             nonce or uuid4().hex,
-            json.dumps(wire.item(delete)),
+            wire.storable(wire.item(delete)),
             TOMBSTONE_SECONDS,
         )
         return answer
@@ -269,7 +269,7 @@ class Lanes:
 
         False if that cannot be: the reply is known, and did not fail.
         """
-        item = json.dumps(wire.item(look))
+        item = wire.storable(wire.item(look))
         return bool(self._run("suspect", message, nonce or uuid4().hex, item) == "ok")
 
     def retry(self, message: str, body: str, *, nonce: str = "") -> bool:
@@ -344,14 +344,14 @@ class Lanes:
             str(delayed.lane),
             delayed.message,
             nonce or uuid4().hex,
-            json.dumps(wire.note(note)),
-            json.dumps(wire.note(follows)),
+            wire.storable(wire.note(note)),
+            wire.storable(wire.note(follows)),
         )
         return answer
 
     def leave(self, note: Note, *, nonce: str = "") -> None:
         """Leave a private note in a conversation, once."""
-        self._run("leave", json.dumps(wire.note(note)), nonce or uuid4().hex)
+        self._run("leave", wire.storable(wire.note(note)), nonce or uuid4().hex)
 
     def hold(self, name: str, token: str, *, seconds: float) -> bool:
         """Take or keep a named lease, for what only one process may do at a time."""

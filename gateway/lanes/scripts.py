@@ -25,16 +25,25 @@ class Scripts:
     def __call__(self, name: str, *argv: str | int | float) -> Any:
         """Run the script `name`. Raises redis.RedisError."""
         text, digest = self._known.get(name) or self._learn(name)
+        values = [_writable(value) for value in argv]
         try:
-            return self._together("EVALSHA", digest, 1, self._namespace, *argv)
+            return self._together("EVALSHA", digest, 1, self._namespace, *values)
         except redis.exceptions.NoScriptError:
             # A server that started anew has forgotten it.
-            return self._together("EVAL", text, 1, self._namespace, *argv)
+            return self._together("EVAL", text, 1, self._namespace, *values)
 
     def _learn(self, name: str) -> tuple[str, str]:
         text = source(name)
         known = self._known[name] = text, sha1(text.encode(), usedforsecurity=False).hexdigest()
         return known
+
+
+def _writable(value: str | int | float) -> str | int | float:
+    """Half a surrogate pair is no character, and cannot be sent: networks that cut texts after so
+    many UTF-16 units answer with some. The commands that go together with it would fail as well."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", errors="replace").decode()
 
 
 def source(name: str) -> str:

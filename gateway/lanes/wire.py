@@ -9,10 +9,10 @@ from typing import Any, cast
 from gateway.lanes.values import CursorMove, Entry, Kind, Lane, LeaseVoid, Note, Taken
 
 
-def storable(items: list[dict[str, Any]]) -> str:
-    """As JSON. Half a surrogate pair is no character, and would stop the whole batch for ever."""
-    text = json.dumps(items, ensure_ascii=False)
-    return text.encode("utf-8", errors="replace").decode()
+def storable(value: object) -> str:
+    """As JSON, with every character as it is: half a surrogate pair, written as an escape, would
+    stop the script, and the whole batch for ever. Where it is none, `Scripts` replaces it."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def item(entry: Entry) -> dict[str, Any]:

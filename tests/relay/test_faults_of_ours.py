@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.errors import Permanent
+from gateway.errors import Permanent, Retry
 from gateway.lanes import Entry, Kind, Lane, Pace
 from gateway.lanes.values import Direction
+from gateway.model import Part, Sent
 from gateway.relay.consequences import BREAKDOWNS, DEATHS
 from gateway.relay.once import Once
 from tests.relay.house import House
@@ -39,6 +40,30 @@ def test_a_bug_behind_the_sending_does_not_send_for_ever(house: House) -> None:
     assert len(house.network.sent) == BREAKDOWNS
     assert house.count("uncertain") == 1
     house.drain_until(lambda: house.shown(number)["status"] == "failed")
+
+
+def test_what_a_network_says_need_not_be_text(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a surrogate pair: what is left of a text that was cut after so many UTF-16 units."""
+    house.customer_writes("hello")
+    house.drain()
+    house.network.errors = [Retry("Refused: hi \ud83d", after=0.0), Permanent("Refused: hi \ud83d")]
+    number = house.agent_replies("hi")
+    house.drain_until(lambda: list(house.dead.list()))
+    assert house.network.errors == []
+    house.drain_until(lambda: house.shown(number)["status"] == "failed")
+    sent = list[Part]()
+
+    def send(part: Part) -> Sent:
+        sent.append(part)
+        return Sent("its id \ud83d")
+
+    monkeypatch.setattr(house.network, "send", send)
+    house.agent_replies("ho")
+    house.drain_until(lambda: house.count("delivered_out") == 1)
+    assert [part.text for part in sent] == ["ho"]
+    assert house.count("uncertain") == 0
 
 
 def test_a_bug_behind_the_posting_posts_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
