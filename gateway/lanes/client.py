@@ -361,9 +361,11 @@ class Lanes:
         """Where the channel's poller has got to; None if it has never polled."""
         return self.memo(f"cursor:{channel}")
 
-    def memo(self, name: str) -> str | None:
-        """What was remembered under a name; None if nothing was."""
-        text = self.client.get(f"{self.namespace}:{name}")
+    def memo(self, name: str, *, seconds: int | None = None) -> str | None:
+        """What was remembered under a name; None if nothing was. `seconds`: and keep it so long
+        from now on, also in a full Redis, where it could not be written anew."""
+        key = f"{self.namespace}:{name}"
+        text = self.client.get(key) if seconds is None else self.client.getex(key, ex=seconds)
         return None if text is None else str(text)
 
     def remember(self, name: str, text: str, *, seconds: int | None = None) -> None:

@@ -43,10 +43,8 @@ class Moves:
 
     def of(self, channel: str, peer: str) -> Move | None:
         """What became of an address; None if it is nobody's former one."""
-        if not (text := self.lanes.memo(_moved(channel, peer))):
-            return None
-        self._keep(_moved(channel, peer), text)
-        return Move(**json.loads(text))
+        text = self.lanes.memo(_moved(channel, peer), seconds=LEDGER_SECONDS)
+        return Move(**json.loads(text)) if text else None
 
     def former(self, channel: str, peer: str) -> tuple[str, ...]:
         """The addresses in whose place this one was put, the latest first."""

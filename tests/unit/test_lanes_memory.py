@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
+from gateway.lanes.moves import Move, Moves
 from gateway.model import Rate, Receipt, Status
 from tests.unit.lanes_kit import (
     PASSING,
@@ -73,6 +74,19 @@ def test_a_full_redis_empties(full: Lanes) -> None:
     assert DeadLetters(full.client).drop("m1")
     assert sorted(drained(full)) == ["m2", "m3", "m4", "n1"]
     assert full.backlog().oldest == {}
+
+
+def test_in_a_full_redis_it_is_known_where_a_reply_goes(store: redis.Redis) -> None:
+    moves = Moves(lanes_over(store))
+    moves.note("shop", "old", Move(7, "new"))
+    store.expire("gw:moved:shop:old", 60)
+    store.config_set("maxmemory", "1")
+    try:
+        assert moves.of("shop", "old") == Move(7, "new")
+        assert moves.of("shop", "never moved") is None
+    finally:
+        store.config_set("maxmemory", "0")
+    assert int(store.ttl("gw:moved:shop:old")) > 60  # a reply needed it
 
 
 def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
