@@ -41,7 +41,7 @@ def connect(
     `retries` is how often a command is repeated when its connection breaks: 0 where a quick
     error is better than a late success. Nothing is opened before the first command.
     `greet` is called with each connection that is made, before anything else uses it; it begins
-    with `connection.on_connect()`.
+    with `connection.on_connect_check_health(check_health=False)`.
 
     Raises ValueError if `url` is no Redis address. The client's commands raise
     `redis.ConnectionError` and `redis.TimeoutError`.

@@ -34,7 +34,9 @@ def meet(connection: Any, namespace: str = "gw") -> None:
         connection.send_command(*command, check_health=False)
         return connection.read_response()
 
-    connection.on_connect()
+    # Not on_connect, which asks first whether the connection is healthy: if the server is silent,
+    # redis-py makes a new one to ask again, which is greeted as well, and so on without an end.
+    connection.on_connect_check_health(check_health=False)
     run = _info(ask, "server")["run_id"]
     if _text(ask("GET", f"{namespace}:run")) == run:
         return

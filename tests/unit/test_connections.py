@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from gateway.connections import connect
+from gateway.lanes.meeting import meet
 
 
 def test_no_more_connections_than_asked_for(redis_url: str, store: redis.Redis) -> None:
@@ -43,6 +44,17 @@ def test_a_server_that_says_nothing_is_left_in_time() -> None:
         client = connect(url, connections=1, timeout=0.2, retries=0)
         with pytest.raises(redis.TimeoutError):
             client.ping()
+
+
+def test_a_server_that_says_nothing_is_left_in_time_with_retries_too() -> None:
+    """A greeting that fails is not repeated within itself, ever deeper."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        client = connect(url, connections=1, timeout=0.05, retries=3, greet=meet)
+        before = time.monotonic()
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+        assert time.monotonic() - before < 4
 
 
 @pytest.mark.system("openssl")
