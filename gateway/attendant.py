@@ -109,6 +109,9 @@ class Attendant:
             except Exception as error:
                 failures += 1
                 self._complain(step, error)
+                # Another clock, on another machine, may get through.
+                self._mine = False
+                self.let_go()
                 self._stop.wait(backoff(failures))
 
     def _connect(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -14,11 +15,11 @@ from adapters.twilio import Twilio
 from gateway.attendant import Attendant
 from gateway.config import Channel
 from gateway.errors import Unreachable
-from gateway.model import WebRequest
+from gateway.model import Batch, WebRequest
 from gateway.runtime import Runtime
 from sandbox.faults import Fault, Kind
 from sandbox.twilio import TwilioStandIn
-from tests.relay.house import House
+from tests.relay.house import House, Postcards
 from tests.scripted import Recorded, ScriptedServer, answer
 
 ADA = "+15551230001"
@@ -141,3 +142,47 @@ def test_of_two_clocks_one_asks(
     stop.clear()
     two.run()
     assert asked == [one, two]
+
+
+class Asked(Postcards):
+    """A network that is asked for what customers write, where a clock gets through to it."""
+
+    cut_off = False
+    asked = 0
+
+    def poll(self, cursor: str | None) -> Batch:
+        if self.cut_off:
+            raise Unreachable("no route")
+        self.asked += 1
+        return Batch((), "1")
+
+
+def test_a_clock_that_does_not_get_through_makes_way_for_another(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = replace(house.channel, adapter=Asked)
+    networks = [Asked(channel.config, house.settings.site(channel, Runtime())) for _ in range(2)]
+    networks[0].cut_off, stop = True, threading.Event()
+
+    def once(seconds: float | None = None) -> bool:
+        stop.set()
+        return True
+
+    monkeypatch.setattr(stop, "wait", once)
+    monkeypatch.setattr(Asked, "poll", _then(stop, Asked.poll))
+    one, two = (Attendant(channel, each, house.lanes, house.intake, stop) for each in networks)
+    for each in (one, two):
+        each.run()
+        one.keep()  # with every tick
+        stop.clear()
+    assert networks[1].asked == 1
+
+
+def _then(stop: threading.Event, poll: Callable[..., Batch]) -> Callable[..., Batch]:
+    """One poll is enough."""
+
+    def polled(*given: Any) -> Batch:
+        stop.set()
+        return poll(*given)
+
+    return polled
