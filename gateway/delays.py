@@ -49,7 +49,7 @@ class Delays:
         """
         told = sum(self._tell(channel) for channel in self._channels)
         if told:
-            self._bell.ring()
+            self._bell.ring_if_idle()
         return told
 
     def _tell(self, channel: Channel) -> int:

@@ -167,14 +167,14 @@ class Intake:
         self._room.require()
         if not self._lanes.suspect(naming.reply_id(channel.name, reply.id), look):
             return "ignored:MessageUpdated"
-        self._bell.ring()
+        self._bell.ring_if_idle()
         return "accepted:look"
 
     def _reddened(self, channel: Channel, reply: AgentMessage) -> str:
         """Chatwoot marks a reply as failed, for good, when a webhook about it is answered late."""
         match self._lanes.redden(naming.reply_id(channel.name, reply.id)):
             case "noted":
-                self._bell.ring()
+                self._bell.ring_if_idle()
                 return "noted:reddened"
             case "unknown":  # the webhook that failed was the one that told of it
                 return self._suspect(channel, reply)

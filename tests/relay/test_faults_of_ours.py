@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.bell import queue_key
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Retry
 from gateway.lanes import Entry, Kind, Lane, Pace
@@ -210,3 +211,14 @@ def test_a_gate_closes_after_several_failures_and_opens_again(house: House) -> N
     house.drain_until(lambda: len(house.incoming()) == 8, seconds=20)
     [gate] = [g for g in house.lanes.backlog().gates if g.destination == "chatwoot/main"]
     assert gate.state == "open"
+
+
+def test_without_workers_rings_do_not_pile_up(house: House) -> None:
+    """Chatwoot tells of a reply that it was updated, again and again."""
+    house.customer_writes("hello")
+    house.drain()
+    number = house.chatwoot.agent_reply(1, "never told of")
+    house.store.delete(queue_key())
+    for _ in range(5):
+        assert house.told(number, event="message_updated") == "accepted:look"
+    assert house.store.llen(queue_key()) == 1
