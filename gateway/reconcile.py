@@ -174,8 +174,17 @@ class Rounds:
             lease = self._every * ROUNDS_OF_A_LEASE
             if self._lanes.hold(f"reconciler:{name}", self._token, seconds=lease):
                 reconciler.look()
-        except (DeliveryError, redis.RedisError) as error:
-            logs.event(log, "not_reconciled", level=logging.WARNING, channel=name, why=str(error))
+        except Exception as error:
+            # A fault of ours, too: the thread must not end with it, nor other channels wait.
+            expected = isinstance(error, (DeliveryError, redis.RedisError))
+            logs.event(
+                log,
+                "not_reconciled",
+                level=logging.WARNING if expected else logging.ERROR,
+                error=None if expected else error,
+                channel=name,
+                why=str(error),
+            )
 
 
 def _reply(conversation: Conversation, message: Message) -> AgentMessage | None:

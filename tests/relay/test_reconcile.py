@@ -373,3 +373,23 @@ def test_a_recovered_reply_is_no_longer_red(house: House, reconciler: Reconciler
     house.drain()
     assert texts(house) == ["one"]
     assert house.shown(number)["status"] == "sent"
+
+
+def test_a_bug_in_a_look_does_not_end_the_rounds(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, looked = threading.Event(), Reconciler.look
+    rounds = Rounds(house.settings, house.lanes, house.intake, stop)
+    faults, seen = [KeyError("a bug")], list[int]()
+
+    def faulty(self: Reconciler) -> int:
+        if faults:
+            raise faults.pop()
+        stop.set()
+        seen.append(looked(self))
+        return 0
+
+    monkeypatch.setattr(Reconciler, "look", faulty)
+    monkeypatch.setattr(stop, "wait", lambda _: stop.is_set())
+    rounds.run()
+    assert seen == [0]
