@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -24,6 +25,11 @@ CALL_EVERY = 0.5
 """Seconds between two rings for other workers."""
 TURN = 1.0
 """Seconds after which a busy lane makes room, if others may be waiting for a thread."""
+PATIENCE = 10.0
+"""Seconds that a drain which should end waits for what is under way, before it goes on instead."""
+LONGEST_IN_ALL = 300.0
+"""Seconds after which it does not begin again: RQ takes a worker for dead that works on one job for
+longer than 420 (`DEFAULT_WORKER_TTL`)."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +45,8 @@ class Limits:
     lease: float = 60.0
     linger: float = 1.0
     longest: float = 50.0
-    """A drain ends after that, and another one goes on: RQ must see its worker alive."""
+    """A drain ends after that, if nothing is under way that takes long, and another one goes on: RQ
+    must see its worker alive."""
 
 
 class Drain:
@@ -85,19 +92,27 @@ class Drain:
 
     def run(self) -> int:
         """Deliver until nothing has been due for a while. Returns how many lanes were claimed."""
-        claimed = 0
+        claimed, last = 0, time.monotonic() + LONGEST_IN_ALL
         try:
-            for claim in self._claims():
-                claimed += len(claim.holds)
-                if claim.holds:
-                    self._last_claim = time.monotonic()
-                for hold in claim.holds:
-                    self._start(hold)
+            while True:
+                for claim in self._claims():
+                    claimed += len(claim.holds)
+                    self._start_all(claim)
+                self._finish(PATIENCE)
+                # Others must not wait for a large file, until it is there, because we should end.
+                if not self._ours_until or self._stop.is_set() or time.monotonic() > last:
+                    break
         except redis.RedisError as error:
             # Leases that cannot be renewed end by themselves; the next ring starts afresh.
             logs.event(log, "drain_broken_off", level=logging.WARNING, kind=type(error).__name__)
-        self._finish()
+        self._finish(math.inf)
         return claimed
+
+    def _start_all(self, claim: Claim) -> None:
+        if claim.holds:
+            self._last_claim = time.monotonic()
+        for hold in claim.holds:
+            self._start(hold)
 
     def _claims(self) -> Iterator[Claim]:
         ends = time.monotonic() + self._limits.longest
@@ -190,14 +205,15 @@ class Drain:
             self._ours_until[hold] = asked + self._safe_lease
         self._renewed = asked
 
-    def _finish(self) -> None:
-        """Let every lane finish the message that it is at."""
-        self._winding_up = True
-        while self._ours_until:
+    def _finish(self, patience: float) -> None:
+        """Let every lane finish the message that it is at, if that takes no longer."""
+        self._winding_up, ends = True, time.monotonic() + patience
+        while self._ours_until and time.monotonic() < ends:
             self._came_back.wait(0.2)
             self._came_back.clear()
             with suppress(redis.RedisError):
                 self._tidy()
+        self._winding_up = False
 
     @property
     def _most_each(self) -> int:

@@ -262,3 +262,41 @@ def test_a_lane_that_was_lost_is_not_ours_again_when_it_is_claimed_anew(
 
     assert drain(lanes, work, pool, Limits(threads=4, lease=0.3, linger=0.05, longest=1.0)) == 2
     assert all(seen)
+
+
+def test_a_delivery_that_takes_long_holds_up_no_other_when_the_drain_should_end(
+    store: redis.Redis, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large file under way: whatever comes meanwhile must not wait for it."""
+    monkeypatch.setattr("gateway.relay.drain.PATIENCE", 0.1)
+    lanes, arrived = lanes_over(store), list[bool]()
+    other_came = threading.Event()
+    fill(lanes, 1, "large")
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        if hold.destination == "large":
+            time.sleep(0.6)  # long after the drain should have ended
+            fill(lanes, 1, "other")
+            arrived.append(other_came.wait(5))
+        else:
+            other_came.set()
+        done(lanes, hold)
+
+    assert drain(lanes, work, pool, replace(QUICK, longest=0.2)) == 2
+    assert arrived == [True]
+
+
+def test_a_drain_that_is_told_to_stop_waits_for_what_is_under_way(
+    store: redis.Redis, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.relay.drain.PATIENCE", 0.05)
+    lanes, stop = lanes_over(store), threading.Event()
+    fill(lanes, 1)
+
+    def work(hold: Hold, stopping: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        stop.set()
+        time.sleep(0.4)
+        done(lanes, hold)
+
+    assert drain(lanes, work, pool, stop=stop) == 1
+    assert store.zcard("gw:lane:in/shop/chatwoot-0") == 0
