@@ -25,7 +25,7 @@ from gateway.chatwoot.events import AgentMessage
 from gateway.chatwoot.missed import as_event
 from gateway.chatwoot.values import Conversation, Message
 from gateway.config import Channel, Settings
-from gateway.errors import DeliveryError
+from gateway.errors import DeliveryError, ServerTrouble
 from gateway.high_water import Mark, keep_mark, mark_of
 from gateway.intake import Intake
 from gateway.lanes import Lanes
@@ -39,6 +39,8 @@ LONG_LOOK = 3600.0
 AT_ONCE, PAUSE = 50, 0.05
 """After so many conversations, so many seconds before each further one: Chatwoot's limit of
 requests (`config/initializers/rack_attack.rb`) is for all that the gateway has to do."""
+BROKEN = 3
+"""So many conversations that Chatwoot fails to show are passed over; more, and it is ill itself."""
 ROUNDS_OF_A_LEASE = 1.5
 """Two clocks that look at once do no harm; a dead one must not keep others waiting for long."""
 
@@ -82,12 +84,21 @@ class Reconciler:
         return recovered
 
     def _messages(self, mark: Mark, now: float) -> Iterator[tuple[Conversation, Message]]:
+        """One conversation that Chatwoot cannot show keeps no others from being looked at."""
+        broken: list[ServerTrouble] = []
         for number, conversation in enumerate(self._changed(mark, now)):
             if number >= AT_ONCE:
                 self.pause(PAUSE)
-            with suppress(Missing):  # deleted between the two calls
-                for message in self.chatwoot.messages_after(conversation.id, mark.message):
-                    yield conversation, message
+            try:
+                with suppress(Missing):  # deleted between the two calls
+                    for message in self.chatwoot.messages_after(conversation.id, mark.message):
+                        yield conversation, message
+            except ServerTrouble as error:
+                broken.append(error)
+                if len(broken) > BROKEN:  # it is not the conversation
+                    break
+        if broken:
+            raise broken[0]
 
     def _changed(self, mark: Mark, now: float) -> Iterable[Conversation]:
         seconds = min(LONGEST_LOOK, now - mark.looked + LAG)

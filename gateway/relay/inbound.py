@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,8 @@ from gateway.chatwoot.contacts import Place, resolve
 from gateway.chatwoot.errors import Missing, TooMuch
 from gateway.chatwoot.values import Kind, Message
 from gateway.config import Channel
-from gateway.errors import Retry
+from gateway.errors import LeaseLost, Retry
+from gateway.http import check_fence
 from gateway.lanes import Hold, Lanes, Pace, Taken
 from gateway.model import Inbound
 from gateway.relay.addressing import Addressing
@@ -166,8 +167,10 @@ class InboundDelivery:
                 raise NotNow(0.3)
             yield
         finally:
-            for name in names:
-                self.lanes.let_go(name, token)
+            with suppress(LeaseLost):  # then they are the other worker's
+                check_fence()
+                for name in names:
+                    self.lanes.let_go(name, token)
 
     def _done(
         self,

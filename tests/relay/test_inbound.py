@@ -66,6 +66,18 @@ def test_two_first_messages_at_once_make_one_contact(house: House) -> None:
     assert len(senders) == 1
 
 
+def test_who_has_lost_a_lane_leaves_the_locks_on_its_person_to_whoever_took_it_over(
+    house: House,
+) -> None:
+    house.customer_writes("hello")
+    [hold] = house.lanes.claim(1, lease=60, most_each=1, at_work={}, token="lost").holds
+    house.relay.work(hold, stop=lambda: False, still_ours=lambda: False)
+    assert list(house.store.scan_iter("gw:person:*")) == ["gw:person:main:p1"]
+    house.store.delete(f"gw:lease:{hold.lane}")
+    house.drain_until(lambda: house.incoming() == ["hello"])
+    assert list(house.store.scan_iter("gw:person:*")) == []
+
+
 def test_an_answer_lost_after_the_effect_makes_no_double(house: House) -> None:
     house.customer_writes("first")
     house.drain()

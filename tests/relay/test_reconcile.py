@@ -13,7 +13,7 @@ import pytest
 
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
 from gateway.chatwoot.values import Conversation
-from gateway.errors import Unreachable
+from gateway.errors import ServerTrouble, Unreachable
 from gateway.high_water import mark_of
 from gateway.model import Status
 from gateway.reconcile import AT_ONCE, LAG, PAUSE, ROUNDS_OF_A_LEASE, Reconciler, Rounds
@@ -238,6 +238,25 @@ def test_more_replies_than_one_page_holds_are_sent_in_order(
     assert reconciler.look() == 130
     house.drain_until(lambda: house.count("delivered_out") == 130)
     assert texts(house) == [f"reply {number}" for number in range(130)]
+
+
+def test_a_conversation_that_cannot_be_shown_keeps_no_others_from_being_looked_at(
+    house: House, reconciler: Reconciler
+) -> None:
+    others = talks(house, 2)
+    reconciler.look()
+    for number in (1, *others):
+        house.chatwoot.agent_reply(number, f"to {number}")
+    house.chatwoot.fault(
+        "status", method="GET", path=f"*/{others[0]}/messages", status=500, times=None
+    )
+    for _ in range(2):
+        with pytest.raises(ServerTrouble):
+            reconciler.look()
+    house.drain()
+    assert sorted(texts(house)) == ["to 1", f"to {others[1]}"]
+    house.chatwoot.clear_faults()
+    assert reconciler.look() == 1
 
 
 def test_a_look_that_breaks_off_keeps_what_it_found_and_the_next_finds_the_rest(
