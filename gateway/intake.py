@@ -28,7 +28,7 @@ from gateway.chatwoot.events import (
 from gateway.config import Channel
 from gateway.hints import Hints
 from gateway.lanes import Brake, CursorMove, Entry, Lanes
-from gateway.model import Inbound, Receipt
+from gateway.model import Inbound, Receipt, only_items
 from gateway.room import Room
 
 MINUTE = 60.0
@@ -64,8 +64,11 @@ class Intake:
         *,
         move: CursorMove | None = None,
     ) -> Stored:
-        """Store what a network brought; with `move`, a poller's cursor in the same step."""
-        found = tuple(items)
+        """Store what a network brought; with `move`, a poller's cursor in the same step.
+
+        Raises TypeError, with nothing stored, if an adapter brought something else.
+        """
+        found = only_items(items)
         messages = [item for item in found if isinstance(item, Inbound)]
         receipts = [item for item in found if isinstance(item, Receipt)]
         for receipt in receipts:

@@ -6,7 +6,7 @@ a number there, a name that is null) is found in the adapter's own line and noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +21,11 @@ def _check_texts(value: object, *names: str) -> None:
     for name in names:
         found = getattr(value, name)
         if not isinstance(found, str):
-            where, kind = f"{type(value).__name__}.{name}", type(found).__name__
-            raise TypeError(f"{where} must be a str, and is of type {kind}")
+            raise _wrong(f"{type(value).__name__}.{name}", "a str", found)
+
+
+def _wrong(where: str, wanted: str, found: object) -> TypeError:
+    return TypeError(f"{where} must be {wanted}, and is of type {type(found).__name__}")
 
 
 class Status(StrEnum):
@@ -166,8 +169,20 @@ class Inbound:
 
     def __post_init__(self) -> None:
         _check_texts(self, "id", "peer", "text", "thread", "reply_to", "quoted", "press")
+        self._check_values()
         if not self.id or not self.peer:  # one id for all would make all but one repetitions
             raise Malformed("a message without an id, or without a sender")
+
+    def _check_values(self) -> None:
+        if not isinstance(self.person, Person):
+            raise _wrong("Inbound.person", "a Person", self.person)
+        if not isinstance(self.attachments, tuple | list):  # a list does no harm
+            raise _wrong("Inbound.attachments", "a tuple", self.attachments)
+        for attachment in self.attachments:
+            if not isinstance(attachment, Attachment):
+                raise _wrong("what is in Inbound.attachments", "an Attachment", attachment)
+        if not isinstance(self.sent_at, float | int | None):
+            raise _wrong("Inbound.sent_at", "a number", self.sent_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +198,20 @@ class Receipt:
     """For FAILED: a sentence that an agent understands."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.status, Status):
+            raise _wrong("Receipt.status", "a Status", self.status)
         _check_texts(self, "external_id", "part", "reason")
+
+
+def only_items(found: Iterable[object]) -> tuple[Inbound | Receipt, ...]:
+    """What an adapter found, all of it. Raises TypeError if there is anything else among it: to
+    pass over it would be to lose a message without a word."""
+    items = []
+    for item in found:
+        if not isinstance(item, Inbound | Receipt):
+            raise _wrong("what a network brought", "an Inbound or a Receipt", item)
+        items.append(item)
+    return tuple(items)
 
 
 @dataclass(frozen=True, slots=True)

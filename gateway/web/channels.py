@@ -19,7 +19,7 @@ from gateway.config import Channel, Settings
 from gateway.errors import Rejected
 from gateway.intake import Intake
 from gateway.metrics import Counts
-from gateway.model import Inbound, Receipt, WebRequest
+from gateway.model import Inbound, Receipt, WebRequest, only_items
 from gateway.web.answers import sentence
 from gateway.web.body import read_body
 
@@ -157,7 +157,7 @@ class ChannelWebhooks:
 def _read(adapter: Adapter, channel: Channel, web_request: WebRequest) -> Reading:
     """Raises `Malformed`, or `Undigested` for whatever else an adapter raises."""
     try:
-        items = tuple(adapter.parse(web_request))
+        items = only_items(adapter.parse(web_request))
         body, content_type = adapter.answer(web_request)
     except Rejected:
         raise

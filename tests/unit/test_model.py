@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.errors import Malformed
-from gateway.model import Attachment, Inbound, Person, Receipt, Sent, Status
+from gateway.model import Attachment, Inbound, Person, Receipt, Sent, Status, only_items
 
 WRONG = cast(Any, 4711)
 NULL = cast(Any, None)
@@ -25,6 +25,12 @@ NULL = cast(Any, None)
         (lambda: Attachment(WRONG), "Attachment.id"),
         (lambda: Receipt(Status.READ, WRONG), "Receipt.external_id"),
         (lambda: Sent(WRONG), "Sent.external_id"),
+        (lambda: Inbound("1", "ann", "", person=NULL), "Inbound.person must be a Person"),
+        (lambda: Inbound("1", "ann", "", attachments=cast(Any, Attachment("f"))), "a tuple"),
+        (lambda: Inbound("1", "ann", "", attachments=(WRONG,)), "an Attachment, and is of"),
+        (lambda: Inbound("1", "ann", "", sent_at=cast(Any, "2026")), "Inbound.sent_at"),
+        (lambda: Receipt(cast(Any, "arrived"), "4711"), "Receipt.status must be a Status"),
+        (lambda: only_items([Inbound("1", "ann", ""), WRONG]), "an Inbound or a Receipt"),
     ],
 )
 def test_a_wrong_type_is_named_without_its_value(made: Callable[[], object], named: str) -> None:

@@ -93,6 +93,15 @@ def test_what_holds_nothing_to_relay_is_counted(client: FlaskClient, store: redi
     assert counts(store) == {"ignored|shop": "1"}
 
 
+def test_what_is_neither_a_message_nor_a_receipt_is_the_adapters_fault(
+    client: FlaskClient, store: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert post(client, text(kind="stranger")).status_code == 500
+    assert counts(store) == {"undigested|shop": "1"}
+    assert not waiting(store)
+    assert "an Inbound or a Receipt, and is of type dict" in str(caplog.records[0].exc_info)
+
+
 def test_half_a_surrogate_pair_is_stored_all_the_same(
     client: FlaskClient, store: redis.Redis
 ) -> None:

@@ -104,6 +104,8 @@ class Push(Adapter):
             raise Malformed("expected an object")
         if found.get("kind") == "break":
             raise KeyError(self.config.key.get_secret_value())
+        if found.get("kind") == "stranger":
+            yield cast(Inbound, found)
         if found.get("kind") == "receipt":
             yield Receipt(Status.DELIVERED, external_id=str(found.get("of")))
         elif "id" in found:
