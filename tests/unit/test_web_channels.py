@@ -12,7 +12,18 @@ from flask.testing import FlaskClient
 
 from gateway.connections import connect
 from gateway.web.channels import PATIENCE
-from tests.unit.web_kit import HOOK, KEY, PUBLIC_URL, SIGNED, counts, make_app, post, text, waiting
+from tests.unit.web_kit import (
+    HOOK,
+    KEY,
+    PUBLIC_URL,
+    SIGNED,
+    Push,
+    counts,
+    make_app,
+    post,
+    text,
+    waiting,
+)
 
 
 @pytest.fixture
@@ -131,6 +142,18 @@ def test_a_verification_that_breaks_lets_nothing_in(
     assert {answer.status_code for answer in answers} == {500}
     assert {record.message for record in caplog.records} == {"crashed"}
     assert not any("Traceback" in answer.text or KEY in answer.text for answer in answers)
+    assert not store.keys()
+
+
+def test_a_verification_that_returns_its_verdict_lets_nothing_in(
+    client: FlaskClient,
+    store: redis.Redis,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Push, "verify", lambda *_: False)
+    assert post(client, text()).status_code == 500
+    assert "must raise Forbidden or return None" in str(caplog.records[0].exc_info)
     assert not store.keys()
 
 
