@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -73,7 +73,7 @@ class OutboundDelivery:
                 if files and not announce(self.lanes, hold, taken, f"part:{part.number}"):
                     break
                 again = taken.uncertain and (n == 0 or taken.forgotten)
-                sent = self._again(whole, taken) if again else self.adapter.send(whole)
+                sent = self._again(whole, taken) if again else self._send(whole)
             ids = [name for name in sent.external_ids if name]
             self.lanes.progress(hold, taken.id, part.number, part.total, ids)
         return Done(
@@ -93,17 +93,24 @@ class OutboundDelivery:
         answers = naming.inbound_lane(self.channel.name, address.peer, address.thread)
         return {hold.lane: memo, answers: memo}
 
+    def _send(self, part: Part) -> Sent:
+        """Raises TypeError, in words for its author, if an adapter does not tell the id."""
+        send: Callable[[Part], object] = self.adapter.send
+        if isinstance(sent := send(part), Sent):
+            return sent
+        raise TypeError(f"send must return a Sent, and returned a {type(sent).__name__}")
+
     def _again(self, part: Part, taken: Taken) -> Sent:
         """Send a part that may have arrived already: ask first, where the network can be asked."""
         if self.adapter.capabilities.idempotent:
-            return self.adapter.send(part)
+            return self._send(part)
         if self.adapter.finds:
-            return self.adapter.find(part) or self.adapter.send(part)
+            return self.adapter.find(part) or self._send(part)
         # Once for each press of Retry: an attempt after it that died asks the agent again.
         told_to = taken.replayed and not taken.crashes
         if self.patience.hold_unknown and not told_to:
             raise Permanent(MAY_HAVE_ARRIVED)
-        return self.adapter.send(part)
+        return self._send(part)
 
     def _parts(
         self, taken: Taken, reply: Reply, address: Address, choose: Choosing

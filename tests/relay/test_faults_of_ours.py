@@ -67,6 +67,18 @@ def test_what_a_network_says_need_not_be_text(
     assert house.count("uncertain") == 0
 
 
+def test_an_adapter_that_forgets_to_return_is_told_so(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.customer_writes("hello")
+    house.drain()
+    monkeypatch.setattr(type(house.network), "send", lambda *_: None)
+    house.agent_replies("hi")
+    house.drain()
+    [crash] = [record for record in caplog.records if record.message == "delivery_crashed"]
+    assert "send must return a Sent, and returned a NoneType" in str(crash.exc_info)
+
+
 def test_a_bug_behind_the_posting_posts_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     faults, settled = [KeyError("id")], Once.settled
 
