@@ -12,7 +12,8 @@ import re
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-from gateway.adapter import Adapter
+from gateway.adapter import Adapter, ChannelConfig
+from gateway.model import Capabilities
 
 PACKAGE = "adapters"
 ENTRY_POINT_GROUP = "chatwoot_gateway.adapters"
@@ -71,10 +72,15 @@ def _by_entry_point(entry: EntryPoint) -> type[Adapter]:
 
 
 def _exists(module: str) -> bool:
+    """Raises `BrokenAdapter` if a package on the way to it is there and cannot be imported."""
     try:
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # a package on the way to it
-        return False
+    except ModuleNotFoundError as error:
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            return False
+        raise _not_imported(module.rpartition(".")[0], error) from error
+    except Exception as error:
+        raise _not_imported(module.rpartition(".")[0], error) from error
 
 
 def _import(name: str) -> ModuleType:
@@ -82,14 +88,16 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:
         # Whatever a stranger's module raises, its user is told which module and why.
-        raise BrokenAdapter(
-            f"{name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise _not_imported(name, error) from error
+
+
+def _not_imported(name: str, error: Exception) -> BrokenAdapter:
+    return BrokenAdapter(f"{name} cannot be imported: {type(error).__name__}: {error}")
 
 
 def _adapter(found: object, where: str) -> type[Adapter]:
     if isinstance(found, type) and issubclass(found, Adapter) and found is not Adapter:
-        return found
+        return _usable(found, where)
     raise BrokenAdapter(f"{where} is not a subclass of gateway.adapter.Adapter")
 
 
@@ -104,6 +112,24 @@ def _the_adapter_in(module: ModuleType) -> type[Adapter]:
         and (value.__module__ + ".").startswith(module.__name__ + ".")
     }
     if len(own) == 1:
-        return own.pop()
+        return _usable(own.pop(), module.__name__)
     names = ", ".join(sorted(adapter.__name__ for adapter in own)) or "none"
     raise BrokenAdapter(f"{module.__name__} should define one Adapter, but has {names}")
+
+
+def _usable(adapter: type[Adapter], where: str) -> type[Adapter]:
+    """An adapter whose declarations are such as the core reads. Raises `BrokenAdapter`."""
+    config: object = adapter.Config
+    if not isinstance(config, type) or not issubclass(config, ChannelConfig):
+        raise BrokenAdapter(f"{where}: its Config is not a subclass of ChannelConfig")
+    for name, common in ChannelConfig.model_fields.items():
+        if config.model_fields[name].annotation != common.annotation:
+            raise BrokenAdapter(
+                f"{where}: its Config declares «{name}» anew, which every channel has with another "
+                "meaning; choose another name"
+            )
+    able: object = adapter.capabilities
+    if not isinstance(able, Capabilities):
+        kind = type(able).__name__
+        raise BrokenAdapter(f"{where}: its capabilities should be Capabilities(…), not a {kind}")
+    return adapter

@@ -91,6 +91,42 @@ def test_what_cannot_be_used_says_why(modules: Path, text: str, said: str) -> No
         find_adapter("emu")
 
 
+DECLARES = ADAPTER.replace(": ...\n", ":\n    ").format("Emu")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("class Config: key: str", "Config is not a subclass of ChannelConfig"),
+        ("Config = None", "Config is not a subclass of ChannelConfig"),
+        ("class Config(ChannelConfig): inbox: str", "«inbox» anew"),
+        ("class Config(ChannelConfig): opening: str = ''", "«opening» anew"),
+        ("capabilities = {}", r"should be Capabilities\(…\), not a dict"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["emu", "birds.emu:Emu"])
+def test_declarations_that_the_core_cannot_read(
+    modules: Path, line: str, said: str, kind: str
+) -> None:
+    (modules / "birds/emu.py").write_text(
+        f"from gateway.adapter import ChannelConfig\n{DECLARES}{line}\n"
+    )
+    with pytest.raises(BrokenAdapter, match=said):
+        find_adapter(kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("import no_such_thing", "far cannot be imported: ModuleNotFound"), ("1 / 0", "ZeroDivision")],
+)
+def test_a_package_on_the_way_that_breaks(modules: Path, text: str, said: str) -> None:
+    (modules / "far").mkdir()
+    (modules / "far/__init__.py").write_text(text)
+    (modules / "far/away.py").write_text(ADAPTER.format("Stork"))
+    with pytest.raises(BrokenAdapter, match=said):
+        find_adapter("far.away:Stork")
+
+
 def test_a_path_to_something_else(modules: Path) -> None:
     with pytest.raises(BrokenAdapter, match="not a subclass"):
         find_adapter("gateway.adapter:Adapter")
