@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.cli import main
 from gateway.config import ConfigError, load
 from gateway.durability import look_at
 from gateway.embedded import embedded_in
+from gateway.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
@@ -190,11 +192,47 @@ def test_a_number_of_workers_that_is_none(number: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEB_CONCURRENCY", "two"),
+        ("WEB_CONCURRENCY", "0"),
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("GATEWAY_BIND", "127.0.0.1"),
+        ("GATEWAY_BIND", "here:and:there"),
+        ("GATEWAY_BIND", "127.0.0.1:65536"),
+    ],
+)
+def test_what_web_cannot_be_started_with(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main(["run"]) == 1
+    said = capsys.readouterr()
+    assert f"environment: {name}: is " in said.err
+    assert "listens" not in said.out
+
+
+def test_an_address_that_is_taken_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Supervisor, "run", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("GATEWAY_BIND", address)
+        assert main(["run"]) == 0
+    assert f"{address} is in use by another program" in capsys.readouterr().out
+    assert main(["run"]) == 0
+    assert "in use" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("environ", "address"),
     [
         ({}, "127.0.0.1:8080"),
         ({"PORT": "5000"}, "0.0.0.0:5000"),
         ({"PORT": "5000", "GATEWAY_BIND": "[::1]:9"}, "[::1]:9"),
+        ({"GATEWAY_BIND": "unix:/run/gateway.sock"}, "unix:/run/gateway.sock"),
     ],
 )
 def test_where_web_listens(environ: dict[str, str], address: str) -> None:
