@@ -67,9 +67,13 @@ def named_inboxes(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").replace("\r\n", "\n")
+        # Some editors begin a file with a byte order mark, which nobody sees.
+        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         wrong, cure = "does not exist", f"Copy channels.example.toml to {path} and fill it in."
+    except IsADirectoryError:
+        # Docker makes one where a file is to be mounted that is not there.
+        wrong, cure = "is a folder, and should be a file", f"Remove it, and make the file {path}."
     except UnicodeDecodeError:
         wrong, cure = "is not UTF-8 text", "Save it again, with the encoding UTF-8."
     except OSError as error:
@@ -117,8 +121,8 @@ class _Reader:
                 "REDIS_URL",
                 "is not the address of a Redis server",
                 "Write redis://HOST:6379/0 (rediss:// with TLS, unix:///PATH for a socket; for "
-                "sentinels there is REDIS_SENTINELS), or leave it out: `run` then starts a server "
-                "of its own.",
+                "sentinels there is REDIS_SENTINELS; after a ? only options of redis-py), or leave "
+                "it out: `run` then starts a server of its own.",
             )
         try:
             found = sentinels.from_environment(environ)
@@ -278,9 +282,10 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _is_redis(url: str) -> bool:
+    """Whether a connection can be made ready; nobody is called."""
     try:
-        redis.ConnectionPool.from_url(url)
-    except ValueError:
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (ValueError, TypeError, redis.RedisError):  # TypeError: an option that there is not
         return False
     return True
 

@@ -226,6 +226,12 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
     with pytest.raises(ConfigError, match="not UTF-8"):
         load(tmp_path / "latin.toml", {})
+    with pytest.raises(ConfigError, match="is a folder, and should be a file"):
+        load(tmp_path, {})
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    assert _load(tmp_path, f"\ufeff{GOOD}").channels
 
 
 def test_a_table_that_is_none(tmp_path: Path) -> None:
@@ -234,8 +240,12 @@ def test_a_table_that_is_none(tmp_path: Path) -> None:
     )
 
 
-def test_redis_url_must_be_one(tmp_path: Path) -> None:
-    problem = _one(tmp_path, GOOD, REDIS_URL="http://:topsecret@redis")
+@pytest.mark.parametrize(
+    "url",
+    ["http://:topsecret@redis", "redis://:topsecret@redis?speed=9", "unix:///x?ssl_cert_reqs=none"],
+)
+def test_redis_url_must_be_one(tmp_path: Path, url: str) -> None:
+    problem = _one(tmp_path, GOOD, REDIS_URL=url)
     assert problem.startswith("environment: REDIS_URL: is not the address")
     assert "topsecret" not in problem
 
