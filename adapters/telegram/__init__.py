@@ -66,7 +66,7 @@ class Telegram(Adapter):
     class Config(ChannelConfig):
         token: SecretStr = Field(description="the bot's token, from @BotFather")
         mode: Literal["webhook", "polling"] = Field(
-            default="webhook", description="polling needs no public address"
+            default="webhook", description="webhook or polling, which needs no public address"
         )
         max_connections: int = Field(
             default=1,

@@ -25,6 +25,7 @@ PLAIN_WORDS = {
     "float_parsing": "should be a number",
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
+    "string_pattern_mismatch": "does not have the right form",
     "tuple_type": "should be a text, or a list of texts",
 }
 

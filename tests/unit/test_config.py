@@ -240,6 +240,20 @@ def test_a_table_that_is_none(tmp_path: Path) -> None:
     )
 
 
+def test_a_pattern_is_not_shown(tmp_path: Path) -> None:
+    twilio = """
+[channels.sms]
+adapter = "twilio"
+inbox = 9
+account_sid = "x"
+auth_token = "y"
+sender = "+15550001111"
+"""
+    problem = _one(tmp_path, GOOD + twilio)
+    assert "channels.sms.account_sid: does not have the right form" in problem
+    assert "the account's SID, AC…" in problem
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://:topsecret@redis", "redis://:topsecret@redis?speed=9", "unix:///x?ssl_cert_reqs=none"],
