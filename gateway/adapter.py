@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -40,11 +41,30 @@ __all__ = [
     "SecretStr",
     "Site",
     "Verdict",
+    "WebAddress",
     "e164",
     "email_of",
     "phone_of",
     "same",
+    "web_address",
 ]
+
+
+def web_address(text: str) -> str:
+    """An http(s) address without a trailing slash. Raises ValueError without showing it."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or " " in text:
+        raise ValueError("should be an address such as https://chat.example.org")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("should be a plain address, without a user, a query or a fragment")
+    try:
+        parts.port  # noqa: B018 (it is only read when it is asked for)
+    except ValueError:
+        raise ValueError("should have a port from 0 to 65535, or none") from None
+    return text.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(web_address)]
 
 
 def e164(number: str, *, region: str | None = None) -> str:

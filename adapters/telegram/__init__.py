@@ -38,7 +38,7 @@ from adapters.telegram.files import (
     send_file,
 )
 from adapters.telegram.kinds import as_line
-from gateway.adapter import Adapter, ChannelConfig, Finding, Site, same
+from gateway.adapter import Adapter, ChannelConfig, Finding, Site, WebAddress, same
 from gateway.errors import Forbidden, Malformed, Permanent
 from gateway.model import (
     Addressee,
@@ -75,7 +75,7 @@ class Telegram(Adapter):
             description="webhook calls that Telegram makes at once; with more than one, two quick "
             "messages of a customer may change places",
         )
-        api_url: str = Field(
+        api_url: WebAddress = Field(
             default="https://api.telegram.org", description="or that of a local Bot API server"
         )
 

@@ -14,7 +14,7 @@ from adapters.twilio.messages import message
 from adapters.twilio.receipts import receipt
 from adapters.twilio.signature import signatures
 from gateway import errors
-from gateway.adapter import Adapter, ChannelConfig, Finding, phone_of, same
+from gateway.adapter import Adapter, ChannelConfig, Finding, WebAddress, phone_of, same
 from gateway.http import Answer
 from gateway.model import (
     Addressee,
@@ -39,7 +39,7 @@ class Twilio(Adapter):
         )
         api_key: str = Field(default="", description="an API key's SID, to send with it (SK…)")
         api_secret: SecretStr = Field(default=SecretStr(""), description="the API key's secret")
-        api_url: str = "https://api.twilio.com"
+        api_url: WebAddress = "https://api.twilio.com"
 
     config: Config
     capabilities = Capabilities(text_limit=1600, receipts=frozenset(Status))  # Twilio paces itself

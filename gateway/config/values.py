@@ -12,20 +12,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from gateway.adapter import Adapter, ChannelConfig, Site
+from gateway.adapter import Adapter, ChannelConfig, Site, WebAddress
 from gateway.runtime import Runtime
 
 SHORTEST_SECRET = 16
-
-
-def _web_address(value: str) -> str:
-    """An http(s) address without a trailing slash. Raises ValueError without showing it."""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or " " in value:
-        raise ValueError("should be an address such as https://chat.example.org")
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("should be a plain address, without a user, a query or a fragment")
-    return value.rstrip("/")
 
 
 def _several(value: object) -> object:
@@ -50,7 +40,6 @@ def _not_empty(secret: SecretStr) -> SecretStr:
     return secret
 
 
-WebAddress = Annotated[str, AfterValidator(_web_address)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), AfterValidator(_long_enough)]
 AdminToken = Annotated[SecretStr, AfterValidator(_admin_token)]
 Token = Annotated[SecretStr, AfterValidator(_not_empty)]

@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Iterator
 
-from gateway.adapter import Adapter, ChannelConfig, PhoneNumber, SecretStr, same
+from gateway.adapter import Adapter, ChannelConfig, PhoneNumber, SecretStr, WebAddress, same
 from gateway.errors import Forbidden, Malformed
 from gateway.model import Capabilities, Inbound, Part, Receipt, Sent, Status, WebRequest
 
@@ -12,7 +12,7 @@ class Acme(Adapter):
     class Config(ChannelConfig):
         api_key: SecretStr
         sender: PhoneNumber
-        api_url: str = "https://api.acme.example"
+        api_url: WebAddress = "https://api.acme.example"
 
     config: Config
     capabilities = Capabilities(text_limit=160, receipts=frozenset({Status.DELIVERED}))

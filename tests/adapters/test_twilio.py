@@ -97,6 +97,12 @@ def test_an_impossible_sender_is_refused(sender: str) -> None:
         channel(sender=sender)
 
 
+@pytest.mark.parametrize("address", ["nonsense", "ftp://api.example", "http://api.example:99999"])
+def test_an_impossible_address_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="api_url"):
+        channel(api_url=address)
+
+
 # ---- with the stand-in
 
 

@@ -136,6 +136,7 @@ def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
         ("account = 1", "account = 0", 7, "account: should be greater than 0"),
         ("https://chat.example.org", "chat.example.org", 6, "url: should be an address such as"),
         ("https://gw.example.org/", "https://u:p@gw", 2, "public_url: should be a plain address"),
+        ("https://chat.example.org", "http://chat:99999", 6, "url: should have a port from 0 to"),
         ("inbox = 7", "inbox = [7]", 12, "inbox: should be a whole number"),
         ("inbox = 7", "inbox = 7\ncop = 2", 13, "Did you mean «coop»?"),
         ("[gateway]", "[gateway]\ntreads = 4", 2, "Did you mean «threads»?"),
