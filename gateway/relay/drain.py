@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import Counter
@@ -30,6 +29,9 @@ PATIENCE = 10.0
 LONGEST_IN_ALL = 300.0
 """Seconds after which it does not begin again: RQ takes a worker for dead that works on one job for
 longer than 420 (`DEFAULT_WORKER_TTL`)."""
+LONGEST_WORK = 1800.0
+"""Seconds that it then waits for what is under way. Our own calls all have an end before: what
+takes longer hangs, in an adapter's library perhaps, and would keep its worker for ever."""
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +107,10 @@ class Drain:
         except redis.RedisError as error:
             # Leases that cannot be renewed end by themselves; the next ring starts afresh.
             logs.event(log, "drain_broken_off", level=logging.WARNING, kind=type(error).__name__)
-        self._finish(math.inf)
+        self._finish(LONGEST_WORK)
+        for hold in self._ours_until:
+            # Its lease runs out, and it is tried again; the thread is lost.
+            logs.event(log, "delivery_hangs", level=logging.ERROR, lane=hold.lane)
         return claimed
 
     def _start_all(self, claim: Claim) -> None:

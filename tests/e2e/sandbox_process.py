@@ -8,25 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
 
+from tests.waiting import until
+
 ROOT = Path(__file__).parents[2]
 JSON = dict[str, Any]
 T = TypeVar("T")
-
-
-def until(look: Callable[[], T | None], seconds: float = 20.0) -> T:
-    """What `look` returns once it is something."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.03)
-    return found
 
 
 def descendants(pid: int) -> list[int]:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.e2e.sandbox_process import SandboxProcess, until
+from tests.e2e.sandbox_process import SandboxProcess
+from tests.waiting import until
 
 JSON = dict[str, Any]
 CAT = Path(__file__).parents[1] / "adapters" / "cases" / "files" / "cat.png"

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import requests
 
 from gateway.connections import connect
 from gateway.embedded import embedded_in
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 MOST_CONNECTIONS = 12
@@ -40,13 +40,6 @@ class Pigeon(Adapter):
     def verify(self, request): pass
     def parse(self, request): return [Inbound(request.query["id"], request.query["id"], "coo")]
 """
-
-
-def _until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.05)
 
 
 def _ready(url: str) -> bool:
@@ -87,8 +80,8 @@ def test_starts_serves_and_stops(
 ) -> None:
     url = f"http://127.0.0.1:{port}"
     store = connect(embedded_in(tmp_path / "data").url, connections=1, retries=5)
-    _until(lambda: _ready(url))
-    _until(lambda: store.exists("rq:workers"))
+    until(lambda: _ready(url))
+    until(lambda: store.exists("rq:workers"))
 
     hook = f"{url}/channels/pigeons/webhook"
     with ThreadPoolExecutor(20) as senders:

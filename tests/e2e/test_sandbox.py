@@ -17,7 +17,8 @@ import requests
 from sandbox.ports import Ports, keep_ports
 from sandbox.town import Town
 from sandbox.wiring import wire
-from tests.e2e.sandbox_process import ROOT, SandboxProcess, descendants, running, until
+from tests.e2e.sandbox_process import ROOT, SandboxProcess, descendants, running
+from tests.waiting import until
 
 CHANNELS = ("telegram", "sms", "email")
 

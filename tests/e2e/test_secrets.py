@@ -27,9 +27,9 @@ from gateway.config import Settings, load
 from gateway.connections import connect_bytes
 from gateway.embedded import EmbeddedValkey
 from sandbox.chatwoot.webhooks import signature
-from tests.e2e.sandbox_process import until
 from tests.scripted import Exchange, ScriptedServer
 from tests.unit.web_kit import reply
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 REDIS = "marked-redis/password"

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import redis
 
 from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 POLITE = "import signal, time; print('ready', flush=True); time.sleep(600)"
@@ -61,13 +61,6 @@ class Run:
         return connect(self.server.url, connections=1, retries=20)
 
 
-def _until(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.05)
-
-
 def _gone(pid: int) -> bool:
     """Ended; a zombie that nobody has fetched yet has ended, too."""
     return all(state.startswith("Z") for state in _ps("-o", "stat=", "-p", str(pid)))
@@ -101,39 +94,39 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     for run in runs:
         run.process.kill()
         run.process.wait()
-    _until(lambda: all(map(_gone, children)))
+    until(lambda: all(map(_gone, children)))
 
 
 def test_a_role_that_is_killed_is_started_again(start: Callable[..., Run]) -> None:
     run = start(POLITE)
-    _until(lambda: "role0    | ready" in run.text)
+    until(lambda: "role0    | ready" in run.text)
     first = run.children()["role0"]
     os.kill(first, signal.SIGKILL)
-    _until(lambda: run.text.count("ready") == 2)
+    until(lambda: run.text.count("ready") == 2)
     assert "role0 was ended by signal 9; starting it again in 0.2 s" in run.text
     assert run.children()["role0"] != first
 
 
 def test_the_pause_grows_while_a_role_dies_young(start: Callable[..., Run]) -> None:
     run = start("raise SystemExit(3)")
-    _until(lambda: "in 0.8 s" in run.text)
+    until(lambda: "in 0.8 s" in run.text)
     pauses = [line.split()[-2] for line in run.text.splitlines() if "ended with status 3" in line]
     assert pauses[:3] == ["0.2", "0.4", "0.8"]
 
 
 def test_who_asked_for_nohup_gets_it(start: Callable[..., Run]) -> None:
     run = start(POLITE, hangup="SIG_IGN")
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     run.process.send_signal(signal.SIGHUP)
     os.kill(run.children()["role0"], signal.SIGKILL)
-    _until(lambda: run.text.count("ready") == 2)  # it goes on as before
+    until(lambda: run.text.count("ready") == 2)  # it goes on as before
     assert "stopping" not in run.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_everything(start: Callable[..., Run], number: int) -> None:
     run = start(POLITE)
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     children = run.children()
     assert set(children) == {"valkey", "guard", "role0"}
     run.process.send_signal(number)
@@ -143,7 +136,7 @@ def test_a_signal_stops_everything(start: Callable[..., Run], number: int) -> No
 
 def test_a_role_that_does_not_end_is_killed(start: Callable[..., Run]) -> None:
     run = start(STUBBORN)
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     children = run.children()
     run.process.send_signal(signal.SIGTERM)
     assert run.process.wait(10) == 0
@@ -153,9 +146,9 @@ def test_a_role_that_does_not_end_is_killed(start: Callable[..., Run]) -> None:
 
 def test_a_second_signal_ends_the_patience(start: Callable[..., Run]) -> None:
     run = start(STUBBORN)
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     run.process.send_signal(signal.SIGINT)
-    _until(lambda: "stopping" in run.text)
+    until(lambda: "stopping" in run.text)
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(4) == 0
 
@@ -174,40 +167,40 @@ signal.signal(signal.SIGTERM, finish)
 print("ready", flush=True)
 time.sleep(600)
 """)
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     run.process.terminate()
     run.process.wait(10)
     again = start(POLITE)
-    _until(lambda: "ready" in again.text)
+    until(lambda: "ready" in again.text)
     assert again.store().get("finished") == "yes"
 
 
 def test_data_survive_the_kill_of_the_server(start: Callable[..., Run]) -> None:
     run = start(POLITE)
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     assert run.store().set("kept", "yes")
     first = run.children()["valkey"]
     os.kill(first, signal.SIGKILL)
-    _until(lambda: run.children().get("valkey", first) != first)
+    until(lambda: run.children().get("valkey", first) != first)
     assert run.store().get("kept") == "yes"
     assert run.text.count("ready") == 1, "the role goes on"
 
 
 def test_a_later_run_picks_up_where_the_first_stopped(start: Callable[..., Run]) -> None:
     first = start(POLITE)
-    _until(lambda: "ready" in first.text)
+    until(lambda: "ready" in first.text)
     first.store().set("kept", "yes")
     first.process.terminate()
     first.process.wait(10)
     second = start(POLITE)
-    _until(lambda: "ready" in second.text)
+    until(lambda: "ready" in second.text)
     assert second.store().get("kept") == "yes"
     assert second.store().config_get("append*")["appendfsync"] == "always"
 
 
 def test_a_second_run_in_the_same_folder_says_so(start: Callable[..., Run]) -> None:
     first = start(POLITE)
-    _until(lambda: "ready" in first.text)
+    until(lambda: "ready" in first.text)
     second = start(POLITE)
     assert second.process.wait(10) == 1
     assert f"runs already (process {first.process.pid})" in second.text
@@ -217,23 +210,23 @@ def test_a_second_run_in_the_same_folder_says_so(start: Callable[..., Run]) -> N
 
 def test_nothing_outlives_a_supervisor_that_is_killed(start: Callable[..., Run]) -> None:
     run = start(POLITE)
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     children = run.children()
     run.process.kill()
-    _until(lambda: all(_gone(pid) for pid in children.values()))
+    until(lambda: all(_gone(pid) for pid in children.values()))
     again = start(POLITE)
-    _until(lambda: "ready" in again.text)
+    until(lambda: "ready" in again.text)
 
 
 def test_a_guard_that_died_is_replaced(start: Callable[..., Run]) -> None:
     run = start(POLITE)
-    _until(lambda: "ready" in run.text)
+    until(lambda: "ready" in run.text)
     os.kill(run.children()["guard"], signal.SIGKILL)
     os.kill(run.children()["role0"], signal.SIGKILL)
-    _until(lambda: run.text.count("ready") == 2)
+    until(lambda: run.text.count("ready") == 2)
     children = run.children()
     run.process.kill()
-    _until(lambda: all(_gone(pid) for pid in children.values()))
+    until(lambda: all(_gone(pid) for pid in children.values()))
 
 
 def test_a_server_that_cannot_start_says_why(start: Callable[..., Run], tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from gateway.runtime import Runtime
 from sandbox.chatwoot import ChatwootStandIn, payloads
 from tests.faults.cards import KEY
 from tests.faults.stepping import Home, Role, Step, forked_from_here, run
+from tests.waiting import until
 
 CHANNELS = """
 [gateway]
@@ -55,13 +55,6 @@ settle = 0
 on_unknown = "{on_unknown}"
 box = "{folder}/box"
 """
-
-
-def until(come_about: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not come_about():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)
 
 
 @dataclass

@@ -6,8 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import requests
@@ -96,14 +95,6 @@ def answers(address: str) -> bool:
     with contextlib.suppress(requests.ConnectionError):
         return requests.get(f"{address}/healthz", timeout=5).ok
     return False
-
-
-def until(come_about: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not come_about():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def posted(chatwoot: ChatwootStandIn) -> dict[str, list[str]]:

@@ -17,7 +17,8 @@ from gateway.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
-from tests.faults.roles import HOOK, SIGNED, answers, posted, running, until, write_settings
+from tests.faults.roles import HOOK, SIGNED, answers, posted, running, write_settings
+from tests.waiting import until
 
 PEERS, BEFORE, AFTER = 20, 10, 5
 EXPECTED = {f"peer{who}": [f"{who}-{n}" for n in range(BEFORE + AFTER)] for who in range(PEERS)}

@@ -18,7 +18,8 @@ from faults.replicated import free_ports
 from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 from sandbox.chatwoot import ChatwootStandIn
-from tests.faults.roles import HOOK, ROOT, SIGNED, answers, until, write_settings
+from tests.faults.roles import HOOK, ROOT, SIGNED, answers, write_settings
+from tests.waiting import until
 
 LINE = re.compile(r"(?:\d+ +)?(?P<at>\d+\.\d+) (?P<call>\w+)\((?P<rest>.*)")
 TOOK = re.compile(r"= 0 <(?P<seconds>\d+\.\d+)>$")

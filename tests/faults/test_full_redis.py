@@ -27,9 +27,9 @@ from tests.faults.roles import (
     answers,
     posted,
     running,
-    until,
     write_settings,
 )
+from tests.waiting import until
 
 MEGABYTE = 1024 * 1024
 LIMIT = 24 * MEGABYTE

@@ -6,14 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from faults.houses import Houses, Process
 from gateway.processes import Role
+from tests.waiting import until
 
 PARENT = """
 import os, subprocess, sys, time
@@ -21,13 +21,6 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print("pids", os.getpid(), child.pid, flush=True)
 time.sleep(600)
 """
-
-
-def until(come_about: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not come_about():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def pids(folder: Path) -> list[tuple[int, int]]:

@@ -16,8 +16,9 @@ from gateway.lanes import DeadLetters, Lanes
 from gateway.model import Inbound, Person
 from gateway.relay.consequences import DEATHS
 from sandbox.chatwoot import ChatwootStandIn
-from tests.faults.roles import running, until, write_settings
+from tests.faults.roles import running, write_settings
 from tests.relay.house import webhook
+from tests.waiting import until
 
 PEERS = 6
 

@@ -13,7 +13,8 @@ from gateway.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
-from tests.faults.roles import posted, running, until, write_settings
+from tests.faults.roles import posted, running, write_settings
+from tests.waiting import until
 
 PEERS, EACH = 12, 6
 THIS = "from gateway.relay import relay\nrelay.UNKNOWN_VERSION_WAIT = 0.1"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.house import House, house, until
+from tests.faults.house import House, house
 from tests.faults.stepping import Step
+from tests.waiting import until
 
 __all__ = ["house"]
 

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from gateway.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PEOPLE, EACH = 50, 7
@@ -53,13 +53,6 @@ def worker(file: Path, redis_url: str) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             process.kill()
             process.wait()
-
-
-def until(come_about: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not come_about():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 def posted(chatwoot: ChatwootStandIn) -> dict[str, list[str]]:

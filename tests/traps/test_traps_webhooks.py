@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from gateway.web import create_app
 from sandbox.chatwoot import payloads
 from sandbox.web import WebServer
 from tests.relay.house import House, webhook
+from tests.waiting import until
 
 NOTHING_THERE = "http://127.0.0.1:9/gone"
 FIRST, OTHER = "the first long part", "the other"
@@ -166,15 +167,6 @@ def test_trap_5_a_late_answer_marks_a_reply_that_is_delivered(house: House, app:
     assert texts(house) == ["hi"]
     assert house.shown(number)["status"] == "sent"
     assert not house.shown(number)["content_attributes"].get("external_error")
-
-
-def until(found: Callable[[], bool]) -> None:
-    deadline = threading.Event()
-    for _ in range(1000):
-        if found():
-            return
-        deadline.wait(0.01)
-    raise AssertionError("it never came")
 
 
 def test_trap_6_what_was_written_while_we_were_down_is_never_told(

@@ -15,6 +15,7 @@ import redis
 from gateway.lanes import Claim, Hold, Lane, Lanes
 from gateway.relay.drain import Drain, Limits, Work
 from tests.unit.lanes_kit import UNLIMITED, becomes_due, lanes_over, ledger, letter
+from tests.waiting import until
 
 T = TypeVar("T")
 QUICK = Limits(threads=4, lease=30.0, linger=0.05, longest=10.0)
@@ -300,3 +301,29 @@ def test_a_drain_that_is_told_to_stop_waits_for_what_is_under_way(
 
     assert drain(lanes, work, pool, stop=stop) == 1
     assert store.zcard("gw:lane:in/shop/chatwoot-0") == 0
+
+
+def test_a_delivery_that_hangs_does_not_keep_its_worker_for_ever(
+    store: redis.Redis,
+    pool: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for limit in ("PATIENCE", "LONGEST_IN_ALL", "LONGEST_WORK"):
+        monkeypatch.setattr(f"gateway.relay.drain.{limit}", 0.1)
+    lanes, test_over, ours = lanes_over(store), threading.Event(), list[bool]()
+    fill(lanes, 1)
+
+    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        test_over.wait(30)
+        ours.append(still_ours())
+
+    try:
+        assert drain(lanes, work, pool, replace(QUICK, longest=0.1, lease=0.3)) == 1
+        [said] = [record for record in caplog.records if record.message == "delivery_hangs"]
+        assert said.levelname == "ERROR"
+        until(lambda: not store.exists("gw:lease:in/shop/chatwoot-0"))
+    finally:
+        test_over.set()
+    until(lambda: ours == [False])  # its next write would be refused
+    assert drain(lanes, lambda hold, *_: done(lanes, hold), pool) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -15,6 +14,7 @@ import redis
 
 from gateway.connections import connect
 from gateway.lanes.together import AT_ONCE, Together
+from tests.waiting import until
 
 
 class Counted(redis.Redis):
@@ -60,13 +60,6 @@ def started(work: Callable[[], Any]) -> Future[Any]:
 
 def asked(together: Together, *command: str | int) -> Future[Any]:
     return started(lambda: together(*command))
-
-
-def until(come_about: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not come_about():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_those_who_wait_for_a_connection_go_together(counted: Counted) -> None:

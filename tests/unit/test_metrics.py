@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import pytest
 import redis
 
@@ -12,18 +9,12 @@ from gateway.connections import connect
 from gateway.heartbeat import BEATS, Heartbeat, last_heartbeats
 from gateway.lanes import Lanes
 from gateway.metrics import COUNTS, Counts, GatewayCollector, exposition
+from tests.waiting import until
 
 
 def scrape(store: redis.Redis) -> list[str]:
     lanes = Lanes(store, "rq:queue:gateway")
     return exposition(GatewayCollector(store, lanes, ["shop"])).decode().splitlines()
-
-
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def test_counts_are_counters_by_channel(store: redis.Redis) -> None:

@@ -13,7 +13,8 @@ import requests
 
 from gateway.launch import WEB_THREADS
 from tests.unit.web_kit import HOOK, SIGNED, text
-from tests.unit.web_process import Web, own_valkey, serving, until
+from tests.unit.web_process import Web, own_valkey, serving
+from tests.waiting import until
 
 HEAD = f"POST {HOOK} HTTP/1.1\r\nHost: x\r\nX-Key: marked-network-key\r\n".encode()
 FEW = 50

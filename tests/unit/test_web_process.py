@@ -23,7 +23,8 @@ from tests.unit.web_kit import (
     reply,
     text,
 )
-from tests.unit.web_process import Server, Web, own_valkey, serving, until
+from tests.unit.web_process import Server, Web, own_valkey, serving
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import re
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from gateway.connections import connect
 from gateway.embedded import EmbeddedValkey
 from gateway.launch import web_command
 from tests.unit.web_kit import ADMIN, CHATWOOT_TOKEN, KEY, PUBLIC_URL, SECRETS
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CHANNELS = f"""
@@ -36,13 +36,6 @@ adapter = "tests.unit.web_kit:Push"
 inbox = 7
 key = "{KEY}"
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 @dataclass
