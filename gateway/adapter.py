@@ -131,7 +131,7 @@ class ChannelConfig(BaseModel):
     Use `SecretStr` for whatever must not be seen: it is redacted in every log, error and page.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     adapter: str = Field(description="the kind of network: telegram, email, twilio …")
     inbox: int = Field(gt=0, description="the id of the API inbox in Chatwoot")

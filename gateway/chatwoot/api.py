@@ -149,7 +149,8 @@ class Api:
         profile = self._http.exchange("GET", self._url + "/api/v1/profile", headers=self._headers)
         if profile.status == 401:
             return BadCredentials(
-                "Chatwoot refuses the access token: it must be the token of a user, not of a bot",
+                "Chatwoot refuses the access token: it is not, or no longer, that of a user (a "
+                "bot's will not do)",
                 detail=_detail(answer),
             )
         if not 200 <= profile.status < 300:

@@ -23,6 +23,7 @@ PLAIN_WORDS = {
     "int_from_float": "should be a whole number",
     "float_type": "should be a number",
     "float_parsing": "should be a number",
+    "finite_number": "should be a number that has an end",
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
     "string_pattern_mismatch": "does not have the right form",

@@ -48,7 +48,9 @@ Token = Annotated[SecretStr, AfterValidator(_not_empty)]
 class GatewaySettings(BaseModel):
     """The table [gateway], and the Redis server that the environment names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
 
     public_url: WebAddress = Field(
         description="the address at which Chatwoot and the networks reach this gateway"
@@ -112,7 +114,7 @@ class GatewaySettings(BaseModel):
 class ChatwootAccount(BaseModel):
     """One table [chatwoot.NAME]."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     url: WebAddress = Field(description="where your Chatwoot is: https://app.chatwoot.com")

@@ -149,6 +149,8 @@ def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
         (f"{HERE}:Pigeon", f"{HERE}:load", 11, "is not a subclass of"),
         (f'adapter = "{HERE}:Pigeon"', "", 10, "adapter: is missing"),
         ("inbox = 7", 'inbox = 7\nchatwoot = "mian"', 13, "Did you mean «main»?"),
+        ("inbox = 7", "inbox = 7\ndelay_notice = inf", 13, "delay_notice: should be a number that"),
+        ("[gateway]", "[gateway]\nlease = nan", 2, "lease: should be a number that has an end"),
         ("account = 1", "account = ", 7, "is not TOML"),
         ("account = 1", "account = ${ONE}", 7, "is not TOML"),
     ],

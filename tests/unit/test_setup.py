@@ -223,7 +223,7 @@ def test_somebody_who_works_there_is_enough(world: World) -> None:
     ("whose", "said"),
     [
         ("agent", "no administrator but agent"),
-        ("bot", "it must be the token of a user, not of a bot"),
+        ("bot", "that of a user (a bot's will not do)"),
         ("nobody", "Chatwoot refuses the access token"),
     ],
 )
