@@ -261,7 +261,7 @@ def test_a_lane_that_was_lost_is_not_ours_again_when_it_is_claimed_anew(
             seen.append(not still_ours())
             time.sleep(0.01)
 
-    assert drain(lanes, work, pool, Limits(threads=4, lease=0.3, linger=0.05, longest=1.0)) == 2
+    assert drain(lanes, work, pool, Limits(threads=4, lease=0.5, linger=0.05, longest=10.0)) == 2
     assert all(seen)
 
 
@@ -319,7 +319,7 @@ def test_a_delivery_that_hangs_does_not_keep_its_worker_for_ever(
         ours.append(still_ours())
 
     try:
-        assert drain(lanes, work, pool, replace(QUICK, longest=0.1, lease=0.3)) == 1
+        assert drain(lanes, work, pool, replace(QUICK, longest=0.1, lease=2.0)) == 1
         [said] = [record for record in caplog.records if record.message == "delivery_hangs"]
         assert said.levelname == "ERROR"
         until(lambda: not store.exists("gw:lease:in/shop/chatwoot-0"))
