@@ -12,7 +12,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Retry
 from gateway.lanes import Entry, Kind, Lane, Pace
 from gateway.lanes.values import Direction
-from gateway.model import Part, Sent
+from gateway.model import Inbound, Part, Sent
 from gateway.relay.consequences import BREAKDOWNS, DEATHS
 from gateway.relay.once import Once
 from tests.relay.house import House
@@ -77,6 +77,14 @@ def test_an_adapter_that_forgets_to_return_is_told_so(
     house.drain()
     [crash] = [record for record in caplog.records if record.message == "delivery_crashed"]
     assert "send must return a Sent, and returned a NoneType" in str(crash.exc_info)
+
+
+def test_of_what_an_adapter_found_all_or_nothing_is_stored(house: House) -> None:
+    found: list[Any] = [Inbound("1", "p1", "hello"), {"id": "2"}]
+    with pytest.raises(TypeError, match="an Inbound or a Receipt, and is of type dict"):
+        house.intake.take(house.channel, found)
+    house.drain()
+    assert house.count("accepted_in") == 0
 
 
 def test_a_bug_behind_the_posting_posts_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

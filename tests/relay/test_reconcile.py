@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
-from gateway.chatwoot.values import Conversation
+from gateway.chatwoot.values import Conversation, Message
 from gateway.errors import ServerTrouble, Unreachable
 from gateway.high_water import mark_of
 from gateway.model import Status
-from gateway.reconcile import AT_ONCE, LAG, PAUSE, ROUNDS_OF_A_LEASE, Reconciler, Rounds
+from gateway.reconcile import AT_ONCE, BROKEN, LAG, PAUSE, ROUNDS_OF_A_LEASE, Reconciler, Rounds
 from sandbox.chatwoot.contacts import attach, create_contact
 from sandbox.chatwoot.conversations import open_conversation
 from sandbox.chatwoot.messages import Draft, create_message
@@ -257,6 +257,27 @@ def test_a_conversation_that_cannot_be_shown_keeps_no_others_from_being_looked_a
     assert sorted(texts(house)) == ["to 1", f"to {others[1]}"]
     house.chatwoot.clear_faults()
     assert reconciler.look() == 1
+
+
+def test_a_chatwoot_that_shows_no_conversation_is_left_alone_soon(
+    house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = talks(house, BROKEN + 5)
+    reconciler.look()
+    for number in others:
+        house.chatwoot.agent_reply(number, f"to {number}")
+    asked: list[int] = []
+
+    def broken(self: Chatwoot, conversation: int, newest: int) -> Iterator[Message]:
+        asked.append(conversation)
+        raise ServerTrouble("500")
+
+    with monkeypatch.context() as ill:
+        ill.setattr(Chatwoot, "messages_after", broken)
+        with pytest.raises(ServerTrouble):
+            reconciler.look()
+    assert len(asked) == BROKEN + 1
+    assert reconciler.look() == len(others)
 
 
 def test_a_look_that_breaks_off_keeps_what_it_found_and_the_next_finds_the_rest(
