@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.bell import Bell
+from gateway.bell import Bell, queue_key
 from gateway.delays import Delays
 from gateway.errors import Permanent, Retry, Unreachable
 from tests.relay.house import House
@@ -64,6 +64,17 @@ def test_one_that_nobody_attempts_because_the_gate_is_closed_is_explained_too(
     house.drain()
     [note] = house.notes(2)
     assert "The provider cannot be reached" in note
+
+
+def test_a_note_does_not_ring_while_a_ring_is_unheard(house: House, delays: Delays) -> None:
+    house.network.errors = [Retry("busy", after=40.0)]
+    house.agent_replies("hi")
+    house.drain()
+    an_hour_passes(house)
+    house.store.delete(queue_key())
+    Bell(house.store).ring()
+    assert delays.look() == 1
+    assert house.store.llen(queue_key()) == 1
 
 
 def test_one_that_failed_after_all_is_red_and_that_says_it(house: House, delays: Delays) -> None:
