@@ -61,7 +61,7 @@ class Application:
                 raise Unauthorized
             if head.method == "GET":
                 return _reply(200, route.answer(call))
-            with self._store.changing(actor=_actor(owner)):
+            with self._store.changing(actor=owner):
                 return _reply(200, route.answer(call))
 
     def _owner(self, head: Head, route: Route) -> User | Bot:
@@ -87,12 +87,6 @@ class Application:
         if isinstance(owner, Bot) and owner.account_id != account.id:
             raise Unauthorized("Bot is not authorized to access this account")
         return account
-
-
-def _actor(owner: User | Bot | None) -> dict[str, object] | None:
-    if owner is None:
-        return None
-    return {"type": "user" if isinstance(owner, User) else "agent_bot", "id": owner.id}
 
 
 def _reply(status: int, answer: Answer) -> Reply:

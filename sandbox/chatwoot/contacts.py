@@ -28,7 +28,7 @@ def create_contact(store: Store, account_id: int, fields: JSON) -> Contact:
     now = store.now()
     contact = store.contacts.add(account_id=account_id, created_at=now, updated_at=now)
     _assign(store, contact, values)
-    store.emit(Event("contact_created", account_id, None, contact.id, actor=store.actor))
+    store.emit(Event("contact_created", account_id, None, contact.id))
     return contact
 
 
@@ -52,16 +52,8 @@ def update_contact(store: Store, contact: Contact, fields: JSON) -> None:
 
 
 def announce_contact(store: Store, contact: Contact, changes: list[JSON]) -> None:
-    store.emit(
-        Event(
-            "contact_updated",
-            contact.account_id,
-            None,
-            contact.id,
-            {"changed_attributes": changes},
-            store.actor,
-        )
-    )
+    details = {"changed_attributes": changes}
+    store.emit(Event("contact_updated", contact.account_id, None, contact.id, details))
 
 
 def touch_contact(store: Store, contact: Contact) -> None:

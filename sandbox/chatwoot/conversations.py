@@ -168,16 +168,8 @@ def unmute(store: Store, conversation: Conversation) -> None:
 def announce(
     store: Store, name: str, conversation: Conversation, details: JSON | None = None
 ) -> None:
-    store.emit(
-        Event(
-            name,
-            conversation.account_id,
-            conversation.inbox_id,
-            conversation.id,
-            details or {},
-            store.actor,
-        )
-    )
+    whose = (conversation.account_id, conversation.inbox_id, conversation.id)
+    store.emit(Event(name, *whose, details or {}))
 
 
 def announce_typing(

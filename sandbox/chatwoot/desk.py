@@ -42,7 +42,7 @@ class AgentDesk:
 
         Raises RecordInvalid when the conversation is flooded or the text too long.
         """
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             row = self._conversation(conversation)
             blobs = tuple(self.store.keep(upload) for upload in attachments)
             attributes: JSON = {"in_reply_to": in_reply_to} if in_reply_to else {}
@@ -53,7 +53,7 @@ class AgentDesk:
         self, conversation: int, text: str | None, content_type: str, items: Sequence[JSON]
     ) -> int:
         """What bots and integrations send: choices, cards, a form, articles."""
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             row = self._conversation(conversation)
             draft = Draft(
                 text, content_type=content_type, content_attributes={"items": list(items)}
@@ -67,12 +67,12 @@ class AgentDesk:
             return create_message(self.store, row, Draft(text, "template"), None).id
 
     def agent_delete(self, message: int) -> None:
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             messages.delete_message(self.store, self._message(message))
 
     def agent_retry(self, message: int) -> None:
         """Press Retry below a failed message."""
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             messages.retry_message(self.store, self._message(message))
 
     def agent_resolve(self, conversation: int) -> None:
@@ -87,23 +87,23 @@ class AgentDesk:
 
     def agent_blocks(self, conversation: int) -> None:
         """«Mute»: block the contact, which also resolves the conversation."""
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             conversations.mute(self.store, self._conversation(conversation))
 
     def agent_unblocks(self, conversation: int) -> None:
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             conversations.unmute(self.store, self._conversation(conversation))
 
     def agent_typing(self, conversation: int, typing: str = "on", *, private: bool = False) -> None:
         """`typing` is «on» or «off»."""
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             shape = payloads.user_webhook(self.agent)
             row = self._conversation(conversation)
             conversations.announce_typing(self.store, row, typing, shape, private)
 
     def agent_looks(self, conversation: int) -> None:
         """Open the conversation on the screen: nothing in it is unread any more."""
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             self._conversation(conversation).agent_last_seen_at = self.store.now()
 
     def agent_start_conversation(self, contact_id: int, inbox_id: int, text: str) -> int:
@@ -111,7 +111,7 @@ class AgentDesk:
 
         Answers with the display id.
         """
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             contact, inbox = self.store.contacts.get(contact_id), self.store.inboxes.get(inbox_id)
             known = [
                 row for row in self.store.contact_inboxes_of(contact) if row.inbox_id == inbox.id
@@ -140,10 +140,7 @@ class AgentDesk:
     def _message(self, message_id: int) -> Message:
         return self.store.messages.get(message_id)
 
-    def _actor(self) -> JSON:
-        return {"type": "user", "id": self.agent.id}
-
     def _set_status(self, conversation: int, status: str, until: float | None = None) -> None:
-        with self.store.changing(actor=self._actor()):
+        with self.store.changing(actor=self.agent):
             row = self._conversation(conversation)
             conversations.set_status(self.store, row, status, until)

@@ -206,9 +206,7 @@ def _after_incoming(store: Store, conversation: Conversation) -> None:
         return
     inbox = store.inboxes.get(conversation.inbox_id)
     to_bot = conversation.status == "resolved" and inbox.bot_id is not None
-    # The reopening is put down to the contact, whoever's token brought the message.
-    with store.changing(actor={"type": "contact", "id": contact.id}):
-        change(store, conversation, status="pending" if to_bot else "open", snoozed_until=None)
+    change(store, conversation, status="pending" if to_bot else "open", snoozed_until=None)
     note = "System reopened the conversation due to a new incoming message."
     # No event: an activity message never reaches a webhook.
     _insert(store, conversation, Draft(note, "activity"), None, {})
@@ -222,9 +220,7 @@ def _after_outgoing(store: Store, conversation: Conversation, message: Message) 
 
 
 def announce_message(store: Store, name: str, message: Message) -> None:
-    store.emit(
-        Event(name, message.account_id, message.inbox_id, message.id, actor=store.actor),
-    )
+    store.emit(Event(name, message.account_id, message.inbox_id, message.id))
 
 
 def update_status(store: Store, message: Message, status: str, error: str | None = None) -> None:
@@ -257,8 +253,6 @@ def delete_message(store: Store, message: Message) -> None:
 
 def retry_message(store: Store, message: Message) -> None:
     """The Retry button: on an API inbox it delivers nothing, it only changes the row."""
-    if store.version.retries_failed_only and message.status != "failed":
-        return
     message.status = "sent"
     _updated(store, message)
     message.content_attributes = {}

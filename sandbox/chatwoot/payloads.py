@@ -22,13 +22,6 @@ from sandbox.chatwoot.times import iso, unix
 
 def payload(store: Store, event: Event) -> JSON:
     """Raises NotFound if the row is gone meanwhile."""
-    body = _subject(store, event)
-    if store.version.names_performer and not event.name.startswith("contact_"):
-        body["performed_by"] = event.actor
-    return body
-
-
-def _subject(store: Store, event: Event) -> JSON:
     if event.name.startswith("message_"):
         row = store.messages.get(event.subject_id)
         return {**message_webhook(store, row), "event": event.name}

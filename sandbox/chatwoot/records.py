@@ -205,4 +205,3 @@ class Event:
     """The row it is about: a message's, a conversation's or a contact's."""
     details: JSON = field(default_factory=dict)
     """Further keys of the payload: changed_attributes, user, is_private."""
-    actor: JSON | None = None

@@ -28,7 +28,7 @@ from sandbox.feed import Feed
 class ChatwootStandIn(AgentDesk):
     """Runs between `start()` and `stop()`, or inside `with`.
 
-    `version`: «4.10» (unsigned webhooks), «4.13» (signed) or «new» (they say who did it).
+    `version`: «4.10» (unsigned webhooks), «4.13» (signed) or «new».
     `state_file`: where everything is kept across restarts. `flood_limit`: messages a minute in one
     conversation, None for no limit. `request_limit` and `search_limit`: requests a minute, off by
     default. `webhook_timeout` is in seconds. `duplicates`: send each webhook twice.

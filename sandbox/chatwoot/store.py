@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from sandbox.chatwoot.records import (
-    JSON,
     Account,
     Blob,
     Bot,
@@ -83,7 +82,8 @@ class Store:
         self.blobs: dict[str, Blob] = {}
         self.last_attachment_id = 0
         self.blob_delay = 0.0
-        self.actor: JSON | None = None
+        self.actor: User | Bot | None = None
+        """Who makes the change: activity messages name them."""
         self.listeners: list[Callable[[list[Event]], None]] = []
         self._lock = threading.RLock()
         self._depth = 0
@@ -98,7 +98,7 @@ class Store:
             yield
 
     @contextmanager
-    def changing(self, actor: JSON | None = None) -> Iterator[None]:
+    def changing(self, actor: User | Bot | None = None) -> Iterator[None]:
         """One change; its events go out when the outermost one ends well, and only then."""
         with self._lock:
             self._depth += 1

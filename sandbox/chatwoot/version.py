@@ -18,10 +18,6 @@ class Version:
     """Attachments come with their content type and extension."""
     bots_may_read: bool = False
     """A bot's token may show a conversation, its labels and its typing."""
-    retries_failed_only: bool = False
-    """The Retry button does nothing to a message that did not fail."""
-    names_performer: bool = False
-    """Webhooks say in `performed_by` who caused them."""
 
 
 def version_named(name: str) -> Version:
@@ -43,7 +39,5 @@ def version_named(name: str) -> Version:
             searches_everybody=True,
             describes_files=True,
             bots_may_read=True,
-            retries_failed_only=True,
-            names_performer=True,
         )
     raise ValueError(f"no such version: {name!r}; there are 4.10, 4.13 and new")

@@ -137,16 +137,6 @@ def test_retry_clears_the_failure_and_sends_nothing_new(cw: Bridge) -> None:
     assert len(cw.receiver.deliveries("message_updated")) == 3
 
 
-@pytest.mark.parametrize(("version", "kept"), [("4.10", False), ("new", True)])
-def test_the_newest_retry_touches_failed_messages_only(version: str, kept: bool) -> None:
-    with bridge(version=version) as cw:
-        number = cw.conversation()
-        asked = cw.write(number, "hello")["id"]
-        reply = cw.chatwoot.agent_reply(number, "hi", in_reply_to=asked)
-        cw.chatwoot.agent_retry(reply)
-        assert ("in_reply_to" in cw.message(number, reply)["content_attributes"]) is kept
-
-
 def test_what_an_agent_does_reaches_the_receiver(cw: Bridge) -> None:
     number = cw.conversation()
     cw.chatwoot.agent_typing(number, "on", private=True)

@@ -74,7 +74,6 @@ def test_a_message_in_a_webhook_has_words_and_no_status(cw: Bridge) -> None:
     }
     assert body["account"] == {"id": 1, "name": "Sandbox"}
     assert body["inbox"] == {"id": cw.inbox, "name": "Telegram bridge"}
-    assert "performed_by" not in body
 
 
 def test_the_message_inside_its_conversation_has_numbers_again(cw: Bridge) -> None:
