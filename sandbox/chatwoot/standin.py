@@ -19,7 +19,7 @@ from sandbox.chatwoot.records import Event, User
 from sandbox.chatwoot.saving import StateFile
 from sandbox.chatwoot.server import Server
 from sandbox.chatwoot.store import Store
-from sandbox.chatwoot.version import version_named
+from sandbox.chatwoot.version import NEWEST, version_named
 from sandbox.chatwoot.webhooks import WebhookSender
 from sandbox.feed import Event as FeedEvent
 from sandbox.feed import Feed
@@ -28,7 +28,7 @@ from sandbox.feed import Feed
 class ChatwootStandIn(AgentDesk):
     """Runs between `start()` and `stop()`, or inside `with`.
 
-    `version`: «4.10» (unsigned webhooks), «4.13» (signed) or «new».
+    `version`: the release to play, one of `RELEASES` in `sandbox/chatwoot/version.py`.
     `state_file`: where everything is kept across restarts. `flood_limit`: messages a minute in one
     conversation, None for no limit. `request_limit` and `search_limit`: requests a minute, off by
     default. `webhook_timeout` is in seconds. `duplicates`: send each webhook twice.
@@ -37,7 +37,7 @@ class ChatwootStandIn(AgentDesk):
     def __init__(
         self,
         *,
-        version: str = "4.13",
+        version: str = NEWEST,
         port: int = 0,
         state_file: Path | None = None,
         flood_limit: int | None = 200,

@@ -26,7 +26,7 @@ from sandbox.chatwoot.records import (
     Webhook,
 )
 from sandbox.chatwoot.refusals import NotFound
-from sandbox.chatwoot.version import Version, version_named
+from sandbox.chatwoot.version import NEWEST, Version, version_named
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Store:
         flood_limit: int | None = 200,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.version = version or version_named("4.13")
+        self.version = version or version_named(NEWEST)
         self.flood_limit = flood_limit
         self.now = clock
         self.url = ""

@@ -17,27 +17,27 @@ class Version:
     describes_files: bool = False
     """Attachments come with their content type and extension."""
     bots_may_read: bool = False
-    """A bot's token may show a conversation, its labels and its typing."""
+    """A bot's token may show a conversation and its labels."""
 
 
-def version_named(name: str) -> Version:
-    """The release that «4.10», «4.13» or «new» stands for. Raises ValueError for another name."""
-    if name == "4.10":
-        return Version("4.10.0")
-    if name == "4.13":
-        return Version(
-            "4.13.0",
-            signs_webhooks=True,
-            searches_everybody=True,
-            describes_files=True,
-            bots_may_read=True,
-        )
-    if name == "new":
-        return Version(
-            "4.16.0",
-            signs_webhooks=True,
-            searches_everybody=True,
-            describes_files=True,
-            bots_may_read=True,
-        )
-    raise ValueError(f"no such version: {name!r}; there are 4.10, 4.13 and new")
+_RELEASES = (
+    Version("4.10.1"),
+    Version("4.13.0", signs_webhooks=True, searches_everybody=True, describes_files=True),
+    Version(
+        "4.15.1",
+        signs_webhooks=True,
+        searches_everybody=True,
+        describes_files=True,
+        bots_may_read=True,
+    ),
+)
+RELEASES = tuple(release.number for release in _RELEASES)
+NEWEST = RELEASES[-1]
+
+
+def version_named(number: str) -> Version:
+    """The release with this number. Raises ValueError if the stand-in does not play it."""
+    for release in _RELEASES:
+        if release.number == number:
+            return release
+    raise ValueError(f"release {number!r} is not played here; choose one of {', '.join(RELEASES)}")

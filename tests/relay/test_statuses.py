@@ -94,7 +94,7 @@ def test_a_reason_stands_beside_a_failure_and_goes_with_it(house: House) -> None
     assert not house.shown(number)["content_attributes"].get("external_error")
 
 
-@pytest.mark.parametrize(("version", "drawn"), [("4.10", "sent"), ("4.13", "delivered")])
+@pytest.mark.parametrize(("version", "drawn"), [("4.10.1", "sent"), ("4.13.0", "delivered")])
 def test_delivered_is_told_only_where_it_is_drawn_so(
     house: House, version: str, drawn: str
 ) -> None:
@@ -110,7 +110,7 @@ def test_delivered_is_told_only_where_it_is_drawn_so(
 
 
 def test_on_an_old_release_a_delivered_reply_that_was_red_is_so_no_more(house: House) -> None:
-    house.chatwoot.store.version = version_named("4.10")
+    house.chatwoot.store.version = version_named("4.10.1")
     number = sent(house)
     heard(house, number, Status.FAILED)
     house.drain()

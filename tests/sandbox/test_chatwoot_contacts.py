@@ -56,7 +56,7 @@ def test_a_search_finds_parts(cw: Bridge) -> None:
     assert cw.get("/contacts/search?q=")["payload"] == []
 
 
-@pytest.mark.parametrize(("version", "number"), [("4.10", 0), ("4.13", 1)])
+@pytest.mark.parametrize(("version", "number"), [("4.10.1", 0), ("4.13.0", 1)])
 def test_4_10_does_not_find_a_contact_without_any_address(version: str, number: int) -> None:
     with bridge(version=version) as cw:
         cw.contact()

@@ -16,7 +16,7 @@ PHOTO = Upload("p.jpg", "image/jpeg", b"\xff\xd8 photo")
 
 @pytest.fixture
 def cw() -> Iterator[Bridge]:
-    with bridge(version="4.10") as running:
+    with bridge(version="4.10.1") as running:
         yield running
 
 
@@ -164,7 +164,7 @@ def test_secrets_of_an_inbox_are_for_administrators_of_newer_releases(cw: Bridge
     assert "secret" not in shown
     assert shown["webhook_url"] == cw.receiver.url
     assert len(shown["working_hours"]) == 7
-    with bridge(version="4.13") as newer:
+    with bridge(version="4.13.0") as newer:
         before = newer.get(f"/inboxes/{newer.inbox}")["secret"]
         assert newer.post(f"/inboxes/{newer.inbox}/reset_secret", {})["secret"] != before
         seen = newer.get(f"/inboxes/{newer.inbox}", token=newer.chatwoot.agent.token)

@@ -118,7 +118,7 @@ def small_world(
     redis_url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    version: str = "4.13",
+    version: str = "4.13.0",
 ) -> Iterator[World]:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("REDIS_URL", redis_url)
