@@ -17,13 +17,13 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.bell import Bell, queue_key
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
-from gateway.launch import web_command
 from gateway.model import Inbound
+from gateway.processes.launch import web_command
+from gateway.storage.connections import connect
+from gateway.storage.embedded import EmbeddedValkey
 
 CHANNELS = """
 [gateway]

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gateway import guard
-from gateway.processes import Guard, Role
+from gateway.processes import orphan_guard
+from gateway.processes.kept_process import Guard, Role
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK = 0.02
@@ -57,7 +57,7 @@ class Process:
         with self._lock:
             if self._running is None:
                 return False
-            guard.send(self._running.pid, signal.SIGKILL)
+            orphan_guard.send(self._running.pid, signal.SIGKILL)
             self._running.wait()
             self._bury(self._running)
             self._again_at = time.monotonic() + away
@@ -79,7 +79,7 @@ class Process:
     def freeze(self) -> int:
         """Stop it where it stands. Returns what `thaw` wants to know; 0 if it does not run."""
         with self._lock:
-            if self._running is None or not guard.send(self._running.pid, signal.SIGSTOP):
+            if self._running is None or not orphan_guard.send(self._running.pid, signal.SIGSTOP):
                 return 0
             return self._running.pid
 
@@ -87,19 +87,19 @@ class Process:
         """Let it go on, if it is still the same that was stopped."""
         with self._lock:
             if self._running is not None and self._running.pid == frozen:
-                guard.send(frozen, signal.SIGCONT)
+                orphan_guard.send(frozen, signal.SIGCONT)
 
     def end(self) -> None:
         """For good."""
         with self._lock:
             self._again_at = float("inf")
             if self._running is not None:
-                guard.send(self._running.pid, signal.SIGKILL)
+                orphan_guard.send(self._running.pid, signal.SIGKILL)
                 self._running.wait()
                 self._guard.forget(self._running.pid)
 
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
-        guard.send(process.pid, signal.SIGKILL)  # what it left behind holds its port
+        orphan_guard.send(process.pid, signal.SIGKILL)  # what it left behind holds its port
         self._guard.forget(process.pid)
         self._running, self._again_at = None, time.monotonic() + PAUSE
 

@@ -28,7 +28,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gateway.config.sentinels import Sentinels
-from gateway.embedded import EmbeddedValkey
+from gateway.storage.embedded import EmbeddedValkey
 
 NAME = "gateway-tests"
 DOWN_AFTER = 500

@@ -22,7 +22,7 @@ from faults.stores import Alone, Replicated, Store
 from faults.traffic import Traffic
 from faults.troubles import Freezer, Killer, Weather
 from gateway import config
-from gateway.connections import connect
+from gateway.storage.connections import connect
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.ports import free_ports
 

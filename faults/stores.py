@@ -10,8 +10,8 @@ from typing import Protocol
 
 from faults.houses import Process
 from faults.replicated import ReplicatedRedis
-from gateway.embedded import EmbeddedValkey
-from gateway.processes import Role
+from gateway.processes.kept_process import Role
+from gateway.storage.embedded import EmbeddedValkey
 
 DOWN_AFTER = 1500
 """Milliseconds of silence after which the sentinels act. Neither a busy machine nor a server that

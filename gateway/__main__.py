@@ -9,7 +9,7 @@ from types import TracebackType
 from gateway.cli import config_path, main
 from gateway.config import load
 from gateway.config.reading import named_inboxes
-from gateway.logs import Redactor
+from gateway.observability.logs import Redactor
 
 NO_INBOX = 10**9
 """Numbers from here on stand for inboxes that have only a name yet."""

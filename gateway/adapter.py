@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from gateway.chatwoot.opening import Opening
+from gateway.chatwoot.conversation_defaults import Opening
 from gateway.errors import DeliveryError, Forbidden, Permanent
-from gateway.http import Answer, Session
+from gateway.http.session import Answer, Session
 from gateway.model import (
     Addressee,
     Attachment,

@@ -15,17 +15,17 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from gateway import logs
 from gateway.config import ConfigError, Problem, Settings, load
 from gateway.config.sentinels import are_sentinels
-from gateway.connections import connect
-from gateway.durability import look_at
-from gateway.embedded import NoEmbeddedServer, data_folder, embedded_in
-from gateway.lanes.dead import DeadLetters
-from gateway.launch import supervise, web_command
+from gateway.lanes.dead_letters import DeadLetters
+from gateway.observability import logs
+from gateway.processes.launch import supervise, web_command
+from gateway.processes.supervisor import CannotRun
 from gateway.runtime import Runtime
-from gateway.setup.failover import doubts
-from gateway.supervisor import CannotRun
+from gateway.setup.checks.sentinels import doubts
+from gateway.storage.connections import connect
+from gateway.storage.durability import look_at
+from gateway.storage.embedded import NoEmbeddedServer, data_folder, embedded_in
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -161,11 +161,11 @@ def _worker(_: argparse.Namespace) -> int:
 
 
 def _clock(_: argparse.Namespace) -> int:
-    from gateway import clock  # noqa: PLC0415
+    from gateway.clock import main  # noqa: PLC0415
 
     settings = _settings_with_redis()
     logs.configure(settings, "clock")
-    clock.main(settings)
+    main.main(settings)
     return 0
 
 

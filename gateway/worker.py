@@ -27,21 +27,22 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
-from gateway import bell, logs
-from gateway.bell import Bell
 from gateway.config import Settings
-from gateway.connections import connect, connect_worker
-from gateway.heartbeat import Alive, Heartbeat
-from gateway.hints import Hints
+from gateway.intake import doorbell
+from gateway.intake.doorbell import Bell
+from gateway.intake.indicators import Hints
 from gateway.lanes import Hold, Lanes
-from gateway.lanes.meeting import meet
-from gateway.logs import Redactor
-from gateway.relay.crowd import Crowd
-from gateway.relay.deliveries import Deliveries
+from gateway.observability import logs
+from gateway.observability.heartbeat import Alive, Heartbeat
+from gateway.observability.logs import Redactor
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.relay import Relay
-from gateway.relay.signs import Signs
+from gateway.relay.indicators import Signs
+from gateway.relay.lane_worker import Relay
+from gateway.relay.quarantine import Crowd
+from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
+from gateway.storage.connections import connect, connect_worker
+from gateway.storage.failover import meet
 
 LANE_CONNECTIONS = 3
 RING_EVERY = 2.0
@@ -109,7 +110,7 @@ class GatewayWorker(SimpleWorker):
 
     def __init__(self, workshop: Workshop, connection: redis.Redis) -> None:
         super().__init__(
-            [bell.QUEUE],
+            [doorbell.QUEUE],
             connection=connection,
             serializer=JSONSerializer,
             worker_ttl=LISTEN + RQ_LISTENS_SHORTER,
@@ -169,7 +170,7 @@ def main(settings: Settings) -> None:
     stop, runtime = threading.Event(), Runtime()
     url = settings.gateway.redis_url
     store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=meet)
-    lanes = Lanes(store, bell.queue_key())
+    lanes = Lanes(store, doorbell.queue_key())
     deliveries = Deliveries(settings, lanes, runtime)
     limits = Limits(
         threads=settings.gateway.threads,

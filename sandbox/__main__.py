@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from gateway.embedded import data_folder
+from gateway.storage.embedded import data_folder
 from sandbox.page import PageServer
 from sandbox.page.changes import Changes
 from sandbox.page.desk import Desk

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from gateway.processes import Guard, KeptProcess, Role
+from gateway.processes.kept_process import Guard, KeptProcess, Role
 from sandbox.wiring import Wiring
 
 PATIENCE = 9.5

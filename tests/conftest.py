@@ -14,8 +14,8 @@ import hypothesis
 import pytest
 import redis
 
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
+from gateway.storage.connections import connect
+from gateway.storage.embedded import EmbeddedValkey
 
 # The promises in tests/adapters/contract.py are assertions too: show what they compared.
 pytest.register_assert_rewrite("tests.adapters.contract")

@@ -27,7 +27,7 @@ from gateway.errors import (
     Unknown,
     Unreachable,
 )
-from gateway.http import Answer, Session, meaning
+from gateway.http.session import Answer, Session, meaning
 
 T = TypeVar("T")
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | list[Json] | None"

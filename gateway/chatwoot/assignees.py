@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.chatwoot.administration import Agent, Team
+from gateway.chatwoot.admin import Agent, Team
 
 
 def team_called(teams: Iterable[Team], wanted: int | str) -> Team | None:

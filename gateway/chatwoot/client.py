@@ -19,7 +19,7 @@ from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Contact, Conversation, Inbox, Kind, Message, Profile
 from gateway.errors import DeliveryError, Throttled
-from gateway.http import Answer, meaning
+from gateway.http.session import Answer, meaning
 from gateway.model import File, Status
 
 LONGEST_CONTENT: Final = 150_000

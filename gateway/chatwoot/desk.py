@@ -14,8 +14,8 @@ from typing import Literal, TypeAlias
 from pydantic import SecretStr
 
 from gateway.chatwoot.api import Api, Json
+from gateway.chatwoot.conversation_defaults import Priority
 from gateway.chatwoot.fields import Fields
-from gateway.chatwoot.opening import Priority
 from gateway.chatwoot.values import Contact, Conversation
 
 ConversationStatus: TypeAlias = Literal["open", "resolved", "pending", "snoozed"]

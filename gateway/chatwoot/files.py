@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.chatwoot.fields import Fields
-from gateway.filenames import content_type_of, name_in, safe_name
+from gateway.files.names import content_type_of, name_in, safe_name
 
 MOST_FILES: Final = 15
 """Attachments of one message (`app/models/message.rb`)."""

@@ -11,9 +11,9 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
-from gateway.chatwoot.contents import Item, items_in
 from gateway.chatwoot.fields import Fields, WrongShape
 from gateway.chatwoot.files import LinkedFile, files_in
+from gateway.chatwoot.interactive import Item, items_in
 from gateway.model import Addressee
 
 OURS = "gw:"

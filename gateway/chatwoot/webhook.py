@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from gateway.chatwoot import contents
+from gateway.chatwoot import interactive
 from gateway.chatwoot.events import (
     AgentMessage,
     AgentStoppedTyping,
@@ -185,18 +185,18 @@ def _agent_message(fields: Fields) -> AgentMessage:
     attributes = fields.optional_object("content_attributes")
     sender = fields.optional_object("sender")
     content_type = fields.optional_text("content_type") or "text"
-    items = contents.items_in(attributes.values)
+    items = interactive.items_in(attributes.values)
     return AgentMessage(
         id=fields.integer("id"),
         conversation=conversation.integer("id"),
         inbox=conversation.integer("inbox_id"),
         peer=conversation.object("contact_inbox").text("source_id"),
         contact=Contact.read(conversation.object("meta").object("sender")),
-        content=contents.readable(
+        content=interactive.readable(
             plain_breaks(fields.optional_text("content")), content_type, items
         ),
         content_type=content_type,
-        choices=contents.choices(content_type, items),
+        choices=interactive.choices(content_type, items),
         created_at=_unix_seconds(fields.text("created_at")),
         sender=sender.optional_text("name"),
         is_template=_kind(fields) is Kind.TEMPLATE,

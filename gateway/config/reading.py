@@ -14,9 +14,9 @@ import redis
 from pydantic import BaseModel, ValidationError
 
 from gateway.adapter import Adapter
-from gateway.catalogue import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
-from gateway.chatwoot.opening import Opening
+from gateway.chatwoot.conversation_defaults import Opening
 from gateway.config import sentinels
+from gateway.config.adapters import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
 from gateway.config.lines import locate
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.references import expand

@@ -6,7 +6,7 @@ command whose answer was lost.
 """
 
 from gateway.lanes.client import Lanes
-from gateway.lanes.dead import DeadLetters
+from gateway.lanes.dead_letters import DeadLetters
 from gateway.lanes.values import (
     After,
     Appended,

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from gateway.lanes.together import Together
+from gateway.lanes.batching import Together
 
 # A script that only drains may run when Redis is full: otherwise a full Redis could never empty.
 TAKES_MEMORY = frozenset({"append", "withdraw", "receipt", "replay", "retry", "notice", "suspect"})

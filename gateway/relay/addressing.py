@@ -8,20 +8,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from gateway import naming
 from gateway.adapter import Adapter
-from gateway.bodies import Reply
-from gateway.chatwoot import contacts
-from gateway.chatwoot.agent_begun import is_made_up, thread_of
+from gateway.chatwoot.agent_initiated import is_made_up, thread_of
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.errors import Taken as AddressTaken
 from gateway.chatwoot.values import Contact
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Retry
-from gateway.lanes import Hold, Lane, Taken
-from gateway.lanes.moves import Move, Moves
+from gateway.lanes import Hold, Lane, Taken, ids
+from gateway.lanes.address_changes import Move, Moves
+from gateway.lanes.bodies import Reply
 from gateway.model import Addressee
+from gateway.relay.to_chatwoot import routing
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class Addressing:
     ) -> dict[Lane, dict[str, str]]:
         """The replies' lane keeps the address, as `kept`; the customer's answers come into this
         conversation, also if there is an older one."""
-        answers = naming.inbound_lane(self.channel.name, peer, thread)
+        answers = ids.inbound_lane(self.channel.name, peer, thread)
         here = {"conversation": str(reply.conversation), "newest": str(reply.message)}
         return {hold.lane: kept, answers: here}
 
@@ -151,4 +150,4 @@ def _thread(route: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[st
     """The thread of a conversation and its newest context; from Chatwoot if we have lost it."""
     if "thread" in route or "context" in route:
         return route.get("thread", ""), json.loads(route.get("context", "{}"))
-    return attributes.get("thread", ""), contacts.context_in(attributes)
+    return attributes.get("thread", ""), routing.context_in(attributes)

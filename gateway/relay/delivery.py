@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.lanes import Hold, Lane, Lanes, Pace, Taken
-from gateway.relay.consequences import Patience
+from gateway.relay.retry_policy import Patience
 
 
 @dataclass(frozen=True, slots=True)

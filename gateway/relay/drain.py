@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import redis
 
-from gateway import logs
 from gateway.lanes import Claim, Hold, Lanes
+from gateway.observability import logs
 
 GATHER = 0.02
 """Seconds that a claim waits for more threads to come back: one claim then serves several."""

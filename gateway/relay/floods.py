@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import redis
 
-from gateway import bodies, logs, naming
-from gateway.bodies import NoteText, Reply
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Entry, Lanes, Taken
+from gateway.lanes import Entry, Lanes, Taken, bodies, ids
+from gateway.lanes.bodies import NoteText, Reply
+from gateway.observability import logs
 
 WITHHELD = "An automatic reply to a customer who writes so fast may answer a machine: not sent"
 
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 def tell_of_flood(lanes: Lanes, channel: Channel, peer: str, conversation: int) -> bool:
     """Whether the customer's brake is on. If so agents get a note: one, however often we ask."""
-    customer = naming.brake(channel.name, peer)
+    customer = ids.brake(channel.name, peer)
     since = lanes.braked(customer)
     if not since:
         return False
     note = Entry(
         id=f"n:{customer}:{since}",
-        lane=naming.status_lane(channel.name, conversation),
-        destination=naming.chatwoot_destination(channel.account.name),
+        lane=ids.status_lane(channel.name, conversation),
+        destination=ids.chatwoot_destination(channel.account.name),
         kind="note",
         body=bodies.write(NoteText(conversation, _words(channel.config.brake))),
     )

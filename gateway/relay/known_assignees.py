@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from gateway.chatwoot.administration import Administration, Agent, Team
+from gateway.chatwoot.admin import Administration, Agent, Team
 from gateway.chatwoot.assignees import agent_called, team_called
 from gateway.errors import DeliveryError
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from gateway.adapter import Verdict
 from gateway.config import Settings
-from gateway.logs import Redactor
+from gateway.observability.logs import Redactor
 from gateway.runtime import Runtime
 from gateway.setup.doctor import examine
 from gateway.setup.provision import Outcome, load_unnumbered, set_up

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, Finding
-from gateway.chatwoot.administration import Administration, Webhook
+from gateway.chatwoot.admin import Administration, Webhook
 from gateway.config import Channel, ChatwootAccount, Settings
-from gateway.setup.inbox import SET_UP
-from gateway.setup.signing import TAKE_IT, is_held
+from gateway.setup.checks.inbox import SET_UP
+from gateway.setup.checks.signing import TAKE_IT, is_held
 
 EVENTS: Final = ("contact_created", "contact_updated")
 """Of a contact that is new nothing follows yet: what is remembered of an address that was replaced

@@ -10,20 +10,20 @@ import contextlib
 from collections.abc import Iterator
 
 from gateway.adapter import Finding
-from gateway.chatwoot.administration import Administration
+from gateway.chatwoot.admin import Administration
 from gateway.config import ChatwootAccount, Settings
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
-from gateway.setup.account import look_at_account
-from gateway.setup.address import is_private, look_at_address
+from gateway.setup.checks.account import look_at_account
+from gateway.setup.checks.conversation_defaults import look_at_opening
+from gateway.setup.checks.inbox import look_at_inbox
+from gateway.setup.checks.known_bugs import known_faults
+from gateway.setup.checks.network import MEND, look_at_network
+from gateway.setup.checks.public_url import is_private, look_at_address
+from gateway.setup.checks.redis import look_at_storage
+from gateway.setup.checks.token_rights import administrator
 from gateway.setup.contact_webhook import ContactWebhook
-from gateway.setup.inbox import look_at_inbox
-from gateway.setup.network import MEND, look_at_network
-from gateway.setup.opening import look_at_opening
 from gateway.setup.report import Line, lines_about
-from gateway.setup.rights import administrator
-from gateway.setup.storage import look_at_storage
-from gateway.setup.versions import known_faults
 
 
 def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Line]:

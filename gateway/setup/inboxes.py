@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.adapter import Finding
-from gateway.chatwoot.administration import API_INBOX, Administration, Agent
+from gateway.chatwoot.admin import API_INBOX, Administration, Agent
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Inbox
 from gateway.config import Channel
-from gateway.setup.signing import look_at_signing
+from gateway.setup.checks.signing import look_at_signing
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,17 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, Finding
-from gateway.chatwoot.administration import Administration
+from gateway.chatwoot.admin import Administration
 from gateway.chatwoot.values import Inbox
 from gateway.config import Channel, ChatwootAccount, Settings, load, named_inboxes
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
+from gateway.setup.checks.network import connect_network
+from gateway.setup.checks.signing import is_held, variable_for
+from gateway.setup.checks.token_rights import administrator
 from gateway.setup.contact_webhook import ContactWebhook
 from gateway.setup.inboxes import InboxSetup, Wanted
-from gateway.setup.network import connect_network
 from gateway.setup.report import Line, lines_about
-from gateway.setup.rights import administrator
-from gateway.setup.signing import is_held, variable_for
 
 BEYOND_ANY_INBOX = 2**40
 

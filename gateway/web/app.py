@@ -5,20 +5,20 @@ from __future__ import annotations
 import redis
 from flask import Flask, Response, render_template
 
-from gateway.bell import queue_key
 from gateway.config import Settings
-from gateway.intake import Intake
+from gateway.intake.doorbell import queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
-from gateway.logs import Redactor
-from gateway.metrics import Counts, GatewayCollector
+from gateway.observability.logs import Redactor
+from gateway.observability.metrics import Counts, GatewayCollector
 from gateway.runtime import Runtime
-from gateway.web.answers import ErrorAnswers
 from gateway.web.body import limit_bodies
 from gateway.web.channels import ChannelWebhooks
 from gateway.web.chatwoot import ChatwootWebhooks
+from gateway.web.chatwoot_signature import SignedWebhooks
 from gateway.web.contact_changes import ContactChanges
 from gateway.web.health import Health
-from gateway.web.signed import SignedWebhooks
+from gateway.web.responses import ErrorAnswers
 
 
 def create_app(

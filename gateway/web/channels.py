@@ -13,15 +13,15 @@ from flask import Flask, Response
 from flask.globals import request_ctx
 from werkzeug.exceptions import NotFound
 
-from gateway import logs
 from gateway.adapter import Adapter
 from gateway.config import Channel, Settings
 from gateway.errors import Rejected
-from gateway.intake import Intake
-from gateway.metrics import Counts
+from gateway.intake.intake import Intake
 from gateway.model import Inbound, Receipt, WebRequest, only_items
-from gateway.web.answers import sentence
+from gateway.observability import logs
+from gateway.observability.metrics import Counts
 from gateway.web.body import read_body
+from gateway.web.responses import sentence
 
 PATIENCE = 5
 """How often a webhook that its adapter cannot digest is refused before it is dropped."""

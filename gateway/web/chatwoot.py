@@ -13,18 +13,18 @@ from flask import Flask, Response
 from flask.globals import request_ctx
 from werkzeug.exceptions import NotFound
 
-from gateway import logs
 from gateway.chatwoot import webhook
 from gateway.chatwoot.events import ContactChanged, Event, Ignored
 from gateway.config import Channel, Settings
 from gateway.errors import Forbidden
-from gateway.intake import Intake
-from gateway.metrics import Counts
+from gateway.intake.intake import Intake
+from gateway.observability import logs
+from gateway.observability.metrics import Counts
 from gateway.payload import read_json
-from gateway.web.answers import sentence
 from gateway.web.body import read_body
+from gateway.web.chatwoot_signature import SignedWebhooks
 from gateway.web.contact_changes import ContactChanges
-from gateway.web.signed import SignedWebhooks
+from gateway.web.responses import sentence
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway import naming
 from gateway.adapter import Adapter
 from gateway.chatwoot.events import ContactChanged
 from gateway.config import Channel, ChatwootAccount, Settings
-from gateway.lanes import Lanes
-from gateway.lanes.moves import Move, Moves
+from gateway.lanes import Lanes, ids
+from gateway.lanes.address_changes import Move, Moves
 
 
 class ContactChanges:
@@ -37,6 +36,6 @@ class ContactChanges:
             return False
         if self._moves.note(channel.name, old, Move(event.contact.id, new)):
             # It was wrong, so whoever writes from it need not be the contact.
-            lane = naming.inbound_lane(channel.name, old)
+            lane = ids.inbound_lane(channel.name, old)
             self._lanes.forget(lane, self._lanes.recall(lane, "conversation"))
         return True

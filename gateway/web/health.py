@@ -14,9 +14,9 @@ from werkzeug.exceptions import Unauthorized
 
 from gateway.adapter import same
 from gateway.lanes import GateState, Lanes
-from gateway.logs import Redactor
-from gateway.metrics import GatewayCollector, Vitals, exposition, read_vitals
-from gateway.web.answers import sentence
+from gateway.observability.logs import Redactor
+from gateway.observability.metrics import GatewayCollector, Vitals, exposition, read_vitals
+from gateway.web.responses import sentence
 
 
 class Health:

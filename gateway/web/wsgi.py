@@ -11,16 +11,16 @@ from pathlib import Path
 
 from flask import Flask
 
-from gateway import logs
-from gateway.bell import Bell, queue_key
 from gateway.config import Settings, load
-from gateway.connections import connect, connect_bytes
-from gateway.embedded import data_folder, embedded_in
-from gateway.heartbeat import Heartbeat
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
-from gateway.lanes.meeting import meet
+from gateway.observability import logs
+from gateway.observability.heartbeat import Heartbeat
 from gateway.runtime import Runtime
+from gateway.storage.connections import connect, connect_bytes
+from gateway.storage.embedded import data_folder, embedded_in
+from gateway.storage.failover import meet
 from gateway.web.app import create_app
 
 STORE_CONNECTIONS = 2

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.chatwoot.agent_begun import is_made_up
+from gateway.chatwoot.agent_initiated import is_made_up
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.contacts import create_contact
 from sandbox.chatwoot.records import Conversation, Message

@@ -22,8 +22,7 @@ from werkzeug.formparser import parse_form_data
 
 from gateway import errors
 from gateway.adapter import Adapter
-from gateway.http import fence
-from gateway.logs import CHATTY
+from gateway.http.session import fence
 from gateway.model import (
     Attachment,
     Button,
@@ -37,6 +36,7 @@ from gateway.model import (
     Style,
     WebRequest,
 )
+from gateway.observability.logs import CHATTY
 from tests.adapters.subjects import CASES, Subject, with_header
 from tests.scripted import (
     Behaviour,

@@ -16,8 +16,8 @@ from adapters.telegram import Telegram
 from adapters.telegram.files import portrait_of
 from gateway import errors
 from gateway.adapter import SecretStr, Site
-from gateway.logs import CHATTY
 from gateway.model import Attachment, File, Inbound, Part, Span, Style
+from gateway.observability.logs import CHATTY
 from gateway.runtime import Runtime
 from sandbox.faults import Fault, Kind
 from sandbox.telegram import TelegramStandIn

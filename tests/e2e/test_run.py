@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from gateway.connections import connect
-from gateway.embedded import embedded_in
+from gateway.storage.connections import connect
+from gateway.storage.embedded import embedded_in
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]

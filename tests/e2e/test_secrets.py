@@ -24,8 +24,8 @@ import pytest
 import requests
 
 from gateway.config import Settings, load
-from gateway.connections import connect_bytes
-from gateway.embedded import EmbeddedValkey
+from gateway.storage.connections import connect_bytes
+from gateway.storage.embedded import EmbeddedValkey
 from sandbox.chatwoot.webhooks import signature
 from tests.scripted import Exchange, ScriptedServer
 from tests.unit.web_kit import reply

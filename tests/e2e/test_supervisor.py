@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
+from gateway.storage.connections import connect
+from gateway.storage.embedded import EmbeddedValkey
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +23,9 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from gateway.embedded import EmbeddedValkey
-from gateway.processes import Printer, Role
-from gateway.supervisor import CannotRun, Supervisor
+from gateway.storage.embedded import EmbeddedValkey
+from gateway.processes.kept_process import Printer, Role
+from gateway.processes.supervisor import CannotRun, Supervisor
 hangup, folder, *programs = sys.argv[1:]
 signal.signal(signal.SIGHUP, getattr(signal, hangup))  # or that of whoever runs the tests
 roles = [
@@ -159,7 +159,7 @@ def test_the_server_outlives_the_roles_so_that_they_can_finish(
     url = EmbeddedValkey(tmp_path / "redis").url
     run = start(f"""
 import signal, sys, time
-from gateway.connections import connect
+from gateway.storage.connections import connect
 def finish(number, frame):
     connect({url!r}, connections=1, retries=0).set("finished", "yes")
     sys.exit()

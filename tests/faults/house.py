@@ -17,19 +17,18 @@ import pytest
 import redis
 import requests
 
-from gateway import bodies, naming
-from gateway.bell import Bell, queue_key
-from gateway.bodies import NoteText
 from gateway.chatwoot.webhook import read
+from gateway.clock.reconcile import Reconciler
 from gateway.config import Channel, Settings
-from gateway.intake import Intake
-from gateway.lanes import Entry, Hold, Lanes
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
+from gateway.lanes import Entry, Hold, Lanes, bodies, ids
+from gateway.lanes.bodies import NoteText
 from gateway.model import Inbound, Person
-from gateway.reconcile import Reconciler
-from gateway.relay.crowd import Crowd
-from gateway.relay.deliveries import Deliveries
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.relay import Relay
+from gateway.relay.lane_worker import Relay
+from gateway.relay.quarantine import Crowd
+from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
 from sandbox.chatwoot import ChatwootStandIn, payloads
 from tests.faults.cards import KEY
@@ -149,8 +148,8 @@ class House:
         """Something is to be told to the agents of the conversation."""
         entry = Entry(
             id="o:cards:1:note",
-            lane=naming.status_lane("cards", 1),
-            destination=naming.chatwoot_destination("main"),
+            lane=ids.status_lane("cards", 1),
+            destination=ids.chatwoot_destination("main"),
             kind="note",
             body=bodies.write(NoteText(1, words)),
         )

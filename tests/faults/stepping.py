@@ -21,11 +21,12 @@ from typing import Any, Literal
 
 from werkzeug.serving import make_server
 
-from gateway import config, logs, worker
-from gateway.bell import Bell
+from gateway import config, worker
 from gateway.chatwoot.client import Chatwoot
 from gateway.config import Settings
+from gateway.intake.doorbell import Bell
 from gateway.lanes import Lanes
+from gateway.observability import logs
 from gateway.web import wsgi
 from tests.faults.cards import Cards
 

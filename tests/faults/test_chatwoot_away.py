@@ -12,10 +12,10 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.bell import Bell, queue_key
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
@@ -117,7 +117,7 @@ def test_the_backlog_goes_out_in_order_within_chatwoots_limits(
         chatwoot.fault("drop", times=None)
         names = list(_backlog(channel, intake))
         bursts = "deliveries.CHATWOOT_BURST, deliveries.CONVERSATION_BURST = 20, 3"
-        patch = f"from gateway.relay import deliveries\n{bursts}"
+        patch = f"from gateway.relay import wiring\n{bursts}"
         stack.enter_context(running("worker", file, environ, patch=patch))
         stack.enter_context(running("clock", file, environ))
         until(lambda: store.hget("gw:gate:chatwoot/main", "state") == "closed")

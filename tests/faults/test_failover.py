@@ -11,11 +11,11 @@ import requests
 
 from faults.replicated import ReplicatedRedis, free_ports
 from gateway import config
-from gateway.bell import Bell, queue_key
-from gateway.connections import connect
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
+from gateway.storage.connections import connect
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import HOOK, SIGNED, answers, posted, running, write_settings
 from tests.waiting import until

@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from faults.replicated import free_ports
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
+from gateway.storage.connections import connect
+from gateway.storage.embedded import EmbeddedValkey
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import HOOK, ROOT, SIGNED, answers, write_settings
 from tests.waiting import until

@@ -13,13 +13,13 @@ import requests
 
 from faults.replicated import free_ports
 from gateway import config
-from gateway.bell import Bell, queue_key
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
-from gateway.heartbeat import last_heartbeats
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
+from gateway.observability.heartbeat import last_heartbeats
+from gateway.storage.connections import connect
+from gateway.storage.embedded import EmbeddedValkey
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import (
     HOOK,

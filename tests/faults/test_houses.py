@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faults.houses import Houses, Process
-from gateway.processes import Role
+from gateway.processes.kept_process import Role
 from tests.waiting import until
 
 PARENT = """

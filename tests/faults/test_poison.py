@@ -9,12 +9,12 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.bell import Bell, queue_key
 from gateway.chatwoot.webhook import read
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import DeadLetters, Lanes
 from gateway.model import Inbound, Person
-from gateway.relay.consequences import DEATHS
+from gateway.relay.retry_policy import DEATHS
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import running, write_settings
 from tests.relay.house import webhook

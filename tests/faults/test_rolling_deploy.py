@@ -8,8 +8,8 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.bell import Bell, queue_key
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
@@ -17,10 +17,10 @@ from tests.faults.roles import posted, running, write_settings
 from tests.waiting import until
 
 PEERS, EACH = 12, 6
-THIS = "from gateway.relay import relay\nrelay.UNKNOWN_VERSION_WAIT = 0.1"
+THIS = "from gateway.relay import lane_worker\nlane_worker.UNKNOWN_VERSION_WAIT = 0.1"
 NEXT = """
 import json
-from gateway import bodies
+from gateway.lanes import bodies
 bodies._load = lambda body, version: json.loads(body)
 """
 """This release waits less than usual; the next one reads version 2 as well."""

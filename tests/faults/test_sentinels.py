@@ -12,11 +12,11 @@ import redis
 
 from faults.replicated import NAME, ReplicatedRedis
 from gateway.config.sentinels import Sentinels, from_url
-from gateway.connections import connect, connect_worker
-from gateway.durability import look_at
 from gateway.lanes import Lanes
-from gateway.setup.failover import doubts
-from gateway.setup.storage import look_at_storage
+from gateway.setup.checks.redis import look_at_storage
+from gateway.setup.checks.sentinels import doubts
+from gateway.storage.connections import connect, connect_worker
+from gateway.storage.durability import look_at
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.bell import Bell, queue_key
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn

@@ -16,18 +16,18 @@ import redis
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, ChannelConfig
-from gateway.bell import Bell, queue_key
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
-from gateway.hints import Hints
-from gateway.intake import Intake, Stored
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.indicators import Hints
+from gateway.intake.intake import Intake, Stored
 from gateway.lanes import DeadLetters, GatePolicy, Lanes
 from gateway.model import Capabilities, Inbound, Part, Person, Sent, Status
-from gateway.relay.crowd import Crowd
-from gateway.relay.deliveries import Deliveries
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.relay import Relay
-from gateway.relay.signs import Signs
+from gateway.relay.indicators import Signs
+from gateway.relay.lane_worker import Relay
+from gateway.relay.quarantine import Crowd
+from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
 from sandbox.chatwoot import ChatwootStandIn, payloads
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway import bodies, naming
 from gateway.chatwoot.client import LONGEST_CONTENT
+from gateway.lanes import bodies, ids
 from gateway.model import Inbound
-from gateway.relay.answers import LONGEST_QUOTE, quoting
+from gateway.relay.to_chatwoot.quoting import LONGEST_QUOTE, quoting
 from tests.relay.house import House
 
 
@@ -22,7 +22,7 @@ def newest(house: House) -> tuple[str, int | None]:
 
 def resolved(house: House) -> None:
     house.chatwoot.agent_resolve(1)
-    house.lanes.forget(naming.inbound_lane("cards", "p1"), "1")
+    house.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
 
 
 def agent_has_answered(house: House) -> tuple[int, str]:

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from gateway.errors import Unreachable
-from gateway.hints import Hints
+from gateway.intake.indicators import Hints
 from gateway.model import ButtonLimits, Capabilities, Inbound
-from gateway.relay.signs import Signs
+from gateway.relay.indicators import Signs
 from tests.relay.house import House, Postcards
 
 DOORS = [{"title": title, "value": title.lower()} for title in ("Front", "Back")]

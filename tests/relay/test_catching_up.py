@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.twilio import Twilio
-from gateway.attendant import Attendant
+from gateway.clock.channel_poller import Attendant
 from gateway.config import Channel
 from gateway.errors import Unreachable
 from gateway.model import Batch, WebRequest

@@ -15,6 +15,7 @@ import pytest
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import NotAllowed
 from gateway.chatwoot.values import Message
+from gateway.clock.reconcile import Reconciler
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
@@ -26,9 +27,8 @@ from gateway.errors import (
 )
 from gateway.lanes import Taken
 from gateway.model import Receipt, Status
-from gateway.reconcile import Reconciler
-from gateway.relay import relay
-from gateway.relay.consequences import REFUSALS, Bury, Defer, Patience, consequence
+from gateway.relay import lane_worker
+from gateway.relay.retry_policy import REFUSALS, Bury, Defer, Patience, consequence
 from tests.relay.house import House
 
 HTML = "<html><body>Please wait</body></html>"
@@ -81,7 +81,7 @@ def met(monkeypatch: pytest.MonkeyPatch) -> list[Meaning]:
         kinds.append(type(error))
         return consequence(error, taken, patience)
 
-    monkeypatch.setattr(relay, "consequence", noted)
+    monkeypatch.setattr(lane_worker, "consequence", noted)
     return kinds
 
 

@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from gateway import naming
 from gateway.adapter import Verdict
-from gateway.chatwoot.administration import Administration
-from gateway.intake import Intake
-from gateway.lanes.moves import Moves
+from gateway.chatwoot.admin import Administration
+from gateway.intake.intake import Intake
+from gateway.lanes import ids
+from gateway.lanes.address_changes import Moves
 from gateway.model import Person
 from gateway.runtime import Runtime
 from gateway.setup.contact_webhook import ContactWebhook
@@ -92,7 +92,7 @@ def test_changed_back_all_is_as_before(village: Village, ada: int) -> None:
     assert replied(village, "one") == NEW
     village.contact_changes(ada, phone_number=PHONE)
     assert replied(village, "two") == PHONE
-    signs_go_to = village.house.lanes.recall(naming.reply_lane("phones", 1), "moved")
+    signs_go_to = village.house.lanes.recall(ids.reply_lane("phones", 1), "moved")
     assert signs_go_to == PHONE
     writes(village, "thanks", PHONE)
     assert village.texts(1)[-1] == "thanks"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.bell import Bell, queue_key
-from gateway.delays import Delays
+from gateway.clock.delay_notices import Delays
 from gateway.errors import Permanent, Retry, Unreachable
+from gateway.intake.doorbell import Bell, queue_key
 from tests.relay.house import House
 
 

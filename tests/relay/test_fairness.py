@@ -16,11 +16,11 @@ from gateway.chatwoot.webhook import read
 from gateway.config import Channel
 from gateway.lanes import Hold, Lanes, Pace, Taken
 from gateway.model import Inbound, Part, Sent
-from gateway.relay.consequences import Patience
-from gateway.relay.crowd import Crowd
 from gateway.relay.delivery import Done
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.relay import Relay
+from gateway.relay.lane_worker import Relay
+from gateway.relay.quarantine import Crowd
+from gateway.relay.retry_policy import Patience
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.house import Postcards, opened, settings_for, webhook
 from tests.scripted import ScriptedServer, answer

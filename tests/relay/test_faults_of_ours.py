@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.bell import queue_key
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Retry
+from gateway.intake.doorbell import queue_key
 from gateway.lanes import Entry, Kind, Lane, Pace
 from gateway.lanes.values import Direction
 from gateway.model import Inbound, Part, Sent
-from gateway.relay.consequences import BREAKDOWNS, DEATHS
-from gateway.relay.once import Once
+from gateway.relay.retry_policy import BREAKDOWNS, DEATHS
+from gateway.relay.to_chatwoot.exactly_once import Once
 from tests.relay.house import House
 
 

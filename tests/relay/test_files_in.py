@@ -16,8 +16,8 @@ from gateway.chatwoot.values import Message
 from gateway.config.values import GatewaySettings
 from gateway.errors import Permanent, ServerTrouble, Unknown, Unreachable
 from gateway.model import Attachment, File
-from gateway.relay.consequences import REFUSALS
-from gateway.relay.customer_files import CONTINUED
+from gateway.relay.retry_policy import REFUSALS
+from gateway.relay.to_chatwoot.files import CONTINUED
 from tests.relay.house import House, webhook
 
 PNG = b"\x89PNG" + bytes(500)

@@ -163,7 +163,7 @@ def test_a_late_file_is_waited_for(house: House, parcels: Parcels, takes: Takes)
 def test_a_file_that_never_comes_fails_the_reply(
     house: House, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.relay.agent_files.LATE_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.relay.to_network.files.LATE_SECONDS", 0.0)
     takes(FileLimits(largest=4000, caption=100))
     house.chatwoot.delay_files(1000)
     number = writes(house, "look", CAT)

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from gateway.chatwoot.webhook import read
-from gateway.high_water import keep_mark, mark_of
-from gateway.reconcile import Reconciler
+from gateway.clock.reconcile import Reconciler
+from gateway.lanes.watermark import keep_mark, mark_of
 from gateway.relay.floods import WITHHELD, tell_of_flood
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.house import House, opened, settings_for, webhook

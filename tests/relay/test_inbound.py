@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway import naming
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
+from gateway.lanes import ids
 from gateway.model import Person
 from tests.relay.house import House
 
@@ -106,7 +106,7 @@ def test_uncertain_is_looked_for_where_it_was_going_though_resolved_since(house:
     house.customer_writes("second")
     house.drain()
     house.chatwoot.agent_resolve(1)
-    house.lanes.forget(naming.inbound_lane("cards", "p1"), "1")
+    house.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
     house.drain_until(lambda: house.count("delivered_in") == 2)
     assert house.incoming() == ["first", "second"]
 
@@ -157,7 +157,7 @@ def test_the_next_message_opens_a_new_conversation_once_the_last_is_resolved(hou
     house.customer_writes("first")
     house.drain()
     house.chatwoot.agent_resolve(1)
-    house.lanes.forget(naming.inbound_lane("cards", "p1"), "1")
+    house.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
     house.customer_writes("second")
     house.drain()
     assert [c["id"] for c in house.chatwoot.conversations()] == [2, 1]

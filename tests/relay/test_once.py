@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import redis
 
-from gateway import bodies, naming
-from gateway.bodies import NoteText
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
 from gateway.errors import Unknown
-from gateway.lanes import Entry
+from gateway.lanes import Entry, bodies, ids
+from gateway.lanes.bodies import NoteText
 from gateway.lanes.scripts import Scripts
 from gateway.model import Attachment, Person
 from sandbox.chatwoot import ChatwootStandIn
@@ -23,7 +22,7 @@ from sandbox.chatwoot.contacts import create_contact, merge_contacts
 from tests.relay.house import House, opened, settings_for
 
 MESSAGES = "*/messages"
-LANE = naming.inbound_lane("cards", "p1")
+LANE = ids.inbound_lane("cards", "p1")
 
 
 def calls(house: House, method: str, end: str = "/messages") -> int:
@@ -436,8 +435,8 @@ def test_what_redis_forgot_with_the_conversation_is_found_as_well(house: House) 
 def leave_note(house: House, in_reply_to: int = 0) -> None:
     entry = Entry(
         id="o:cards:1:note",
-        lane=naming.status_lane("cards", 1),
-        destination=naming.chatwoot_destination("main"),
+        lane=ids.status_lane("cards", 1),
+        destination=ids.chatwoot_destination("main"),
         kind="note",
         body=bodies.write(NoteText(1, "It waits.", in_reply_to=in_reply_to)),
     )
@@ -491,8 +490,8 @@ def test_in_a_conversation_that_was_deleted_nobody_needs_the_note(house: House) 
         [
             Entry(
                 id="o:cards:9:note",
-                lane=naming.status_lane("cards", 99),
-                destination=naming.chatwoot_destination("main"),
+                lane=ids.status_lane("cards", 99),
+                destination=ids.chatwoot_destination("main"),
                 kind="note",
                 body=bodies.write(NoteText(99, "It waits.")),
             )

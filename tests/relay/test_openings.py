@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import redis
 
-from gateway import naming
 from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.conversation_defaults import Opening
 from gateway.chatwoot.desk import Desk
-from gateway.chatwoot.opening import Opening
+from gateway.lanes import ids
 from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.house import House, opened, settings_for
@@ -122,7 +122,7 @@ def test_only_a_conversation_that_begins_is_given_anything(build: Build) -> None
     api = Desk(house.chatwoot.url, 1, house.channel.account.token)
     api.set_labels(1, [])
     api.set_priority(1, None)
-    house.lanes.forget(naming.inbound_lane("cards", "p0"), "1")
+    house.lanes.forget(ids.inbound_lane("cards", "p0"), "1")
     house.customer_writes("it goes on", peer="p0")
     house.drain()
     assert (only(house)["labels"], only(house)["priority"]) == ([], None)
@@ -284,7 +284,7 @@ def test_in_a_locked_inbox_an_old_conversation_is_given_nothing(build: Build) ->
     desk.set_priority(1, None)
     desk.close()
     house.chatwoot.agent_resolve(1)
-    house.lanes.forget(naming.inbound_lane("cards", "p0"), "1")
+    house.lanes.forget(ids.inbound_lane("cards", "p0"), "1")
     house.chatwoot.fault("drop", path="*/messages")
     house.customer_writes("again", peer="p0")
     house.drain_until(lambda: house.count("delivered_in") == 2)

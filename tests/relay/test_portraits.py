@@ -10,17 +10,17 @@ from typing import Any, cast
 
 import pytest
 
-from gateway import naming
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Unreachable
+from gateway.lanes import ids
 from gateway.model import Attachment, Portrait
-from gateway.relay.aside import MOST, Aside
-from gateway.relay.portraits import EVERY
+from gateway.relay.background import MOST, Aside
+from gateway.relay.to_chatwoot.avatars import EVERY
 from sandbox.chatwoot.contacts import update_contact
 from sandbox.chatwoot.records import Upload
 from tests.relay.house import House, Postcards
 
-LANE = naming.inbound_lane("cards", "p1")
+LANE = ids.inbound_lane("cards", "p1")
 JPEG, OTHER, CHOSEN = (b"\xff\xd8\xff" + bytes([n]) * 500 for n in range(3))
 
 
@@ -71,7 +71,7 @@ def a_day_later(house: House) -> None:
 
 
 def asked_at(house: House, peer: str = "p1") -> float:
-    return float(house.lanes.recall(naming.inbound_lane("cards", peer), "portrait") or 0)
+    return float(house.lanes.recall(ids.inbound_lane("cards", peer), "portrait") or 0)
 
 
 def shown(house: House) -> bytes | None:

@@ -13,10 +13,18 @@ import pytest
 
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
 from gateway.chatwoot.values import Conversation, Message
+from gateway.clock.reconcile import (
+    AT_ONCE,
+    BROKEN,
+    LAG,
+    PAUSE,
+    ROUNDS_OF_A_LEASE,
+    Reconciler,
+    Rounds,
+)
 from gateway.errors import ServerTrouble, Unreachable
-from gateway.high_water import mark_of
+from gateway.lanes.watermark import mark_of
 from gateway.model import Status
-from gateway.reconcile import AT_ONCE, BROKEN, LAG, PAUSE, ROUNDS_OF_A_LEASE, Reconciler, Rounds
 from sandbox.chatwoot.contacts import attach, create_contact
 from sandbox.chatwoot.conversations import open_conversation
 from sandbox.chatwoot.messages import Draft, create_message

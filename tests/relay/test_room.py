@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 import redis
 
-from gateway.room import Room
+from gateway.storage.memory_guard import Room
 from tests.relay.house import House
 
 
@@ -27,7 +27,7 @@ def nearly_full(house: House) -> Iterator[None]:
 def test_over_the_mark_nothing_is_accepted_and_all_of_it_drains(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.room.ASK_EVERY", 0.0)
+    monkeypatch.setattr("gateway.storage.memory_guard.ASK_EVERY", 0.0)
     with pytest.raises(redis.OutOfMemoryError):
         house.customer_writes("too much")
     house.drain()

@@ -6,9 +6,9 @@ from itertools import permutations
 
 import pytest
 
+from gateway.clock.reconcile import Reconciler
 from gateway.errors import Permanent
 from gateway.model import Receipt, Status
-from gateway.reconcile import Reconciler
 from sandbox.chatwoot.version import version_named
 from tests.relay.house import House
 

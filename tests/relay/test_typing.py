@@ -10,8 +10,8 @@ import pytest
 
 from gateway.chatwoot.webhook import read
 from gateway.errors import Unreachable
-from gateway.hints import Hints
-from gateway.relay.signs import Signs
+from gateway.intake.indicators import Hints
+from gateway.relay.indicators import Signs
 from sandbox.chatwoot import payloads
 from sandbox.chatwoot.records import Event
 from tests.relay.house import House, Postcards

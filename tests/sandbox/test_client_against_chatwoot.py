@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
+from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.contacts import Place, resolve
 from gateway.chatwoot.errors import Invalid, Missing, NotAllowed, Taken
 from gateway.chatwoot.events import AgentMessage, Event, Ignored, MessageDeleted, MessageUpdated
-from gateway.chatwoot.missed import as_event
 from gateway.chatwoot.signature import verify
 from gateway.chatwoot.values import Inbox, Kind
 from gateway.chatwoot.webhook import read
 from gateway.errors import BadCredentials, ServerTrouble, Throttled, Unknown
 from gateway.model import Inbound, Person, Status
+from gateway.relay.to_chatwoot.routing import Place, resolve
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.web import WebServer
 

@@ -14,13 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from gateway.chatwoot.administration import Administration
+from gateway.chatwoot.admin import Administration
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.desk import Condition, Desk
 from gateway.chatwoot.errors import Invalid, Missing
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Kind
-from gateway.http import Answer, Session
+from gateway.http.session import Answer, Session
 from gateway.model import File, Status
 from sandbox.chatwoot import ChatwootStandIn
 

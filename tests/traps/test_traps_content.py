@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.bell import Bell
 from gateway.chatwoot.webhook import read
-from gateway.delays import Delays
+from gateway.clock.delay_notices import Delays
 from gateway.errors import Retry
+from gateway.intake.doorbell import Bell
 from tests.relay.house import House, webhook
 
 YES_NO = [{"title": "Yes", "value": "y"}, {"title": "No", "value": "n"}]

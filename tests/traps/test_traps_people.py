@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import redis
 
+from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.events import AgentMessage
-from gateway.chatwoot.missed import as_event
 from gateway.chatwoot.webhook import read
 from gateway.config import ChatwootAccount
 from gateway.model import Person

@@ -18,9 +18,9 @@ from flask import Flask
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Kind
 from gateway.chatwoot.webhook import read
+from gateway.clock.reconcile import Reconciler
 from gateway.errors import Permanent
 from gateway.model import Receipt, Status
-from gateway.reconcile import Reconciler
 from gateway.runtime import Runtime
 from gateway.web import create_app
 from sandbox.chatwoot import payloads

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway import bodies
-from gateway.bodies import Deletion, NoteText, Reply, UnknownVersion
 from gateway.chatwoot.files import LinkedFile
+from gateway.lanes import bodies
+from gateway.lanes.bodies import Deletion, NoteText, Reply, UnknownVersion
 from gateway.model import Addressee, Attachment, Inbound, Person
 
 Read = Callable[[str, str], Any]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import gateway.catalogue
-from gateway.catalogue import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
+import gateway.config.adapters
+from gateway.config.adapters import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
 
 ADAPTER = "from gateway.adapter import Adapter\nclass {}(Adapter): ...\n"
 
@@ -19,7 +19,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "birds").mkdir()
     (tmp_path / "birds" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(gateway.catalogue, "PACKAGE", "birds")
+    monkeypatch.setattr(gateway.config.adapters, "PACKAGE", "birds")
     yield tmp_path
     for name in set(sys.modules) - before:
         del sys.modules[name]

@@ -23,7 +23,7 @@ from gateway.errors import (
     Unknown,
     Unreachable,
 )
-from gateway.http import Answer, fence
+from gateway.http.session import Answer, fence
 from gateway.model import Status
 from tests.unit.chatwoot_script import (
     TOKEN,

@@ -10,12 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.contacts import Place, Step, context_in, resolve
 from gateway.chatwoot.errors import Invalid
-from gateway.chatwoot.freshness import name_of
 from gateway.chatwoot.values import Inbox
 from gateway.errors import ServerTrouble, Unknown
 from gateway.model import Inbound, Person
+from gateway.relay.to_chatwoot.contact_fields import name_of
+from gateway.relay.to_chatwoot.routing import Place, Step, context_in, resolve
 from tests.unit.chatwoot_script import (
     TOKEN,
     Script,

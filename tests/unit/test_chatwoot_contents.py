@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import text
-from gateway.chatwoot.contents import (
+from gateway.chatwoot.interactive import (
     Item,
     choices,
     items_in,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.events import (
     AgentMessage,
     ConversationCreated,
@@ -20,7 +21,6 @@ from gateway.chatwoot.events import (
 )
 from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.files import LinkedFile
-from gateway.chatwoot.missed import as_event
 from gateway.chatwoot.signature import verify
 from gateway.chatwoot.values import Contact, Conversation, Message
 from gateway.chatwoot.webhook import plain_breaks, read

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from gateway import bodies
-from gateway.bodies import Reply
-from gateway.chatwoot import contents
+from gateway.chatwoot import interactive
+from gateway.lanes import bodies
+from gateway.lanes.bodies import Reply
 from gateway.model import ButtonLimits, Capabilities, Inbound
-from gateway.relay.choosing import Choosing, choosing
+from gateway.relay.to_network.choices import Choosing, choosing
 
 ABLE = Capabilities(buttons=ButtonLimits(most=3, label=8))
 
@@ -22,8 +22,8 @@ def offering(*titles: str, text: str = "Sure?") -> Reply:
         message=2,
         conversation=1,
         peer="p1",
-        text=contents.readable(text, "input_select", items),
-        choices=contents.choices("input_select", items),
+        text=interactive.readable(text, "input_select", items),
+        choices=interactive.choices("input_select", items),
     )
 
 

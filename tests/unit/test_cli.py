@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway import launch
 from gateway.adapter import ChannelConfig
-from gateway.catalogue import known_kinds
 from gateway.cli import main
 from gateway.config import ConfigError, load
-from gateway.durability import look_at
-from gateway.embedded import embedded_in
-from gateway.supervisor import Supervisor
+from gateway.config.adapters import known_kinds
+from gateway.processes import launch
+from gateway.processes.supervisor import Supervisor
+from gateway.storage.durability import look_at
+from gateway.storage.embedded import embedded_in
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, ChannelConfig
-from gateway.chatwoot.opening import Opening
+from gateway.chatwoot.conversation_defaults import Opening
 from gateway.config import ConfigError, Settings, load
 from gateway.config.lines import locate
 from gateway.config.sentinels import from_url

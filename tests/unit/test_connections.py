@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.connections import connect
-from gateway.lanes.meeting import meet
+from gateway.storage.connections import connect
+from gateway.storage.failover import meet
 
 
 def test_no_more_connections_than_asked_for(redis_url: str, store: redis.Redis) -> None:

@@ -18,7 +18,7 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.lanes import Taken
-from gateway.relay.consequences import BrokeDown, Bury, Defer, Patience, backoff, consequence
+from gateway.relay.retry_policy import BrokeDown, Bury, Defer, Patience, backoff, consequence
 
 FRESH = Taken(
     id="o:cards:1",

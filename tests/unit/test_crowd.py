@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from gateway.relay.crowd import Crowd
+from gateway.relay.quarantine import Crowd
 
 
 def test_many_at_a_time_and_a_suspect_alone() -> None:

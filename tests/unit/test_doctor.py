@@ -15,10 +15,10 @@ import redis
 
 from adapters.twilio import Twilio
 from gateway.adapter import Adapter, Finding
-from gateway.setup.address import is_private
+from gateway.setup.checks.known_bugs import known_faults
+from gateway.setup.checks.public_url import is_private
+from gateway.setup.checks.redis import connections, memory, server_version
 from gateway.setup.report import Line, Paper
-from gateway.setup.storage import connections, memory, server_version
-from gateway.setup.versions import known_faults
 from sandbox.telegram.updates import Webhook
 from tests.unit.setup_kit import World, small_world
 

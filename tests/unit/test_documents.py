@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.adapter import ChannelConfig
-from gateway.catalogue import find_adapter
-from gateway.chatwoot.opening import Opening
+from gateway.chatwoot.conversation_defaults import Opening
 from gateway.cli import main
 from gateway.config import load
+from gateway.config.adapters import find_adapter
 from gateway.config.values import ChatwootAccount, GatewaySettings
 from tests.unit.documents import (
     CODE,
@@ -185,7 +185,7 @@ def _counted() -> set[str]:
 
 
 def test_every_metric_has_its_row() -> None:
-    gauges = set(re.findall(r'"(gateway_[a-z_]+)"', read("gateway/metrics.py")))
+    gauges = set(re.findall(r'"(gateway_[a-z_]+)"', read("gateway/observability/metrics.py")))
     counted = {name.replace("<", "_<") for name in _counted()}
     named = {row[0].strip("`") for row in rows(section(OPERATING, "Metrics"))}
     assert {re.sub(r"<.*", "<", name) for name in named} == gauges | counted
@@ -228,7 +228,8 @@ def test_the_architecture_names_what_exists_and_every_module() -> None:
     )
     assert [name for name in named if not (ROOT / name).exists()] == []
     modules = {f"gateway/{path.name}" for path in ROOT.glob("gateway/*.py")}
-    modules |= {f"gateway/{path.parent.name}/" for path in ROOT.glob("gateway/*/__init__.py")}
+    rooms = {path.parent.relative_to(ROOT) for path in ROOT.glob("gateway/**/__init__.py")}
+    modules |= {f"{room}/" for room in rooms if room.name != "gateway"}
     modules -= {"gateway/__init__.py", "gateway/__main__.py"}
     assert sorted(modules - named) == []
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.filenames import LONGEST_NAME, content_type_of, name_in, safe_name
+from gateway.files.names import LONGEST_NAME, content_type_of, name_in, safe_name
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from gateway.errors import (
     Unknown,
     Unreachable,
 )
-from gateway.http import LARGEST_ANSWER, MOST_WAYS, Answer, Session, check_fence, fence
+from gateway.http.session import LARGEST_ANSWER, MOST_WAYS, Answer, Session, check_fence, fence
 from tests.scripted import (
     Behaviour,
     ScriptedServer,

@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from gateway.errors import BadCredentials, Permanent, Unreachable
-from gateway.http import LARGEST_ANSWER, Session
+from gateway.http.session import LARGEST_ANSWER, Session
 from tests.scripted import Exchange, ScriptedServer, answer, drip_body
 
 AUTH = ("account", "downloadsecret")

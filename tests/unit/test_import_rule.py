@@ -36,7 +36,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path, path: str, text: str) -> No
         ("gateway/a.py", "from gateway.lanes import Lanes\nimport redis"),
         ("adapters/a.py", "from gateway import errors\nfrom gateway.adapter import Adapter"),
         ("adapters/mail/a.py", "from adapters.mail.b import B\nfrom . import c\nfrom .d import e"),
-        ("sandbox/a.py", "from gateway.embedded import EmbeddedValkey"),
+        ("sandbox/a.py", "from gateway.storage.embedded import EmbeddedValkey"),
     ],
 )
 def test_what_is_allowed_passes(tmp_path: Path, path: str, text: str) -> None:

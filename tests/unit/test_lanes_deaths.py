@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.heartbeat import Alive
 from gateway.lanes import Hold, Lanes, LeaseVoid, Taken
-from gateway.relay.consequences import COMPANY
+from gateway.observability.heartbeat import Alive
+from gateway.relay.retry_policy import COMPANY
 from tests.unit.lanes_kit import LEASE, UNLIMITED, claim_one, lanes_over, lease_dies, letter, taken
 
 

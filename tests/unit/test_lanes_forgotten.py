@@ -13,11 +13,11 @@ import pytest
 import redis
 
 from faults.replicated import until
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
 from gateway.lanes import Lanes
-from gateway.lanes.meeting import meet
 from gateway.lanes.scripts import Scripts
+from gateway.storage.connections import connect
+from gateway.storage.embedded import EmbeddedValkey
+from gateway.storage.failover import meet
 from tests.unit.lanes_kit import (
     QUEUE,
     claim_one,

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
-from gateway.lanes.moves import Move, Moves
+from gateway.lanes.address_changes import Move, Moves
 from gateway.model import Rate, Receipt, Status
 from tests.unit.lanes_kit import (
     PASSING,

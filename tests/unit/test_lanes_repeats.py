@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.connections import connect
 from gateway.lanes import DeadLetters, Hold, Lane, Lanes, LeaseVoid, Note, Pace, Taken
 from gateway.model import Rate, Receipt, Status
+from gateway.storage.connections import connect
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.connections import connect
-from gateway.lanes.together import AT_ONCE, Together
+from gateway.lanes.batching import AT_ONCE, Together
+from gateway.storage.connections import connect
 from tests.waiting import until
 
 

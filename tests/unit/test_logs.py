@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.logs import BLOT, LogfmtFormatter, LogHandler, Redactor, event
+from gateway.observability.logs import BLOT, LogfmtFormatter, LogHandler, Redactor, event
 
 ROOT = Path(__file__).parents[2]
 SECRET = 'to"k:en/é secret'
@@ -132,7 +132,8 @@ def test_what_nobody_catches_is_logged_redacted(tmp_path: Path) -> None:
 import logging, sys, threading, warnings
 sys.path.insert(0, {str(tmp_path)!r})
 from pathlib import Path
-from gateway import config, logs
+from gateway import config
+from gateway.observability import logs
 noisy = logging.getLogger("gunicorn.error")
 noisy.addHandler(logging.StreamHandler())
 logs.configure(config.load(Path({str(path)!r}), {{}}), "web")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from gateway.chatwoot.downloads import Home, Media, NotFetched, NotThere, TooLarge
 from gateway.chatwoot.files import LinkedFile
 from gateway.errors import Permanent, Retry, Unreachable
-from gateway.media import Home, Media, NotFetched, NotThere, TooLarge
-from gateway.public_hosts import PrivateAddress, is_public
+from gateway.http.public_only import PrivateAddress, is_public
 from tests.scripted import Exchange, ScriptedServer, answer, drip_body, hang_up, refused_url
 
 PNG = b"\x89PNG" + bytes(2000)
@@ -200,7 +200,9 @@ def test_the_checked_address_is_the_one_that_is_called(
         asked.append(host)
         return resolve("192.0.2.1" if len(asked) == 1 else host, *rest, **options)
 
-    monkeypatch.setattr("gateway.public_hosts.is_public", lambda address: address == "192.0.2.1")
+    monkeypatch.setattr(
+        "gateway.http.public_only.is_public", lambda address: address == "192.0.2.1"
+    )
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     connected: list[Any] = []
 

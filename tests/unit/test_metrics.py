@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.connections import connect
-from gateway.heartbeat import BEATS, Heartbeat, last_heartbeats
 from gateway.lanes import Lanes
-from gateway.metrics import COUNTS, Counts, GatewayCollector, exposition
+from gateway.observability.heartbeat import BEATS, Heartbeat, last_heartbeats
+from gateway.observability.metrics import COUNTS, Counts, GatewayCollector, exposition
+from gateway.storage.connections import connect
 from tests.waiting import until
 
 

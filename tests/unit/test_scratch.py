@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.scratch import Scratch
+from gateway.files.scratch import Scratch
 
 DIES = """
 import os, sys
 from pathlib import Path
-from gateway.scratch import Scratch
+from gateway.files.scratch import Scratch
 scratch = Scratch(Path(sys.argv[1]))
 (scratch.path / "left").write_text("behind")
 print(scratch.path, flush=True)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from gateway.launch import WEB_THREADS
+from gateway.processes.launch import WEB_THREADS
 from tests.unit.web_kit import HOOK, SIGNED, text
 from tests.unit.web_process import Web, own_valkey, serving
 from tests.waiting import until

@@ -10,7 +10,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from gateway.connections import connect
+from gateway.storage.connections import connect
 from gateway.web.channels import PATIENCE
 from tests.unit.web_kit import (
     HOOK,

@@ -9,9 +9,9 @@ import redis
 from flask.testing import FlaskClient
 
 from gateway.adapter import phone_of
-from gateway.bell import queue_key
+from gateway.intake.doorbell import queue_key
 from gateway.lanes import Lanes
-from gateway.lanes.moves import Move, Moves
+from gateway.lanes.address_changes import Move, Moves
 from tests.unit.web_kit import (
     SECRETS,
     Pull,

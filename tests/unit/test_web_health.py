@@ -7,8 +7,8 @@ import redis
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.connections import connect
-from gateway.heartbeat import Heartbeat
+from gateway.observability.heartbeat import Heartbeat
+from gateway.storage.connections import connect
 from tests.unit.web_kit import ADMIN, CHATWOOT_TOKEN, KEY, SECRETS, make_app, post, settings, text
 
 BEARER = {"Authorization": f"Bearer {ADMIN}"}

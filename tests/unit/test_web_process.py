@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from gateway.connections import connect
+from gateway.storage.connections import connect
 from tests.unit.web_kit import (
     ADMIN,
     CHATWOOT_TOKEN,

@@ -13,11 +13,11 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr, ValidationError
 
 from gateway.adapter import ChannelConfig
-from gateway.bell import Bell, queue_key
-from gateway.connections import connect_bytes
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.runtime import Runtime
+from gateway.storage.connections import connect_bytes
 from gateway.web import create_app
 from sandbox.chatwoot.webhooks import signature
 from tests.unit.web_kit import chatwoot_path, counts, reply, settings, waiting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, cast
 
-from gateway.connections import connect_worker
+from gateway.storage.connections import connect_worker
 from gateway.worker import LISTEN, RQ_GRACE, GatewayWorker, Pulse
 
 

@@ -15,14 +15,14 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, ChannelConfig
-from gateway.bell import Bell, queue_key
 from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
-from gateway.connections import connect_bytes
 from gateway.errors import Forbidden, Malformed
-from gateway.intake import Intake
+from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Batch, Inbound, Receipt, Status, WebRequest
 from gateway.runtime import Runtime
+from gateway.storage.connections import connect_bytes
 from gateway.web import create_app
 
 ADMIN = "marked-admin-token"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import redis
 
-from gateway.connections import connect
-from gateway.embedded import EmbeddedValkey
-from gateway.launch import web_command
+from gateway.processes.launch import web_command
+from gateway.storage.connections import connect
+from gateway.storage.embedded import EmbeddedValkey
 from tests.unit.web_kit import ADMIN, CHATWOOT_TOKEN, KEY, PUBLIC_URL, SECRETS
 from tests.waiting import until
 

@@ -1,0 +1,1 @@
+"""What happens by the clock: ringing for what is due, polling networks, finding lost replies."""

@@ -1,0 +1,82 @@
+"""Telling agents of replies that wait: because a network is away, refuses, or is too slow.
+
+Looked at from the outside, by the clock: a reply behind a closed gate is attempted by nobody, and
+still somebody waits for it. Each is told of once, through the status lane, so that a Chatwoot that
+is away does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+import redis
+
+from gateway.config import Channel, Settings
+from gateway.intake.doorbell import Bell
+from gateway.lanes import Delayed, Lanes, Note, bodies, ids
+from gateway.lanes.bodies import NoteText
+from gateway.observability import logs
+
+EVERY = 5.0
+"""Seconds between two looks."""
+NO_REASON = "others are being sent first"
+
+log = logging.getLogger(__name__)
+
+
+class Delays:
+    """Looks for delayed replies of all channels. Several clocks may: each is told of once."""
+
+    def __init__(self, settings: Settings, lanes: Lanes, bell: Bell) -> None:
+        self._channels = [c for c in settings.channels.values() if c.config.delay_notice]
+        self._lanes = lanes
+        self._bell = bell
+
+    def run(self, stop: threading.Event) -> None:
+        """Look now and then, until `stop`."""
+        while not stop.wait(EVERY):
+            try:
+                self.look()
+            except redis.RedisError as error:
+                logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)
+
+    def look(self) -> int:
+        """Leave a note about each reply that has waited too long. Returns how many.
+
+        Raises redis.RedisError.
+        """
+        told = sum(self._tell(channel) for channel in self._channels)
+        if told:
+            self._bell.ring_if_idle()
+        return told
+
+    def _tell(self, channel: Channel) -> int:
+        destination = ids.channel_destination(channel.name)
+        found = self._lanes.delayed(destination, seconds=channel.config.delay_notice)
+        told = 0
+        for delayed in found:
+            waits = _note(channel, delayed, "delayed", _words(delayed))
+            follows = _note(channel, delayed, "arrived", "Delivered now.")
+            if self._lanes.notice(delayed, waits, follows) == "told":
+                told += 1
+                logs.event(log, "delayed", message=delayed.message, why=delayed.reason or NO_REASON)
+        return told
+
+
+def _note(channel: Channel, delayed: Delayed, what: str, words: str) -> Note:
+    conversation = int(delayed.lane.key)
+    number = ids.reply_number(delayed.message)
+    return Note(
+        id=f"{delayed.message}:{what}",
+        lane=ids.status_lane(channel.name, conversation),
+        destination=ids.chatwoot_destination(channel.account.name),
+        body=bodies.write(NoteText(conversation, words, in_reply_to=number)),
+    )
+
+
+def _words(delayed: Delayed) -> str:
+    reason = delayed.reason.rstrip(".") or NO_REASON
+    at = datetime.fromtimestamp(delayed.next_attempt, UTC)
+    return f"Not delivered yet: {reason}. The next attempt is due at {at:%H:%M:%S} UTC."

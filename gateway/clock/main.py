@@ -1,0 +1,77 @@
+"""The clock: rings when something is due, asks the networks that must be asked, connects channels.
+
+Several may run: every poll is done under a lease, and its batch and cursor are stored in one step.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+import redis
+
+from gateway.clock.channel_poller import Attendant
+from gateway.clock.delay_notices import Delays
+from gateway.clock.reconcile import Rounds
+from gateway.config import Settings
+from gateway.intake import doorbell
+from gateway.intake.doorbell import Bell
+from gateway.intake.intake import Intake
+from gateway.lanes import Lanes
+from gateway.observability import logs
+from gateway.observability.heartbeat import Heartbeat
+from gateway.runtime import Runtime
+from gateway.storage.connections import connect
+from gateway.storage.failover import meet
+
+CONNECTIONS = 2
+TICK = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: Settings) -> None:
+    """Tick until SIGTERM."""
+    stop = threading.Event()
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    store = connect(settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=meet)
+    lanes = Lanes(store, doorbell.queue_key())
+    ringer = Bell(store)
+    intake, runtime = Intake(lanes, ringer), Runtime()
+    attendants = []
+    for channel in settings.channels.values():
+        adapter = channel.adapter(channel.config, settings.site(channel, runtime))
+        attendant = Attendant(channel, adapter, lanes, intake, stop)
+        attendants.append(attendant)
+        # A daemon thread: a poll that is under way when the clock stops has confirmed nothing.
+        threading.Thread(target=attendant.run, name=f"channel {channel.name}", daemon=True).start()
+    rounds = Rounds(settings, lanes, intake, stop)
+    threading.Thread(target=rounds.run, name="reconcile", daemon=True).start()
+    delays = Delays(settings, lanes, ringer)
+    threading.Thread(target=delays.run, args=(stop,), name="delays", daemon=True).start()
+    Heartbeat(store, "clock").start()
+    _tick(lanes, ringer, attendants, stop)
+    for attendant in attendants:
+        attendant.let_go()
+    rounds.let_go()
+
+
+def _tick(
+    lanes: Lanes, ringer: Bell, attendants: Sequence[Attendant], stop: threading.Event
+) -> None:
+    while not stop.wait(TICK):
+        try:
+            if lanes.pending():
+                ringer.ring()
+            for attendant in attendants:
+                attendant.keep()
+        except redis.RedisError as error:
+            logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)

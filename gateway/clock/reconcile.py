@@ -1,0 +1,203 @@
+"""Finding replies whose webhook never reached us. Chatwoot sends each webhook once, and once only.
+
+Every minute the conversations of an inbox that changed lately are asked for, and outgoing messages
+that we have never seen are stored as if their webhook had come. The ledger refuses what it knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from uuid import uuid4
+
+import redis
+
+from gateway.chatwoot.api_messages import as_event
+from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
+from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.events import AgentMessage
+from gateway.chatwoot.values import Conversation, Message
+from gateway.config import Channel, Settings
+from gateway.errors import DeliveryError, ServerTrouble
+from gateway.intake.intake import Intake
+from gateway.lanes import Lanes, ids
+from gateway.lanes.watermark import Mark, keep_mark, mark_of
+from gateway.observability import logs
+
+LAG = 300.0
+"""Ids are given before they are committed: a younger one may be seen first, an older one minutes
+later. So nothing that is younger than this is taken for the last of its kind."""
+LONGEST_LOOK = 7 * 24 * 3600.0
+LONG_LOOK = 3600.0
+"""From here on the conversations are asked for page by page: all in one answer may be too many."""
+AT_ONCE, PAUSE = 50, 0.05
+"""After so many conversations, so many seconds before each further one: Chatwoot's limit of
+requests (`config/initializers/rack_attack.rb`) is for all that the gateway has to do."""
+BROKEN = 3
+"""So many conversations that Chatwoot fails to show are passed over; more, and it is ill itself."""
+ROUNDS_OF_A_LEASE = 1.5
+"""Two clocks that look at once do no harm; a dead one must not keep others waiting for long."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Looks after one channel."""
+
+    channel: Channel
+    chatwoot: Chatwoot
+    lanes: Lanes
+    intake: Intake
+    pause: Callable[[float], object] = time.sleep
+
+    def look(self) -> int:
+        """Store what was missed. Returns how many replies that were.
+
+        Raises a `DeliveryError` if Chatwoot cannot be asked, redis.RedisError if nothing can be
+        stored; what was found before stays found, and the next look goes back as far.
+        """
+        now = time.time()
+        mark = mark_of(self.lanes, self.channel.name)
+        if mark is None:
+            self._first_contact(now)
+            return 0
+        recovered, newest = 0, mark.message
+        try:
+            for conversation, message in self._messages(mark, now):
+                # Any message will do: whatever has a lower id in this inbox was looked at as well.
+                if message.created_at < now - LAG:
+                    newest = max(newest, message.id)
+                event = _reply(conversation, message)
+                if event and event.created_at >= mark.since:
+                    recovered += self._store(event, message.status, now)
+        finally:
+            if recovered:
+                logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
+        keep_mark(self.lanes, self.channel.name, replace(mark, message=newest, looked=now))
+        return recovered
+
+    def _messages(self, mark: Mark, now: float) -> Iterator[tuple[Conversation, Message]]:
+        """One conversation that Chatwoot cannot show keeps no others from being looked at."""
+        broken: list[ServerTrouble] = []
+        for number, conversation in enumerate(self._changed(mark, now)):
+            if number >= AT_ONCE:
+                self.pause(PAUSE)
+            try:
+                with suppress(Missing):  # deleted between the two calls
+                    for message in self.chatwoot.messages_after(conversation.id, mark.message):
+                        yield conversation, message
+            except ServerTrouble as error:
+                broken.append(error)
+                if len(broken) > BROKEN:  # it is not the conversation
+                    break
+        if broken:
+            raise broken[0]
+
+    def _changed(self, mark: Mark, now: float) -> Iterable[Conversation]:
+        seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
+        if seconds > LONG_LOOK:
+            return self._page_by_page(now - seconds, now)
+        return self.chatwoot.recently_updated(self.channel.config.inbox, round(seconds))
+
+    def _page_by_page(self, since: float, now: float) -> Iterator[Conversation]:
+        """A conversation that goes on meanwhile moves to the first page, which was read before: so
+        those that have changed since are asked for at the end, in one answer."""
+        listed = dict[int, int]()
+        for conversation in self.chatwoot.active_since(self.channel.config.inbox, since):
+            listed[conversation.id] = conversation.newest_message
+            yield conversation
+        if len(listed) < CONVERSATIONS_PER_PAGE:
+            return
+        seconds = round(time.time() - now + LAG)
+        for conversation in self.chatwoot.recently_updated(self.channel.config.inbox, seconds):
+            if listed.get(conversation.id) != conversation.newest_message:
+                yield conversation
+
+    def _store(self, event: AgentMessage, status: str, now: float) -> bool:
+        # Its age counts from when it was written: too old a reply is failed rather than sent.
+        age = max(0.0, now - event.created_at)
+        new = self.intake.recover(self.channel, event, age=age, shown=status)
+        if status == "failed" and not new:
+            # Chatwoot may have marked it by itself, and the webhook that said so was lost as well.
+            self.lanes.redden(ids.reply_id(self.channel.name, event.id))
+        return new
+
+    def _first_contact(self, now: float) -> None:
+        # One page: the conversation with the newest message is in it.
+        active = self.chatwoot.active_since(self.channel.config.inbox, since=0.0)
+        known = islice(active, CONVERSATIONS_PER_PAGE)
+        newest = max((conversation.newest_message for conversation in known), default=0)
+        # Chatwoot tells whole seconds only.
+        mark = Mark(message=newest, since=math.floor(now), looked=now)
+        keep_mark(self.lanes, self.channel.name, mark)
+        logs.event(
+            log,
+            "first_contact",
+            level=logging.WARNING,
+            channel=self.channel.name,
+            after_message=newest,
+            text="replies written before now are not looked at",
+        )
+
+
+class Rounds:
+    """Every channel in turn, once a minute or as set; of several clocks only one goes."""
+
+    def __init__(
+        self, settings: Settings, lanes: Lanes, intake: Intake, stop: threading.Event
+    ) -> None:
+        chatwoots = {
+            name: Chatwoot(account.api_url, account.account, account.token)
+            for name, account in settings.accounts.items()
+        }
+        self._every = settings.gateway.reconcile_every
+        self._lanes = lanes
+        self._stop = stop
+        self._token = uuid4().hex
+        self._reconcilers = [
+            Reconciler(channel, chatwoots[channel.account.name], lanes, intake, stop.wait)
+            for channel in settings.channels.values()
+        ]
+
+    def run(self) -> None:
+        """Look at once, then again and again, until the stop."""
+        while not self._stop.is_set():
+            for reconciler in self._reconcilers:
+                self._look(reconciler)
+            self._stop.wait(self._every)
+
+    def let_go(self) -> None:
+        """Let the next clock look at once: it need not wait for the leases to run out."""
+        for reconciler in self._reconcilers:
+            with suppress(redis.RedisError):
+                self._lanes.let_go(f"reconciler:{reconciler.channel.name}", self._token)
+
+    def _look(self, reconciler: Reconciler) -> None:
+        name = reconciler.channel.name
+        try:
+            lease = self._every * ROUNDS_OF_A_LEASE
+            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=lease):
+                reconciler.look()
+        except Exception as error:
+            # A fault of ours, too: the thread must not end with it, nor other channels wait.
+            expected = isinstance(error, (DeliveryError, redis.RedisError))
+            logs.event(
+                log,
+                "not_reconciled",
+                level=logging.WARNING if expected else logging.ERROR,
+                error=None if expected else error,
+                channel=name,
+                why=str(error),
+            )
+
+
+def _reply(conversation: Conversation, message: Message) -> AgentMessage | None:
+    event = as_event(conversation, message)
+    return event if isinstance(event, AgentMessage) else None

@@ -1,0 +1,1 @@
+"""Files on this machine: where they lie until they are sent, and their names made safe."""

@@ -1,0 +1,1 @@
+"""HTTP calls with a total deadline, and never to a private address that a stranger names."""

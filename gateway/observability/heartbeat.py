@@ -1,0 +1,111 @@
+"""Signs of life: each process notes now and then that it lives, where every other can read it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from typing import cast
+from uuid import uuid4
+
+import redis
+
+from gateway.lanes import Lanes
+from gateway.lanes.scripts import Scripts
+from gateway.observability import logs
+
+BEATS = "gw:beats"
+"""A hash: `role:host:process id` → Unix seconds."""
+
+FORGOTTEN_AFTER = 3600.0
+"""Seconds after which a process that went silent is no news any more."""
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """One process's sign of life, every `every` seconds once it is started."""
+
+    def __init__(self, store: redis.Redis, role: str, *, every: float = 10.0) -> None:
+        self._run_script = Scripts(store, "gw")
+        self._name = f"{role}:{socket.gethostname().replace(':', '-')}:{os.getpid()}"
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def beat(self) -> None:
+        """Note that this process lives, forget those long gone. Raises redis.RedisError."""
+        self._run_script("beat", self._name, round(FORGOTTEN_AFTER * 1000))
+
+    def start(self) -> None:
+        """Beat on a thread of its own until `stop` or the end of the process."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more. Returns when the thread has ended."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.beat()
+            except redis.RedisError as error:
+                log.debug("no heartbeat: %s", type(error).__name__)
+            self._stop.wait(self._every)
+
+
+class Alive:
+    """A worker's name, and a sign of life that ends well before its leases do.
+
+    A message whose attempt was never heard of again may have killed its worker. But when Redis
+    itself restarts or fails over, every attempt under way ends like that, and all workers live: no
+    message is to be blamed for a death that was none.
+    """
+
+    def __init__(self, lanes: Lanes, lease: float) -> None:
+        self.name = uuid4().hex[:12]
+        """Each claim's token begins with it."""
+        self._lanes = lanes
+        self._lease = lease
+
+    def show(self) -> None:
+        """For half a lease: whoever takes its lanes over then must not find it alive.
+
+        Raises redis.RedisError.
+        """
+        self._lanes.hold(f"alive:{self.name}", self.name, seconds=self._lease / 2)
+
+    def run(self, stop: threading.Event) -> None:
+        """Again and again, until `stop`."""
+        while not stop.is_set():
+            try:
+                self.show()
+            except redis.RedisError as error:
+                logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)
+            stop.wait(self._lease / 6)
+
+
+def last_heartbeats(store: redis.Redis) -> dict[str, float]:
+    """Role → seconds since the newest sign of life of any of its processes.
+
+    Raises redis.RedisError.
+    """
+    now, newest = _now(store), dict[str, float]()
+    for name, at in _beats(store):
+        role, age = name.split(":", 1)[0], max(0.0, now - at)
+        if age <= FORGOTTEN_AFTER:
+            newest[role] = min(age, newest.get(role, age))
+    return newest
+
+
+def _now(store: redis.Redis) -> float:
+    """Redis's own clock: the clocks of hosts need not agree."""
+    seconds, microseconds = store.time()
+    return seconds + microseconds / 1_000_000
+
+
+def _beats(store: redis.Redis) -> list[tuple[str, float]]:
+    beats = cast(dict[str, str], store.hgetall(BEATS))
+    return [(name, float(at)) for name, at in beats.items()]

@@ -1,0 +1,157 @@
+"""What is counted, and how Prometheus reads it.
+
+The counts live in Redis, because no process sees another's memory: a page of the web process could
+not show what a worker counted. The scripts of the lanes count most of it themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import cast
+
+import redis
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from gateway.lanes import Backlog, Lanes
+from gateway.observability.heartbeat import last_heartbeats
+
+COUNTS = "gw:count"
+"""A hash: `what|channel` → how often; `seconds_<kind>|channel` → seconds from accepted to done."""
+
+DEAD = "gw:dead"
+
+DIRECTIONS = ("in", "out", "status")
+
+FIELD = re.compile(r"(?P<what>[a-z][a-z0-9_]*)\|(?P<channel>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """How the gateway is: what waits and why, and who is alive."""
+
+    backlog: Backlog
+    dead_letters: int
+    heartbeats: Mapping[str, float]
+    """Role → seconds since its last sign of life."""
+
+
+def read_vitals(store: redis.Redis, lanes: Lanes) -> Vitals:
+    """Raises redis.RedisError."""
+    return Vitals(lanes.backlog(), store.xlen(DEAD), last_heartbeats(store))
+
+
+class Counts:
+    """Counts what happens outside of the lanes."""
+
+    def __init__(self, store: redis.Redis) -> None:
+        self._store = store
+
+    def add(self, what: str, channel: str) -> None:
+        """One more. Quietly not counted if Redis is away: no webhook is refused for a count."""
+        with contextlib.suppress(redis.RedisError):
+            self._store.hincrby(COUNTS, f"{what}|{channel}", 1)
+
+
+class GatewayCollector(Collector):
+    """Reads Redis at each scrape. `collect` raises redis.RedisError."""
+
+    def __init__(self, store: redis.Redis, lanes: Lanes, channels: Iterable[str]) -> None:
+        self._store = store
+        self._lanes = lanes
+        self._channels = tuple(channels)
+
+    def collect(self) -> Iterator[Metric]:
+        counted = list(_counted(cast(dict[str, str], self._store.hgetall(COUNTS))))
+        yield from _counters(counted)
+        yield _delivery_seconds(counted)
+        yield from self._gauges(read_vitals(self._store, self._lanes))
+
+    def _gauges(self, vitals: Vitals) -> Iterator[Metric]:
+        yield self._oldest(vitals.backlog)
+        yield from _gates(vitals.backlog)
+        yield GaugeMetricFamily(
+            "gateway_dead_letters", "Messages that were given up on.", value=vitals.dead_letters
+        )
+        beats = GaugeMetricFamily(
+            "gateway_heartbeat_age_seconds", "Since a role's last sign of life.", labels=["role"]
+        )
+        for role, age in sorted(vitals.heartbeats.items()):
+            beats.add_metric([role], age)
+        yield beats
+
+    def _oldest(self, backlog: Backlog) -> Metric:
+        """Zero where nothing waits: an absent series would raise no alert and end none."""
+        oldest = GaugeMetricFamily(
+            "gateway_oldest_seconds",
+            "Age of the oldest message that is not delivered.",
+            labels=["channel", "direction"],
+        )
+        known = dict.fromkeys(product(self._channels, DIRECTIONS), 0.0) | dict(backlog.oldest)
+        for (channel, direction), age in sorted(known.items()):
+            oldest.add_metric([channel, direction], age)
+        return oldest
+
+
+def exposition(collector: Collector) -> bytes:
+    """What `collector` has, in Prometheus's text format. Raises redis.RedisError."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(registry)
+
+
+def _counted(fields: Mapping[str, str]) -> Iterator[tuple[str, str, float]]:
+    """(what, channel, how much), sorted; whatever else is in the hash is left out."""
+    for name, value in sorted(fields.items()):
+        if (field := FIELD.fullmatch(name)) is not None:
+            yield field["what"], field["channel"], float(value)
+
+
+def _counters(counted: Iterable[tuple[str, str, float]]) -> Iterator[Metric]:
+    families: dict[str, CounterMetricFamily] = {}
+    for what, channel, value in counted:
+        if what.startswith("seconds_"):
+            continue
+        if what not in families:
+            families[what] = CounterMetricFamily(
+                f"gateway_{what}", f"How often: {what.replace('_', ' ')}.", labels=["channel"]
+            )
+        families[what].add_metric([channel], value)
+    yield from families.values()
+
+
+def _delivery_seconds(counted: Iterable[tuple[str, str, float]]) -> Metric:
+    seconds = SummaryMetricFamily(
+        "gateway_delivery_seconds", "From accepted to delivered.", labels=["channel", "kind"]
+    )
+    known = {(what, channel): value for what, channel, value in counted}
+    for (what, channel), value in known.items():
+        if what.startswith("seconds_"):
+            kind = what.removeprefix("seconds_")
+            count = known.get((f"delivered_{kind}", channel), 0)
+            seconds.add_metric([channel, kind], count_value=int(count), sum_value=value)
+    return seconds
+
+
+def _gates(backlog: Backlog) -> Iterator[Metric]:
+    closed = GaugeMetricFamily(
+        "gateway_gate_closed", "1 while a destination is not called.", labels=["destination"]
+    )
+    lanes = GaugeMetricFamily(
+        "gateway_waiting_lanes", "Lanes with something to deliver.", labels=["destination"]
+    )
+    for gate in backlog.gates:
+        closed.add_metric([gate.destination], 0 if gate.state == "open" else 1)
+        lanes.add_metric([gate.destination], gate.lanes)
+    yield closed
+    yield lanes

@@ -1,0 +1,1 @@
+"""Starting the gateway's processes, keeping them alive, and ending them."""

@@ -1,0 +1,257 @@
+"""One lane at work: its messages are delivered, deferred or buried, until none may leave."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import redis
+
+from gateway.errors import DeliveryError, LeaseLost
+from gateway.http.session import fence
+from gateway.lanes import After, Hold, Kind, Lanes, LeaseVoid, Note, Taken, bodies, ids
+from gateway.lanes.bodies import NoteText, UnknownVersion
+from gateway.observability import logs
+from gateway.relay.delivery import (
+    Delivery,
+    Done,
+    GivenBack,
+    NotConfigured,
+    NotNow,
+    still_seen,
+)
+from gateway.relay.quarantine import Crowd
+from gateway.relay.retry_policy import COMPANY, DEATHS, BrokeDown, Bury, Defer, consequence
+
+MESSAGES, SECONDS = 50, 10.0
+"""What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
+UNKNOWN_VERSION_WAIT = 30.0
+NOT_CONFIGURED_WAIT = 60.0
+NO_ROOM_WAIT = 30.0
+
+NO_FAULT = (
+    DeliveryError,
+    GivenBack,
+    LeaseLost,
+    LeaseVoid,
+    NotNow,
+    UnknownVersion,
+    redis.RedisError,
+)
+"""What a delivery may raise without there being a fault in the code."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Delivers what a claimed lane holds. Threads share it, each with a lane of its own."""
+
+    lanes: Lanes
+    deliveries: Callable[[Hold, Kind], Delivery]
+    """The way to deliver a kind of message of a lane."""
+    crowd: Crowd
+    redact: Callable[[str], str] = str
+    """Takes secrets out of a reason: agents read it, and it may quote what the other side said."""
+
+    def work(self, hold: Hold, *, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        """Deliver the lane's messages one by one, within the budget of one claim.
+
+        `still_ours` is asked immediately before each write to the outside.
+        """
+
+        def check() -> None:
+            if not still_ours():
+                raise LeaseLost(str(hold.lane))
+
+        token = fence.set(check)
+        try:
+            self._deliver_all(hold, stop)
+        except (LeaseVoid, LeaseLost):
+            logs.event(log, "lease_lost", lane=hold.lane)
+        except UnknownVersion:
+            self.lanes.release(hold, seconds=UNKNOWN_VERSION_WAIT)
+        except NotConfigured:
+            logs.event(log, "channel_not_configured", level=logging.WARNING, lane=hold.lane)
+            self.lanes.release(hold, seconds=NOT_CONFIGURED_WAIT)
+        finally:
+            fence.reset(token)
+
+    def _deliver_all(self, hold: Hold, stop: Callable[[], bool]) -> None:
+        started, count = time.monotonic(), 0
+        pace = self.deliveries(hold, _first_kind(hold)).pace
+        taken = self.lanes.take(hold, pace=pace)
+        while taken is not None:
+            count += 1
+            spent = count >= MESSAGES or time.monotonic() - started > SECONDS or stop()
+            taken = self._deliver(hold, taken, "stop" if spent else "more")
+
+    def _deliver(self, hold: Hold, taken: Taken, after: After) -> Taken | None:
+        try:
+            delivery = self.deliveries(hold, taken.kind)
+        except UnknownVersion:
+            self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
+            return None
+        if taken.crashes >= DEATHS:
+            given_up = Bury(f"Given up: {DEATHS} attempts ended with the death of the worker")
+            return self._bury(hold, taken, delivery, given_up, after)
+        try:
+            done = self._attempt(hold, taken, delivery)
+        except GivenBack:
+            return None
+        except NotNow as wait:
+            self.lanes.defer(hold, taken.id, wait.seconds)
+        except redis.OutOfMemoryError:  # what it has to append does not fit
+            self.lanes.defer(hold, taken.id, NO_ROOM_WAIT)
+        except UnknownVersion:
+            self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
+        except DeliveryError as error:
+            return self._failed(hold, taken, delivery, error, after)
+        else:
+            return self._acknowledge(hold, taken, delivery, done, after)
+        return None
+
+    def _attempt(self, hold: Hold, taken: Taken, delivery: Delivery) -> Done:
+        """Deliver; a fault of our own, or of an adapter, becomes a `BrokeDown`."""
+        try:
+            with self._in_its_turn(hold, taken):
+                return delivery.deliver(hold, taken)
+        except NO_FAULT:
+            raise
+        except Exception as error:
+            # The lane must not stick, nor must a message be lost: it counts as refused.
+            logs.event(
+                log,
+                "delivery_crashed",
+                level=logging.ERROR,
+                error=error,
+                message=taken.id,
+                lane=hold.lane,
+            )
+            reason = "The gateway has a fault with this message: see its log"
+            raise BrokeDown(reason) from error
+
+    def _acknowledge(
+        self, hold: Hold, taken: Taken, delivery: Delivery, done: Done, after: After
+    ) -> Taken | None:
+        logs.event(
+            log,
+            "delivered",
+            message=taken.id,
+            lane=hold.lane,
+            external=done.external,
+            attempt=taken.attempts,
+            age=f"{taken.age:.3f}",
+        )
+        return self.lanes.ack(
+            hold,
+            taken.id,
+            pace=delivery.pace,
+            after=after,
+            told=done.told,
+            memos=done.memos,
+            doubled=done.doubled,
+        )
+
+    def _failed(
+        self, hold: Hold, taken: Taken, delivery: Delivery, error: DeliveryError, after: After
+    ) -> Taken | None:
+        follows = consequence(error, taken, delivery.patience)
+        match follows:
+            case Bury():
+                return self._bury(hold, taken, delivery, follows, after, detail=error.detail)
+            case Defer():
+                logs.event(
+                    log,
+                    "deferred",
+                    message=taken.id,
+                    lane=hold.lane,
+                    why=error.reason,
+                    detail=error.detail,
+                    kind=type(error).__name__,
+                    attempt=taken.attempts,
+                    seconds=f"{follows.seconds:.1f}",
+                )
+                self.lanes.defer(
+                    hold,
+                    taken.id,
+                    follows.seconds,
+                    error=self.redact(follows.error),
+                    certainty=follows.certainty,
+                    trouble=follows.trouble,
+                )
+                return None
+
+    def _bury(
+        self,
+        hold: Hold,
+        taken: Taken,
+        delivery: Delivery,
+        why: Bury,
+        after: After,
+        *,
+        detail: str = "",
+    ) -> Taken | None:
+        reason = self.redact(why.reason)
+        logs.event(
+            log,
+            "buried",
+            level=logging.ERROR,
+            message=taken.id,
+            lane=hold.lane,
+            why=reason,
+            detail=detail,
+        )
+        return self.lanes.bury(
+            hold,
+            taken.id,
+            reason,
+            pace=delivery.pace,
+            after=after,
+            note=_note_about(hold, taken, reason),
+            certainty=why.certainty,
+        )
+
+    @contextmanager
+    def _in_its_turn(self, hold: Hold, taken: Taken) -> Iterator[None]:
+        """Beside others; a suspect alone, and not at work before it is."""
+        if taken.crashes < COMPANY:
+            with self.crowd.among_others():
+                yield
+        else:
+            with self.crowd.alone():
+                self.lanes.begin(hold, taken.id)
+                yield
+
+
+def _first_kind(hold: Hold) -> Kind:
+    """The rates of a lane's first message are asked for before it is known what it is.
+
+    Raises `UnknownVersion`."""
+    kinds: dict[str, Kind] = {"in": "in", "out": "out", "status": "status"}
+    if hold.lane.direction not in kinds:
+        raise UnknownVersion(hold.lane.direction)
+    return kinds[hold.lane.direction]
+
+
+def _note_about(hold: Hold, taken: Taken, reason: str) -> Note | None:
+    """Tell agents of a customer's message that could not be relayed, where there is a place, and of
+    a deletion: Chatwoot shows no more of it."""
+    if taken.kind == "in" and "conversation" in taken.route:
+        conversation = int(taken.route["conversation"])
+        words = (
+            f"A message of the customer could not be shown here: {reason}. It is kept ({taken.id})."
+        )
+    elif taken.kind == "delete" and taken.subject_parts:
+        conversation, words = int(hold.lane.key), still_seen(reason)
+    else:
+        return None
+    return Note(
+        id=f"n:{taken.id}",
+        lane=ids.status_lane(hold.lane.channel, conversation),
+        destination=hold.destination,
+        body=bodies.write(NoteText(conversation, words)),
+    )

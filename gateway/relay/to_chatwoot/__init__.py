@@ -1,0 +1,1 @@
+"""From the network to Chatwoot: customers' messages, and what became of replies."""

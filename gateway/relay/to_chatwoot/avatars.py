@@ -1,0 +1,137 @@
+"""Customers' pictures of themselves, shown with their contacts in Chatwoot.
+
+Looked for when somebody first writes, and then at most once a day; beside the messages, of which
+none waits for a picture or fails with it. A picture that an agent chose stays.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Final
+
+import redis
+
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.downloads import TooLarge
+from gateway.chatwoot.errors import Invalid
+from gateway.config import Channel
+from gateway.errors import DeliveryError, Permanent
+from gateway.lanes import Lanes, Taken
+from gateway.lanes.client import LEDGER_SECONDS
+from gateway.model import Portrait
+from gateway.observability import logs
+from gateway.relay.background import Aside
+from gateway.relay.to_chatwoot.files import CustomerFiles
+
+LARGEST: Final = 15 * 1024 * 1024
+"""Bytes that Chatwoot takes (`app/models/concerns/avatarable.rb`)."""
+TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif"})
+EVERY: Final = 86_400.0
+"""Seconds between two looks."""
+
+log = logging.getLogger(__name__)
+
+
+class Unfit(Permanent):
+    """Chatwoot shows no pictures of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What we did last for a customer."""
+
+    version: str = ""
+    """The network's picture that we looked at."""
+    thumbnail: str = ""
+    """The address under which Chatwoot shows the one that we put there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portraits:
+    """The pictures of one channel's customers."""
+
+    lanes: Lanes
+    channel: Channel
+    chatwoot: Chatwoot
+    files: CustomerFiles
+    aside: Aside
+
+    def look_later(self, taken: Taken, peer: str) -> Mapping[str, str]:
+        """Have it looked for a picture, if it is time to, and return what to remember of that with
+        the lane. No call in the steady state, not even to Redis."""
+        if not self.files.adapter.has_portraits:
+            return {}
+        now = time.time()
+        if now - float(taken.route.get("portrait", 0)) < EVERY:
+            return {}
+        return {"portrait": f"{now:.0f}"} if self.aside.do(partial(self._look, peer)) else {}
+
+    def _look(self, peer: str) -> None:
+        try:
+            self._bring(peer)
+        except (DeliveryError, redis.RedisError) as error:
+            self._trouble(peer, error)
+
+    def _bring(self, peer: str) -> None:
+        portrait, shown = self._asked(peer), self._shown(peer)
+        if portrait is None or portrait.version == shown.version:
+            return
+        contact = self.chatwoot.find_contact(self.channel.config.inbox, peer)
+        if contact is None or contact.thumbnail not in {"", shown.thumbnail}:
+            return
+        try:
+            thumbnail = self._put(contact.id, portrait)
+        except (Invalid, TooLarge, Unfit):
+            # Never this one; perhaps the next.
+            self._remember(peer, Shown(portrait.version, shown.thumbnail))
+            raise
+        self._remember(peer, Shown(portrait.version, thumbnail))
+        logs.event(log, "portrait_shown", channel=self.channel.name, peer=peer)
+
+    def _asked(self, peer: str) -> Portrait | None:
+        try:
+            return self.files.adapter.portrait(peer)
+        except DeliveryError:
+            raise
+        except Exception as error:
+            logs.event(
+                log,
+                "delivery_crashed",
+                level=logging.ERROR,
+                error=error,
+                channel=self.channel.name,
+                peer=peer,
+            )
+            raise Permanent("The gateway has a fault with it: see its log") from error
+
+    def _put(self, contact: int, portrait: Portrait) -> str:
+        with self.files.scratch.room() as room:
+            picture = self.files.fetch(portrait.picture, room / "portrait")
+            if picture.content_type not in TYPES:
+                raise Unfit(f"Chatwoot shows no pictures of the type {picture.content_type}")
+            return self.chatwoot.set_avatar(contact, picture).thumbnail
+
+    def _shown(self, peer: str) -> Shown:
+        return Shown(**json.loads(self.lanes.memo(self._name(peer)) or "{}"))
+
+    def _remember(self, peer: str, shown: Shown) -> None:
+        self.lanes.remember(self._name(peer), json.dumps(asdict(shown)), seconds=LEDGER_SECONDS)
+
+    def _name(self, peer: str) -> str:
+        return f"portrait:{self.channel.name}:{peer}"
+
+    def _trouble(self, peer: str, error: Exception) -> None:
+        logs.event(
+            log,
+            "portrait_not_shown",
+            level=logging.WARNING,
+            channel=self.channel.name,
+            peer=peer,
+            kind=type(error).__name__,
+            why=getattr(error, "reason", "Redis did not answer"),
+        )

@@ -1,0 +1,139 @@
+"""How the conversations of one channel begin: what its settings say they shall be given.
+
+Chatwoot takes most of it with the conversation itself; labels and priority cost a call each. None
+of it may ever hold up what the customer wrote: what cannot be had is left out, and logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.chatwoot.admin import Agent, Team
+from gateway.chatwoot.api import Json
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.conversation_defaults import Opening
+from gateway.chatwoot.desk import Desk
+from gateway.chatwoot.errors import Invalid
+from gateway.chatwoot.values import Conversation
+from gateway.config import Channel
+from gateway.errors import DeliveryError, Permanent, Throttled, Unknown, Unreachable
+from gateway.lanes import Taken
+from gateway.observability import logs
+from gateway.relay.known_assignees import KnownAssignees
+from gateway.relay.to_chatwoot.exactly_once import last_step
+
+TRIES = 4
+"""Attempts at a message after which it goes on without its conversation's labels or priority."""
+NOT_THERE = "It is not there: see `python -m gateway doctor`"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """Begins the conversations of one channel."""
+
+    channel: Channel
+    chatwoot: Chatwoot
+    desk: Desk
+    assignees: KnownAssignees
+
+    def begin(self, contact_id: int, source_id: str, attributes: Mapping[str, str]) -> Conversation:
+        """Make a conversation. Raises a `DeliveryError`."""
+        inbox, given = self.channel.config.inbox, self._given()
+        try:
+            return self.chatwoot.create_conversation(
+                inbox, contact_id, source_id, attributes, given
+            )
+        except Invalid as refused:
+            if not given:
+                raise
+            self._left_out(", ".join(given), str(refused))
+            return self.chatwoot.create_conversation(inbox, contact_id, source_id, attributes)
+
+    def finish(
+        self, taken: Taken, conversation: Conversation, before: Callable[[str], None]
+    ) -> None:
+        """Give a conversation that has begun what Chatwoot takes only afterwards.
+
+        Can be repeated: what has come on meanwhile, from an agent or a rule, stays. (Chatwoot can
+        only replace labels. A rule that labels in the moment between our two calls is overwritten.)
+        `before` is told of each call. Raises a `DeliveryError` if it may work soon.
+        """
+        opening, number = self._opening, conversation.id
+        if set(opening.labels) - set(conversation.labels):
+            labels = dict.fromkeys((*conversation.labels, *opening.labels))
+            before(f"labels:{number}")
+            self._put_on(taken, "labels", lambda: self.desk.set_labels(number, labels))
+        if opening.priority and not conversation.priority:
+            before(f"priority:{number}")
+            self._put_on(
+                taken, "priority", lambda: self.desk.set_priority(number, opening.priority)
+            )
+
+    @property
+    def _opening(self) -> Opening:
+        return self.channel.config.opening
+
+    def _given(self) -> dict[str, Json]:
+        opening = self._opening
+        given: dict[str, Json | None] = {
+            "status": opening.status,
+            "team_id": self._found("team", opening.team, self.assignees.team),
+            "assignee_id": self._found("assignee", opening.assignee, self.assignees.agent),
+            "custom_attributes": dict(opening.custom_attributes) or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _found(
+        self, what: str, wanted: int | str | None, find: Callable[[int | str], Team | Agent | None]
+    ) -> int | None:
+        if wanted is None:
+            return None
+        try:
+            found, why = find(wanted), NOT_THERE
+        except (Unreachable, Throttled):
+            raise  # nothing else would pass now either
+        except DeliveryError as error:
+            found, why = None, str(error)
+        if found is None:
+            self._left_out(what, why)
+            return None
+        return found.id
+
+    def _put_on(self, taken: Taken, what: str, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except DeliveryError as error:
+            if isinstance(error, Permanent) or taken.attempts >= TRIES:
+                self._left_out(what, str(error))
+            elif isinstance(error, Unknown):
+                # It can be done twice, and the message itself is not on its way yet.
+                raise Unreachable(error.reason, detail=error.detail) from error
+            else:
+                raise
+
+    def _left_out(self, what: str, why: str) -> None:
+        logs.event(
+            log,
+            "opening_incomplete",
+            level=logging.WARNING,
+            channel=self.channel.name,
+            without=what,
+            why=why,
+        )
+
+
+def was_interrupted(taken: Taken, conversation: Conversation) -> bool:
+    """Whether an earlier attempt at the message ended after it made this conversation, and before
+    it was finished.
+
+    Where that attempt was is known from what it announced last. If it was making a conversation,
+    none that fits was there: the one that is found now is it.
+    """
+    step, _, number = last_step(taken).partition(":")
+    return step == "conversation" or (
+        step in {"labels", "priority"} and number == str(conversation.id)
+    )

@@ -1,0 +1,66 @@
+"""What a customer's message answers: shown by threading, or by a line of what is quoted.
+
+Chatwoot threads only within one conversation, and drops a reference to another without a word
+(`app/services/messages/in_reply_to_message_builder.rb`). After a resolved conversation the next one
+is new, so what the customer quotes is often not in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.lanes import Lanes, ids
+from gateway.model import Inbound
+
+LONGEST_QUOTE = 200
+"""Characters of the quoted text that are shown."""
+
+_SIGNS = re.compile(r"[\\`*_~\[\]<&]|^[#+>=-]")
+_NUMBERED = re.compile(r"^(\d+)([.)])")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a message shows what it answers."""
+
+    attributes: Mapping[str, int | str] = field(default_factory=dict)
+    """Chatwoot's reference."""
+    quoted: str = ""
+    """What the text begins with instead, as a quotation."""
+
+
+def answer(lanes: Lanes, channel: str, message: Inbound, conversation: int) -> Answer:
+    """How `message` shows in `conversation` what it answers."""
+    if not message.reply_to:
+        return Answer(quoted=message.quoted)
+    reply = lanes.reply_of(channel, message.reply_to)
+    answered = reply or ids.inbound_id(channel, message.reply_to)
+    shown = lanes.conversation_of(answered)
+    if shown == str(conversation) or not (shown or message.quoted):
+        return Answer(_reference(channel, message.reply_to, reply))
+    return Answer(quoted=message.quoted)
+
+
+def quoting(quoted: str, text: str) -> str:
+    """`text`, after a line with the beginning of `quoted`, if that is anything."""
+    line = _shortened(" ".join(quoted.split()))
+    if not line:
+        return text
+    literal = _NUMBERED.sub(r"\1\\\2", _SIGNS.sub(r"\\\g<0>", line))
+    return "\n\n".join(filter(None, (f"> {literal}", text)))
+
+
+def _reference(channel: str, external_id: str, reply: str) -> dict[str, int | str]:
+    """To an agent's message by its id there, which has no source id; to the customer's by ours."""
+    if reply:
+        return {"in_reply_to": ids.reply_number(reply)}
+    return {"in_reply_to_external_id": ids.source_id(channel, external_id)}
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= LONGEST_QUOTE:
+        return line
+    space = line.rfind(" ", LONGEST_QUOTE // 2, LONGEST_QUOTE)
+    return line[: space if space > 0 else LONGEST_QUOTE - 1] + "…"

@@ -1,0 +1,76 @@
+"""Did an agent press Retry? The button only takes the error off a reply; other things do too."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.values import Message
+from gateway.config import Channel
+from gateway.intake.intake import waiting_entry
+from gateway.lanes import Hold, Lanes, Pace, Taken, bodies, ids
+from gateway.lanes.bodies import Reply
+from gateway.lanes.watermark import mark_of
+from gateway.relay.delivery import Done
+from gateway.relay.retry_policy import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDelivery:
+    """Looks at a reply in Chatwoot, and sends again what failed of it if an agent wants that.
+
+    It stands in the status lane, behind what was still to be told: whatever Chatwoot shows then,
+    it has heard our last word.
+    """
+
+    lanes: Lanes
+    channel: Channel
+    chatwoot: Chatwoot
+    pace: Pace
+
+    @property
+    def patience(self) -> Patience:
+        return Patience()
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        reply = bodies.read_reply(taken.body, taken.version)
+        known = bool(taken.subject)
+        if not known and not self._may_be_missed(reply):
+            return Done()
+        if (message := self._now(reply)) is None:
+            return Done()
+        if not known:
+            self._recover(reply, message)
+        elif message.status != "failed" and not message.external_error:
+            name = ids.reply_id(self.channel.name, reply.message)
+            self.lanes.retry(name, bodies.write(_addressed_anew(reply, taken)))
+        return Done()
+
+    def _now(self, reply: Reply) -> Message | None:
+        """What Chatwoot shows; None if the reply was deleted."""
+        try:
+            message = self.chatwoot.message(reply.conversation, reply.message)
+        except Missing:
+            return None
+        return None if message.deleted else message
+
+    def _may_be_missed(self, reply: Reply) -> bool:
+        mark = mark_of(self.lanes, self.channel.name)
+        return mark is not None and mark.is_below(reply.message, reply.written_at)
+
+    def _recover(self, reply: Reply, message: Message) -> None:
+        """Its own webhook never reached us, or comes later: then it will be a repetition."""
+        age = max(0.0, time.time() - reply.written_at)
+        entry = waiting_entry(self.channel, reply)
+        self.lanes.append([replace(entry, age=age, shown=message.status)])
+
+
+def _addressed_anew(reply: Reply, taken: Taken) -> Reply:
+    """The reply as it waited, if it still does: the button takes off what it answers and offers.
+    Whom it is for may have been mended since."""
+    if "body" not in taken.subject:
+        return reply
+    before = bodies.read_reply(taken.subject["body"], taken.subject["v"])
+    return replace(before, peer=reply.peer, contact=reply.contact, to=reply.to)

@@ -1,0 +1,101 @@
+"""What agents are told: what became of their replies, and private notes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.values import Kind, Message
+from gateway.lanes import Hold, Pace, Taken, bodies, ids
+from gateway.lanes.bodies import NoteText
+from gateway.model import Status
+from gateway.relay.delivery import Done
+from gateway.relay.known_version import KnownVersion
+from gateway.relay.retry_policy import Patience
+from gateway.relay.to_chatwoot.exactly_once import Once, Spot, spots_of
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDelivery:
+    """Sets the status that Chatwoot shows for a reply. The newest wins; repeating does no harm."""
+
+    chatwoot: Chatwoot
+    version: KnownVersion
+    pace: Pace
+
+    @property
+    def patience(self) -> Patience:
+        return Patience()
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        if "status" not in taken.subject:  # an agent pressed Retry: it begins anew
+            return Done()
+        status = Status(taken.subject["status"])
+        drawn = self._drawn(status)
+        if drawn != taken.subject.get("shown", Status.SENT):
+            self._tell(hold, taken, drawn)
+        return Done(told=status)
+
+    def _drawn(self, status: Status) -> Status:
+        """The status that looks right on the agent's screen."""
+        if status is Status.DELIVERED and not self.version.draws_delivered():
+            return Status.SENT
+        return status
+
+    def _tell(self, hold: Hold, taken: Taken, status: Status) -> None:
+        message = ids.reply_number(taken.id)
+        # If the message or its conversation was deleted, nobody is left to be told.
+        with suppress(Missing):
+            self.chatwoot.update_status(
+                int(hold.lane.key), message, status, taken.subject.get("reason", "")
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDelivery:
+    """Leaves a private note in a conversation, once."""
+
+    chatwoot: Chatwoot
+    once: Once
+    pace: Pace
+
+    @property
+    def patience(self) -> Patience:
+        return Patience()
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        note = bodies.read_note(taken.body, taken.version)
+        self.once.wait(taken)
+        source = ids.source_id(hold.lane.channel, taken.id)
+        if (found := self.once.found(spots_of(taken), source)) is not None:
+            return Done(doubled=found.removed)
+        # If the conversation was deleted, nobody is left to be told.
+        with suppress(Missing):
+            return Done(doubled=self._leave(hold, taken, note, source))
+        return Done()
+
+    def _leave(self, hold: Hold, taken: Taken, note: NoteText, source: str) -> int:
+        # A note is rare: one call more, to have something behind which it can be looked for.
+        older = note.in_reply_to or self.chatwoot.conversation(note.conversation).newest_message
+        spot = Spot(note.conversation, older)
+        self.once.announce(hold, taken, str(spot))
+        posted = self.once.posted(spot, source, partial(self._post, note, source))
+        return self.once.settled(taken, source, posted).removed
+
+    def _post(self, note: NoteText, source: str) -> Message:
+        return self.chatwoot.create_message(
+            note.conversation,
+            _without_liquid(note.text),
+            source_id=source,
+            kind=Kind.NOTE,
+            content_attributes={"in_reply_to": note.in_reply_to} if note.in_reply_to else None,
+        )
+
+
+def _without_liquid(text: str) -> str:
+    """Chatwoot expands `{{…}}` and `{%…%}` in all that is not incoming, notes included
+    (`app/models/concerns/liquidable.rb`); a network's own words are not meant so."""
+    return text.replace("{{", "{ {").replace("{%", "{ %")

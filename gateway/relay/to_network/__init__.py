@@ -1,0 +1,1 @@
+"""From Chatwoot to the network: agents' replies and deletions."""

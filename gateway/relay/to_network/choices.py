@@ -1,0 +1,41 @@
+"""How a reply lets the customer choose: by buttons below it, or by the numbers of a list in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.chatwoot import interactive
+from gateway.lanes.bodies import Reply
+from gateway.model import Button, Capabilities
+from gateway.text import length
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """A reply's text, and what the customer may choose from."""
+
+    text: str
+    """Markdown."""
+    buttons: tuple[Button, ...] = ()
+    listed: tuple[str, ...] = ()
+    """What the text numbers: a number is an answer as well."""
+
+
+def choosing(reply: Reply, able: Capabilities) -> Choosing:
+    """Buttons where the network has them, each choice fits on one, and there is a text for them to
+    stand below. Otherwise the list: every reply that waits has it in its text, so that it can be
+    sent by any release of the gateway, and over any network."""
+    bare = interactive.without_list(reply.text, reply.choices)
+    if bare != reply.text and _fits(reply.choices, able):
+        buttons = (Button(label, number) for number, label in enumerate(reply.choices, start=1))
+        return Choosing(bare, buttons=tuple(buttons))
+    return Choosing(reply.text, listed=reply.choices)
+
+
+def _fits(labels: tuple[str, ...], able: Capabilities) -> bool:
+    limits = able.buttons
+    return (
+        limits is not None
+        and len(labels) <= limits.most
+        and all(length(label, able.text_unit) <= limits.label for label in labels)
+    )

@@ -1,0 +1,196 @@
+"""Replies on their way to the customer: rendered, split into parts, and sent part by part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from gateway import text
+from gateway.adapter import Adapter
+from gateway.chatwoot.files import LinkedFile
+from gateway.config import Channel
+from gateway.errors import Permanent
+from gateway.lanes import Hold, Lane, Lanes, Note, Pace, Taken, bodies, ids
+from gateway.lanes.bodies import NoteText, Reply
+from gateway.model import Part, Sent
+from gateway.relay.addressing import Address, Addressing, together
+from gateway.relay.delivery import Done, announce, still_seen
+from gateway.relay.floods import check_for_flood
+from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, too_old
+from gateway.relay.to_network import parts
+from gateway.relay.to_network.choices import Choosing, choosing
+from gateway.relay.to_network.files import AgentFiles
+
+MAY_STILL_SEE = (
+    "The customer may still see the message that was deleted here: a call to the network ended "
+    "without an answer."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundDelivery:
+    """Sends the replies of one channel."""
+
+    lanes: Lanes
+    channel: Channel
+    adapter: Adapter
+    addressing: Addressing
+    files: AgentFiles
+
+    @property
+    def pace(self) -> Pace:
+        able = self.adapter.capabilities
+        return Pace(able.rate, able.peer_rate)
+
+    @property
+    def patience(self) -> Patience:
+        config = self.channel.config
+        able = self.adapter.capabilities
+        # Nobody need decide about what the network itself can tell, or recognises.
+        known = able.idempotent or self.adapter.finds
+        hold = config.on_unknown == "hold" and not known
+        return Patience(config.age_limit or able.age_limit, hold_unknown=hold)
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        reply = bodies.read_reply(taken.body, taken.version)
+        if too_old(taken, self.patience):
+            raise Permanent("Too old to be sent now: it waited longer than this channel allows")
+        address = self.addressing.of(hold, taken, reply)
+        check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
+        choose = choosing(reply, self.adapter.capabilities)
+        planned = self._parts(taken, reply, address, choose)
+        waiting = [(part, files) for part, files in planned if part.number not in taken.parts]
+        sent: Sent | None = None
+        for n, (part, files) in enumerate(waiting):
+            # The slot of the first call was reserved when the message was handed out.
+            pace = self.pace if n else None
+            if not announce(self.lanes, hold, taken, f"part:{part.number}", pace=pace):
+                break
+            with self.files.at_hand(part, files, taken) as whole:
+                # Files take their time: the agent may have withdrawn the reply meanwhile.
+                if files and not announce(self.lanes, hold, taken, f"part:{part.number}"):
+                    break
+                again = taken.uncertain and (n == 0 or taken.forgotten)
+                sent = self._again(whole, taken) if again else self._send(whole)
+            ids = [name for name in sent.external_ids if name]
+            self.lanes.progress(hold, taken.id, part.number, part.total, ids)
+        return Done(
+            external=sent.external_id if sent else "",
+            memos=together(address.memos, self._offered(hold, taken, choose, address)),
+        )
+
+    def _offered(
+        self, hold: Hold, taken: Taken, choose: Choosing, address: Address
+    ) -> dict[Lane, dict[str, str]]:
+        """What the customer may answer with a number now; any later reply ends the offer. Kept
+        with the replies to know of it here, and where the customer's answer will be read."""
+        listed = choose.listed
+        if not listed and not taken.route.get("choices"):
+            return {}
+        memo = {"choices": json.dumps(listed, ensure_ascii=False) if listed else ""}
+        answers = ids.inbound_lane(self.channel.name, address.peer, address.thread)
+        return {hold.lane: memo, answers: memo}
+
+    def _send(self, part: Part) -> Sent:
+        """Raises TypeError, in words for its author, if an adapter does not tell the id."""
+        send: Callable[[Part], object] = self.adapter.send
+        if isinstance(sent := send(part), Sent):
+            return sent
+        raise TypeError(f"send must return a Sent, and returned a {type(sent).__name__}")
+
+    def _again(self, part: Part, taken: Taken) -> Sent:
+        """Send a part that may have arrived already: ask first, where the network can be asked."""
+        if self.adapter.capabilities.idempotent:
+            return self._send(part)
+        if self.adapter.finds:
+            return self.adapter.find(part) or self._send(part)
+        # Once for each press of Retry: an attempt after it that died asks the agent again.
+        told_to = taken.replayed and not taken.crashes
+        if self.patience.hold_unknown and not told_to:
+            raise Permanent(MAY_HAVE_ARRIVED)
+        return self._send(part)
+
+    def _parts(
+        self, taken: Taken, reply: Reply, address: Address, choose: Choosing
+    ) -> Sequence[tuple[Part, Sequence[LinkedFile]]]:
+        """Each part with the files that are still to be fetched for it."""
+        able = self.adapter.capabilities
+        rich = text.render(choose.text, able.styles)
+        planned = parts.planned(rich, reply.files, able, self.files.largest)
+        if not planned:
+            raise Permanent("There is neither text nor a file in it")
+        made = [(self._part(taken, reply, address, piece), piece.files) for piece in planned]
+        last, files = made[-1]
+        return [*made[:-1], (replace(last, buttons=choose.buttons), files)]
+
+    def _part(self, taken: Taken, reply: Reply, address: Address, piece: parts.Piece) -> Part:
+        name = ids.part_id(taken.id, piece.number)
+        return Part(
+            id=name,
+            peer=address.peer,
+            text=piece.text.text,
+            spans=piece.text.spans,
+            number=piece.number,
+            total=piece.total,
+            reply_to=reply.reply_to if piece.number == 1 else "",
+            thread=address.thread,
+            context=address.context,
+            sender=reply.sender,
+            callback_url=f"{self.adapter.site.webhook_url}?part={quote(name, safe='')}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDelivery:
+    """Takes back what was sent, where the network can; says so where it cannot."""
+
+    lanes: Lanes
+    channel: Channel
+    adapter: Adapter
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.adapter.capabilities.rate)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.adapter.capabilities.age_limit)
+
+    def deliver(self, hold: Hold, taken: Taken) -> Done:
+        ids = [
+            name for number in sorted(taken.subject_parts) for name in taken.subject_parts[number]
+        ]
+        if not taken.subject_parts:
+            if "unsure" in taken.subject:  # withdrawn before it was sent again
+                say(self.lanes, self.channel, hold, taken, MAY_STILL_SEE)
+            return Done()
+        if not self.adapter.deletes or not ids:
+            self._say(hold, taken, f"{self.channel.config.adapter} cannot take a message back")
+            return Done()
+        told = bodies.read_deletion(taken.body, taken.version).peer
+        peer = taken.route.get("peer", told)  # an address that Chatwoot made up was resolved
+        for name in ids:
+            # A note is left once: of several refusals the first is told.
+            try:
+                self.adapter.delete(peer, name)
+            except Permanent as error:
+                self._say(hold, taken, error.reason)
+        return Done()
+
+    def _say(self, hold: Hold, taken: Taken, why: str) -> None:
+        say(self.lanes, self.channel, hold, taken, still_seen(why))
+
+
+def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) -> None:
+    """Leave a private note in the conversation, once for each message."""
+    conversation = int(hold.lane.key)
+    lanes.leave(
+        Note(
+            id=f"{taken.id}:note",
+            lane=ids.status_lane(channel.name, conversation),
+            destination=ids.chatwoot_destination(channel.account.name),
+            body=bodies.write(NoteText(conversation, words)),
+        )
+    )

@@ -1,0 +1,144 @@
+"""Which way each kind of message goes: made once for each process, from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.adapter import Adapter
+from gateway.chatwoot.admin import Administration
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.desk import Desk
+from gateway.chatwoot.downloads import Home, Media
+from gateway.config import Channel, Settings
+from gateway.files.scratch import Scratch
+from gateway.lanes import Hold, Kind, Lanes, Pace
+from gateway.lanes.address_changes import Moves
+from gateway.lanes.bodies import UnknownVersion
+from gateway.model import Rate
+from gateway.relay.addressing import Addressing
+from gateway.relay.background import Aside
+from gateway.relay.delivery import Delivery, NotConfigured
+from gateway.relay.known_assignees import KnownAssignees
+from gateway.relay.known_inbox import KnownInbox
+from gateway.relay.known_version import KnownVersion
+from gateway.relay.to_chatwoot.avatars import LARGEST, Portraits
+from gateway.relay.to_chatwoot.contact_sync import People
+from gateway.relay.to_chatwoot.delivery import InboundDelivery
+from gateway.relay.to_chatwoot.exactly_once import Once
+from gateway.relay.to_chatwoot.files import CustomerFiles
+from gateway.relay.to_chatwoot.new_conversations import Openings
+from gateway.relay.to_chatwoot.retry_button import RetryDelivery
+from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery
+from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
+from gateway.relay.to_network.files import AgentFiles
+from gateway.runtime import Runtime
+
+CHATWOOT_BURST, CONVERSATION_BURST = 200, 30
+
+
+class Deliveries:
+    """The way of every kind of message on every configured channel."""
+
+    def __init__(self, settings: Settings, lanes: Lanes, runtime: Runtime) -> None:
+        self._lanes = lanes
+        self.chatwoots = {
+            name: Chatwoot(account.api_url, account.account, account.token)
+            for name, account in settings.accounts.items()
+        }
+        self._desks = {
+            name: Desk(account.api_url, account.account, account.token)
+            for name, account in settings.accounts.items()
+        }
+        self._administrations = {
+            name: Administration(account.api_url, account.account, account.token)
+            for name, account in settings.accounts.items()
+        }
+        self._assignees = {
+            name: KnownAssignees(administration)
+            for name, administration in self._administrations.items()
+        }
+        self.adapters: Mapping[str, Adapter] = {
+            name: channel.adapter(channel.config, settings.site(channel, runtime))
+            for name, channel in settings.channels.items()
+        }
+        self.media = {
+            name: Media(Home(account.url, account.internal_url, account.storage_hosts))
+            for name, account in settings.accounts.items()
+        }
+        self.scratch = Scratch()
+        self.aside = Aside()
+        self._ways = {
+            name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
+        }
+
+    def __call__(self, hold: Hold, kind: Kind) -> Delivery:
+        """Raises `NotConfigured` if the lane's channel was taken out while the message waited, and
+        `UnknownVersion` if a newer release has appended it, which knows what to do with it."""
+        if hold.lane.channel not in self._ways:
+            raise NotConfigured(hold.lane.channel)
+        ways = self._ways[hold.lane.channel]
+        if kind not in ways:
+            raise UnknownVersion(kind)
+        return ways[kind]
+
+    def close(self) -> None:
+        self.aside.close()
+        for adapter in self.adapters.values():
+            adapter.close()
+        for chatwoot in self.chatwoots.values():
+            chatwoot.close()
+        for desk in self._desks.values():
+            desk.close()
+        for administration in self._administrations.values():
+            administration.close()
+        for media in self.media.values():
+            media.close()
+        self.scratch.close()
+
+    def _ways_of(self, channel: Channel, settings: Settings) -> Mapping[Kind, Delivery]:
+        chatwoot = self.chatwoots[channel.account.name]
+        adapter = self.adapters[channel.name]
+        # Both limits leave some room below Chatwoot's own (`config/initializers/rack_attack.rb`,
+        # `app/models/message.rb`): agents work in the same account, and in the same conversations.
+        overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
+        each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
+        addressing = Addressing(channel, adapter, chatwoot, Moves(self._lanes))
+        media, limit = self.media[channel.account.name], settings.gateway.file_limit
+        files = AgentFiles(media, self.scratch, adapter, limit)
+        once = Once(self._lanes, chatwoot, settings.gateway.uncertain_after)
+        inbound = InboundDelivery(
+            lanes=self._lanes,
+            channel=channel,
+            chatwoot=chatwoot,
+            inbox=KnownInbox(chatwoot, channel.config.inbox),
+            pace=Pace(overall, each),
+            addressing=addressing,
+            people=People(chatwoot, channel.config.inbox, self._portraits(channel)),
+            files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
+            openings=Openings(
+                channel,
+                chatwoot,
+                self._desks[channel.account.name],
+                self._assignees[channel.account.name],
+            ),
+            once=once,
+        )
+        return {
+            "in": inbound,
+            "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
+            "delete": DeleteDelivery(self._lanes, channel, adapter),
+            "status": StatusDelivery(chatwoot, KnownVersion(chatwoot), Pace(overall)),
+            "note": NoteDelivery(chatwoot, once, Pace(overall)),
+            "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
+        }
+
+    def _portraits(self, channel: Channel) -> Portraits:
+        account = channel.account
+        files = CustomerFiles(
+            self.adapters[channel.name], self.scratch, min(LARGEST, account.upload_limit)
+        )
+        return Portraits(self._lanes, channel, self.chatwoots[account.name], files, self.aside)
+
+
+def _per_minute(limit: int, burst: int) -> Rate | None:
+    return Rate(limit, 60, burst) if limit else None

@@ -1,0 +1,1 @@
+"""What `setup` and `doctor` look at, one subject each."""

@@ -1,0 +1,93 @@
+"""What a channel's conversations begin with, as `doctor` sees it: is it there in Chatwoot?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.adapter import Finding
+from gateway.chatwoot.admin import Administration, Agent, Team
+from gateway.chatwoot.assignees import agent_called, team_called
+from gateway.chatwoot.errors import Missing
+from gateway.config import Channel
+
+ADMINISTRATOR = "administrator"
+
+
+def look_at_opening(channel: Channel, administration: Administration) -> Iterator[Finding]:
+    """Nothing for what is not configured. Raises a `DeliveryError` if Chatwoot cannot be asked."""
+    opening = channel.config.opening
+    team = None
+    if opening.team is not None:
+        teams = administration.teams()
+        team = team_called(teams, opening.team)
+        yield _team(channel, opening.team, team, teams)
+    if opening.assignee is not None:
+        yield _assignee(channel, opening.assignee, team, administration)
+    if opening.labels:
+        yield _labels(opening.labels, administration)
+
+
+def _team(
+    channel: Channel, wanted: int | str, team: Team | None, teams: tuple[Team, ...]
+) -> Finding:
+    if team is not None:
+        return Finding.good("team", f"conversations begin with the team «{team.name}»")
+    names = ", ".join(f"«{each.name}»" for each in teams) or "none"
+    return Finding.bad(
+        "team",
+        f"there is no team «{wanted}» in the account: conversations begin without one",
+        f"Make it in Chatwoot (Settings, Teams), or mend {_key(channel, 'team')}. "
+        f"There are: {names}.",
+    )
+
+
+def _assignee(
+    channel: Channel, wanted: int | str, team: Team | None, administration: Administration
+) -> Finding:
+    agent = agent_called(administration.agents(), wanted)
+    if agent is None:
+        return Finding.bad(
+            "assignee",
+            f"nobody in the account is «{wanted}»: conversations begin without an agent",
+            f"Invite them in Chatwoot (Settings, Agents), or mend {_key(channel, 'assignee')}.",
+        )
+    if not _sees(agent, channel.config.inbox, administration):
+        return Finding.bad(
+            "assignee",
+            f"{_name(agent)} does not work in the inbox, and does not see its conversations",
+            f"Run `python -m gateway setup --agents {agent.email}`, or add them in Chatwoot "
+            "(Settings, Inboxes, Collaborators).",
+        )
+    if team is not None and agent not in administration.team_members(team.id):
+        return Finding.bad(
+            "assignee",
+            f"{_name(agent)} is not in the team «{team.name}»: Chatwoot takes them off",
+            "Add them to the team in Chatwoot (Settings, Teams), or name only one of the two.",
+        )
+    return Finding.good("assignee", f"conversations begin as those of {_name(agent)}")
+
+
+def _sees(agent: Agent, inbox: int, administration: Administration) -> bool:
+    try:
+        return agent.role == ADMINISTRATOR or agent in administration.members(inbox)
+    except Missing:
+        return True  # of an inbox that is not there another line speaks
+
+
+def _labels(labels: tuple[str, ...], administration: Administration) -> Finding:
+    known = {title.lower() for title in administration.labels()}
+    if unknown := [label for label in labels if label not in known]:
+        return Finding.note(
+            "labels",
+            f"the account has no label {', '.join(unknown)}: agents do not see it",
+            "Make it in Chatwoot (Settings, Labels).",
+        )
+    return Finding.good("labels", f"conversations begin with {', '.join(labels)}")
+
+
+def _name(agent: Agent) -> str:
+    return agent.name or agent.email
+
+
+def _key(channel: Channel, name: str) -> str:
+    return f"[channels.{channel.name}.opening] {name}"

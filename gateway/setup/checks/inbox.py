@@ -1,0 +1,58 @@
+"""A channel's inbox in Chatwoot as `doctor` sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from gateway.adapter import Finding
+from gateway.chatwoot.admin import API_INBOX, Administration
+from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.values import Inbox
+from gateway.config import Channel, Settings
+from gateway.setup.checks.signing import look_at_signing
+
+SET_UP = "Run `python -m gateway setup`."
+
+
+def look_at_inbox(
+    settings: Settings, channel: Channel, administration: Administration
+) -> Iterator[Finding]:
+    """Raises a `DeliveryError` if Chatwoot cannot be asked."""
+    number = channel.config.inbox
+    try:
+        inbox = administration.inbox(number)
+    except Missing:
+        cure = f"Run `python -m gateway setup`, or mend [channels.{channel.name}] inbox."
+        yield Finding.bad("inbox", f"there is no inbox {number} in the account", cure)
+        return
+    if inbox.channel_type != API_INBOX:
+        text = f"inbox {number} «{inbox.name}» is not an API inbox, but {inbox.channel_type}"
+        cure = 'Write inbox = "NAME" for a new one, and run `python -m gateway setup`.'
+        yield Finding.bad("inbox", text, cure)
+        return
+    yield Finding.good("inbox", f"«{inbox.name}» is there, number {number}")
+    yield _webhook(settings, channel, inbox)
+    yield look_at_signing(channel, inbox.secret)
+    if administration.members(number):
+        yield Finding.good("agents", "somebody works in the inbox")
+    else:
+        text = "nobody works in the inbox: its conversations are seen by administrators only"
+        yield Finding.bad("agents", text, SET_UP)
+
+
+def _webhook(settings: Settings, channel: Channel, inbox: Inbox) -> Finding:
+    """What stands there is not shown: it may be an address with somebody's secret in it."""
+    address = settings.chatwoot_url(channel)
+    base, _, _ = address.rpartition("/")
+    given = inbox.webhook_url
+    if given == address:
+        return Finding.good("webhook", "the inbox calls this gateway")
+    if given in {f"{base}/{token}" for token in settings.path_tokens(channel)}:
+        text = "the inbox calls this gateway, with the secret that is to be replaced"
+        return Finding.note("webhook", text, f"{SET_UP} Then take the old secret out.")
+    if not given:
+        return Finding.bad("webhook", "the inbox calls nobody: no reply reaches us", SET_UP)
+    host = urlsplit(given).netloc.rpartition("@")[2]
+    what = "with a wrong secret" if given.startswith(base + "/") else f"at another address ({host})"
+    return Finding.bad("webhook", f"the inbox calls {what}: no reply reaches us", SET_UP)

@@ -1,0 +1,98 @@
+"""Redis as `doctor` sees it: there, safe, roomy, and with connections to spare."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import redis
+
+from gateway.adapter import Finding
+from gateway.config.sentinels import are_sentinels
+from gateway.setup.checks.sentinels import doubts
+from gateway.storage.connections import connect
+from gateway.storage.durability import cannot_be_asked, look_at
+from gateway.storage.memory_guard import FULL
+
+OLDEST = 7
+"""The oldest release, of Redis or Valkey, that has all that the scripts use."""
+NEARLY_ALL = 0.9
+"""Of the connections that the server allows."""
+DURING_A_DEPLOY = 20
+"""Connections, when old and new processes run side by side."""
+
+
+def look_at_storage(url: str) -> Iterator[Finding]:
+    """`url`: empty if there is no server at the moment."""
+    if not url:
+        yield Finding.note(
+            "reachable",
+            "neither REDIS_URL nor REDIS_SENTINELS is set, and the embedded server does not run",
+            "Start everything with `python -m gateway run`, and run this again beside it.",
+        )
+        return
+    with contextlib.closing(connect(url, connections=1, retries=0)) as client:
+        try:
+            told = client.info()
+        except (redis.RedisError, OSError) as error:
+            yield Finding.bad("reachable", *cannot_be_asked(url, error))
+            return
+    yield server_version(told)
+    yield from _durability(url)
+    if are_sentinels(url):
+        yield from _failover(url)
+    yield memory(told)
+    yield connections(told)
+
+
+def server_version(told: Mapping[str, Any]) -> Finding:
+    version = str(told.get("valkey_version") or told.get("redis_version", ""))
+    first = version.partition(".")[0]
+    if first.isdigit() and int(first) < OLDEST:
+        cure = f"Bring the server to Redis or Valkey {OLDEST}, or newer."
+        return Finding.bad("reachable", f"Redis is too old: {version}", cure)
+    return Finding.good("reachable", f"version {version} answers")
+
+
+def _durability(url: str) -> Iterator[Finding]:
+    findings = look_at(url)
+    for problem in findings.problems:
+        yield Finding.bad("eviction", problem.wrong, problem.cure)
+    if not findings.problems:
+        yield Finding.good("eviction", "it throws nothing away when it is full")
+    for note in findings.notes:
+        cure = "Set appendonly to yes and appendfsync to always, or accept the risk."
+        yield Finding.note("durability", note, cure)
+    if not findings.notes:
+        yield Finding.good("durability", "each message is on the disk before it is answered for")
+
+
+def _failover(url: str) -> Iterator[Finding]:
+    found = [Finding.note("fail-over", doubt.text, doubt.cure) for doubt in doubts(url)]
+    yield from found or [Finding.good("fail-over", "all sentinels agree, and there is a replica")]
+
+
+def memory(told: Mapping[str, Any]) -> Finding:
+    used, limit = int(told.get("used_memory", 0)), int(told.get("maxmemory", 0))
+    if not limit:
+        return Finding.good("memory", f"{used >> 20} MB in use, no limit set")
+    share = used / limit
+    if share > FULL:
+        text = f"Redis is {share:.0%} full: webhooks are refused from {FULL:.0%} on"
+        cure = "Give it more memory (maxmemory), or look why messages wait: /health/backlog."
+        return Finding.bad("memory", text, cure)
+    return Finding.good("memory", f"{share:.0%} of {limit >> 20} MB in use")
+
+
+def connections(told: Mapping[str, Any]) -> Finding:
+    used, limit = int(told.get("connected_clients", 0)), int(told.get("maxclients", 0))
+    text = f"{used} of {limit} connections in use"
+    if not limit:
+        return Finding.good("connections", f"{used} in use; the limit is not told")
+    if used > limit * NEARLY_ALL:
+        return Finding.bad("connections", text, "Take a larger plan, or run fewer processes.")
+    if limit < DURING_A_DEPLOY:
+        cure = f"A deploy with old and new side by side needs {DURING_A_DEPLOY} or more."
+        return Finding.note("connections", text, cure)
+    return Finding.good("connections", text)

@@ -1,0 +1,69 @@
+"""Noticing that the Redis server is another one, or came back without its last moments.
+
+A replica that is promoted lacks what had not reached it; a server that does not write to its disk
+at once lacks a second. A message that left in that time waits again, and nothing tells that it
+left. So every connection begins by comparing the server's run id with the one that is noted among
+the data, and no command goes to a new run before that is settled. `meet.lua` has what follows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from gateway.lanes.scripts import source
+from gateway.observability import logs
+
+NEVER = "0" * 40
+"""`master_replid2` of a server that was not promoted in this run."""
+
+log = logging.getLogger(__name__)
+
+
+def meet(connection: Any, namespace: str = "gw") -> None:
+    """Greet the server at the other end of a connection that was just made.
+
+    For `redis_connect_func` of redis-py, whose connections have no types. Raises redis.RedisError;
+    then the connection is not used.
+    """
+
+    def ask(*command: str | int) -> Any:
+        connection.send_command(*command, check_health=False)
+        return connection.read_response()
+
+    # Not on_connect, which asks first whether the connection is healthy: if the server is silent,
+    # redis-py makes a new one to ask again, which is greeted as well, and so on without an end.
+    connection.on_connect_check_health(check_health=False)
+    run = _info(ask, "server")["run_id"]
+    if _text(ask("GET", f"{namespace}:run")) == run:
+        return
+    kept = "kept" if _lost_nothing(ask) else ""
+    outcome = _text(ask("EVAL", source("meet"), 1, namespace, run, kept))
+    if outcome == "forgot":
+        logs.event(log, "redis_changed", level=logging.WARNING, run=run)
+
+
+def _lost_nothing(ask: Callable[..., Any]) -> bool:
+    """Whether this run knows all that the run before had answered for."""
+    if _info(ask, "persistence").get("aof_enabled") != "1":
+        return False
+    if _info(ask, "replication").get("master_replid2", NEVER) != NEVER:
+        return False
+    try:
+        found = ask("CONFIG", "GET", "appendfsync")
+    except redis.ResponseError:  # a host that keeps its settings to itself
+        return False
+    values = found.values() if isinstance(found, dict) else found[1::2]
+    return [_text(value) for value in values] == ["always"]
+
+
+def _info(ask: Callable[..., Any], section: str) -> dict[str, str]:
+    lines = _text(ask("INFO", section)).splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def _text(answer: Any) -> str:
+    return answer.decode() if isinstance(answer, bytes) else str(answer)
