@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from itertools import count as numbers
 
-from bench.house import house, peer, valkey, web
+from bench.env import env, peer, valkey, web
 from bench.nothing import PASSWORD
 from bench.rows import Count, Row
 
@@ -31,7 +31,7 @@ class Load:
 
 def accepting(count: int) -> list[Row | Count]:
     """Against a view that keeps nothing, and against one that does its work inside the webhook."""
-    with valkey() as redis_url, peer(0.1) as url, house(url, redis_url, workers=0) as built:
+    with valkey() as redis_url, peer(0.1) as url, env(url, redis_url, workers=0) as built:
         built.bell.ring()  # a drain is asked for already: what counts here is accepting
         environ = {"BENCH_PEER": url}
         with (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import baselines
-from bench.house import house, peak_megabytes, peer, valkey
+from bench.env import env, peak_megabytes, peer, valkey
 from bench.rows import Count, Row, pairs
 
 SHAPES = ((2000, 400), (2000, 50), (2000, 2000))
@@ -19,7 +19,7 @@ def at_0_ms(count: int) -> list[Row | Count]:
 
 
 def _at_0_ms(count: int, messages: int, people: int) -> Row:
-    with valkey() as redis_url, peer(0) as url, house(url, redis_url) as built:
+    with valkey() as redis_url, peer(0) as url, env(url, redis_url) as built:
         built.drain(people, 1, "warm")
         ours, theirs = pairs(
             count,
@@ -42,7 +42,7 @@ def _at_100_ms(count: int, messages: int, people: int) -> list[Row | Count]:
         valkey() as redis_url,
         valkey() as other_redis,
         peer(0.1) as url,
-        house(url, redis_url) as built,
+        env(url, redis_url) as built,
     ):
         built.drain(people, 1, "warm")
         ours, theirs = pairs(
@@ -70,8 +70,8 @@ def _with_more_workers(count: int, workers: int) -> Row:
         valkey() as redis_url,
         valkey() as other_redis,
         peer(0.1) as url,
-        house(url, redis_url, workers=workers, threads=WORKER_THREADS) as several,
-        house(url, other_redis, threads=WORKER_THREADS) as one,
+        env(url, redis_url, workers=workers, threads=WORKER_THREADS) as several,
+        env(url, other_redis, threads=WORKER_THREADS) as one,
     ):
         for built in (several, one):
             built.drain(64, 1, "warm")

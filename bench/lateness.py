@@ -10,7 +10,7 @@ from typing import cast
 import requests
 
 from bench.baselines import relay_one, simple_worker
-from bench.house import house, peer, valkey
+from bench.env import env, peer, valkey
 from bench.rows import Count, Row
 from gateway.model import Inbound
 
@@ -26,7 +26,7 @@ def lateness(count: int) -> list[Row | Count]:
         valkey() as redis_url,
         valkey() as other_redis,
         peer(0) as url,
-        house(url, redis_url) as built,
+        env(url, redis_url) as built,
         simple_worker(other_redis) as queue,
     ):
         built.drain(PEOPLE, 1, "warm")

@@ -8,14 +8,14 @@ import sys
 import redis
 import requests
 
-from bench.house import House, house, peak_megabytes, peer, started, valkey, web
+from bench.env import Env, env, peak_megabytes, peer, started, valkey, web
 from bench.rows import Count, Row
 
 PEOPLE = 5000
 
 
 def weights(_: int) -> list[Row | Count]:
-    with valkey() as redis_url, peer(0) as url, house(url, redis_url, workers=0) as built:
+    with valkey() as redis_url, peer(0) as url, env(url, redis_url, workers=0) as built:
         with started([sys.executable, "-m", "gateway", "worker"], built.environ) as worker:
             built.drain(50, 1, "warm")  # scripts and connections weigh something too
             _calls(url)
@@ -38,7 +38,7 @@ def weights(_: int) -> list[Row | Count]:
     ]
 
 
-def _memory(built: House, worker: subprocess.Popen[bytes]) -> list[Count]:
+def _memory(built: Env, worker: subprocess.Popen[bytes]) -> list[Count]:
     with (
         web(built) as (_, serving),
         started([sys.executable, "-m", "gateway", "clock"], built.environ) as clock,

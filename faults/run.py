@@ -13,9 +13,9 @@ from pathlib import Path
 import redis
 
 from faults.books import Books
-from faults.houses import Houses, roles_of
 from faults.network import Inbox, Postman
 from faults.notes import Notes
+from faults.processes import KeptProcesses, roles_of
 from faults.reckoning import Reckoning, reckon
 from faults.settings import CHANNELS, KEY, LEASE, TEMPLATE, UNCERTAIN_AFTER
 from faults.stores import Alone, Replicated, Store
@@ -98,7 +98,7 @@ class Scene:
     """All that runs."""
 
     plan: Plan
-    houses: Houses
+    processes: KeptProcesses
     store: Store
     chatwoot: ChatwootStandIn
     inbox: Inbox
@@ -129,7 +129,7 @@ def run(plan: Plan) -> Outcome:
         return Outcome(
             plan,
             scene.traffic.fed,
-            scene.houses.kills,
+            scene.processes.kills,
             scene.books.counted("uncertain"),
             found,
             seconds,
@@ -158,10 +158,10 @@ def _set_up(plan: Plan) -> Iterator[Scene]:
         postman.start()
         stack.callback(postman.stop)
         roles = (*store.roles, *roles_of(store.environ, file, ports))
-        houses = Houses(roles, plan.folder)
-        stack.enter_context(houses.running())
+        processes = KeptProcesses(roles, plan.folder)
+        stack.enter_context(processes.running())
         books = Books(connect(store.url, connections=2, retries=5))
-        yield Scene(plan, houses, store, chatwoot, inbox, postman, notes, traffic, books, settle)
+        yield Scene(plan, processes, store, chatwoot, inbox, postman, notes, traffic, books, settle)
 
 
 def _wire(
@@ -192,8 +192,8 @@ def _wire(
 def _break(scene: Scene, troubled: list[str]) -> list[str]:
     """Feed, while everything breaks. Returns remarks; `troubled` gets why feeding halted."""
     plan, traffic = scene.plan, scene.traffic
-    killer = Killer(plan.kills, scene.houses, scene.store, plan.seed)
-    freezer = Freezer(scene.houses, scene.store.unstoppable, plan.seed)
+    killer = Killer(plan.kills, scene.processes, scene.store, plan.seed)
+    freezer = Freezer(scene.processes, scene.store.unstoppable, plan.seed)
     weather = Weather(scene.chatwoot, scene.inbox, plan.seed)
     stop = threading.Event()
     ends = time.monotonic() + plan.minutes * 60
@@ -203,7 +203,7 @@ def _break(scene: Scene, troubled: list[str]) -> list[str]:
 
     def allowed() -> float:
         """Feeding waits for the kills: a burst of messages would pass between two."""
-        share = (scene.houses.kills + 2) / plan.kills if plan.kills else 1.0
+        share = (scene.processes.kills + 2) / plan.kills if plan.kills else 1.0
         return share * traffic.total
 
     troubles = [
@@ -224,7 +224,7 @@ def _break(scene: Scene, troubled: list[str]) -> list[str]:
             trouble.join()
     return [
         f"killed: {_listed(killer.by_role)}; stopped for a while: {freezer.count}",
-        f"ended by themselves: {_listed(scene.houses.ends)}",
+        f"ended by themselves: {_listed(scene.processes.ends)}",
         f"troubles: {_listed(weather.count)}",
     ]
 

@@ -8,7 +8,7 @@ from os import environ
 from pathlib import Path
 from typing import Protocol
 
-from faults.houses import Process
+from faults.processes import Process
 from faults.replicated import ReplicatedRedis
 from gateway.processes.kept_process import Role
 from gateway.storage.embedded import EmbeddedValkey

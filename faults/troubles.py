@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faults.houses import Houses, Process
 from faults.network import Inbox
+from faults.processes import KeptProcesses, Process
 from faults.settings import LEASE, UNCERTAIN_AFTER
 from faults.stores import Store
 from sandbox.chatwoot import ChatwootStandIn
@@ -25,10 +25,10 @@ POSTS = "*/messages"
 class Killer:
     """Kills `total` times in all, spread over the traffic."""
 
-    def __init__(self, total: int, houses: Houses, store: Store, seed: str) -> None:
+    def __init__(self, total: int, processes: KeptProcesses, store: Store, seed: str) -> None:
         self.total = total
         self.by_role: Counter[str] = Counter()
-        self._houses = houses
+        self._processes = processes
         self._store = store
         self._targets = {
             target: weight for target, weight in TARGETS.items() if self._named(target)
@@ -37,15 +37,15 @@ class Killer:
 
     def run(self, stop: threading.Event, progress: Callable[[], float]) -> None:
         """`progress` goes from 0 to 1; kills keep pace with it. Returns when all are done."""
-        while self._houses.kills < self.total and not stop.wait(self._store.closest):
-            if self._houses.kills <= progress() * self.total:
+        while self._processes.kills < self.total and not stop.wait(self._store.closest):
+            if self._processes.kills <= progress() * self.total:
                 self._strike()
-                while self._random.random() < SEVERAL and self._houses.kills < self.total:
+                while self._random.random() < SEVERAL and self._processes.kills < self.total:
                     self._strike()
 
     def _strike(self) -> None:
         target = self._random.choices(list(self._targets), list(self._targets.values()))[0]
-        process = self._houses.processes[self._random.choice(self._named(target))]
+        process = self._processes.by_name[self._random.choice(self._named(target))]
         if self._kill(process, target):
             self.by_role[target] += 1
 
@@ -54,22 +54,22 @@ class Killer:
             case "web-child":
                 return process.kill_child()
             case "valkey" | "sentinel":
-                return self._store.kill(process, self._houses.processes)
+                return self._store.kill(process, self._processes.by_name)
             case _:
                 return process.kill()
 
     def _named(self, target: str) -> list[str]:
         role = target.removesuffix("-child")
-        return sorted(name for name in self._houses.processes if name.startswith(role))
+        return sorted(name for name in self._processes.by_name if name.startswith(role))
 
 
 class Freezer:
     """Stops a process for longer than a lease, again and again, and lets it go on."""
 
-    def __init__(self, houses: Houses, spared: frozenset[str], seed: str) -> None:
+    def __init__(self, processes: KeptProcesses, spared: frozenset[str], seed: str) -> None:
         """`spared`: the names of those that are never stopped."""
         self.count = 0
-        self._houses = houses
+        self._processes = processes
         self._spared = spared
         self._random = random.Random(f"{seed} freezer")
 
@@ -86,7 +86,7 @@ class Freezer:
         """Workers more often than others: theirs are the leases."""
         processes = [
             each
-            for name, each in sorted(self._houses.processes.items())
+            for name, each in sorted(self._processes.by_name.items())
             if name not in self._spared
         ]
         return processes + [each for each in processes if each.name.startswith("worker")] * 3

@@ -23,7 +23,7 @@ from sandbox.page.underneath import Underneath
 from sandbox.people import People
 from sandbox.ports import Ports, keep_ports
 from sandbox.running_gateway import NotStarted, RunningGateway
-from sandbox.town import Town
+from sandbox.stand_ins import StandIns
 from sandbox.wiring import wire
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,10 +59,10 @@ def run(folder: Path, signals: Signals) -> None:
     """
     print("Starting the stand-ins and the gateway …", flush=True)
     ports = keep_ports(folder / "ports.json", _wanted())
-    town = _town(folder, ports)
+    stand_ins = _stand_ins(folder, ports)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(town.running())
-        wiring = wire(town, folder, f"http://127.0.0.1:{ports.gateway}")
+        stack.enter_context(stand_ins.running())
+        wiring = wire(stand_ins, folder, f"http://127.0.0.1:{ports.gateway}")
         gateway = RunningGateway(wiring, folder, ports.gateway)
         stack.callback(gateway.stop)
         gateway.start()
@@ -70,17 +70,17 @@ def run(folder: Path, signals: Signals) -> None:
         underneath = Underneath(gateway, changes.note)
         people = People(wiring.inboxes, folder / "customers.json")
         scene = Scene(
-            town=town,
+            stand_ins=stand_ins,
             people=people,
-            devices=devices_in(town),
-            desk=Desk(town.chatwoot, wiring),
-            troubles=Troubles(town),
+            devices=devices_in(stand_ins),
+            desk=Desk(stand_ins.chatwoot, wiring),
+            troubles=Troubles(stand_ins),
             underneath=underneath,
             gateway=gateway,
         )
         scene.welcome_all()
-        stand_ins = (town.chatwoot, town.telegram, town.twilio, town.mail)
-        changes.follow(each.subscribe() for each in stand_ins)
+        feeds = (stand_ins.chatwoot, stand_ins.telegram, stand_ins.twilio, stand_ins.mail)
+        changes.follow(each.subscribe() for each in feeds)
         page = PageServer(scene, changes, ports.page)
         page.start()
         stack.callback(page.stop)
@@ -108,9 +108,9 @@ def listening() -> Iterator[Signals]:
             signal.signal(number, what)
 
 
-def _town(folder: Path, ports: Ports) -> Town:
+def _stand_ins(folder: Path, ports: Ports) -> StandIns:
     try:
-        return Town(folder, ports)
+        return StandIns(folder, ports)
     except (KeyError, TypeError, ValueError) as error:
         raise CannotRun(
             f"what the stand-ins noted in {folder} cannot be read ({error}). "

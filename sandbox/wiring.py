@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.config import Settings, load
 from sandbox.chatwoot.inboxes import update_inbox
-from sandbox.town import Town
+from sandbox.stand_ins import StandIns
 
 INBOXES = {"telegram": "Telegram", "sms": "SMS", "email": "E-mail"}
 """Channel → the name of its API inbox in Chatwoot."""
@@ -74,44 +74,44 @@ class Wiring:
         return next((name for name, number in self.inboxes.items() if number == inbox), "")
 
 
-def wire(town: Town, folder: Path, gateway_url: str) -> Wiring:
+def wire(stand_ins: StandIns, folder: Path, gateway_url: str) -> Wiring:
     """Make the inboxes, write channels.toml, and tell Chatwoot and Twilio whom to call.
 
     Telegram is told by the gateway itself, when it connects. Raises OSError.
     """
-    inboxes = {channel: _inbox(town, name) for channel, name in INBOXES.items()}
-    environ = _secrets(town, folder / "gateway.env")
+    inboxes = {channel: _inbox(stand_ins, name) for channel, name in INBOXES.items()}
+    environ = _secrets(stand_ins, folder / "gateway.env")
     config = folder / "channels.toml"
-    config.write_text(_toml(town, inboxes, gateway_url), encoding="utf-8")
+    config.write_text(_toml(stand_ins, inboxes, gateway_url), encoding="utf-8")
     settings = load(config, environ)
     for name, channel in settings.channels.items():
-        _set_webhook(town, inboxes[name], settings.chatwoot_url(channel))
-    town.twilio.sms_url = settings.webhook_url(settings.channels["sms"])
+        _set_webhook(stand_ins, inboxes[name], settings.chatwoot_url(channel))
+    stand_ins.twilio.sms_url = settings.webhook_url(settings.channels["sms"])
     return Wiring(config, environ, settings, inboxes)
 
 
-def _inbox(town: Town, name: str) -> int:
-    store = town.chatwoot.store
+def _inbox(stand_ins: StandIns, name: str) -> int:
+    store = stand_ins.chatwoot.store
     with store.reading():
         known = [inbox.id for inbox in store.inboxes if inbox.name == name]
-    return known[0] if known else town.chatwoot.add_inbox(name, None)
+    return known[0] if known else stand_ins.chatwoot.add_inbox(name, None)
 
 
-def _set_webhook(town: Town, inbox: int, url: str) -> None:
-    store = town.chatwoot.store
+def _set_webhook(stand_ins: StandIns, inbox: int, url: str) -> None:
+    store = stand_ins.chatwoot.store
     with store.changing():
         update_inbox(store, store.inboxes.get(inbox), {"channel": {"webhook_url": url}})
 
 
-def _secrets(town: Town, path: Path) -> dict[str, str]:
+def _secrets(stand_ins: StandIns, path: Path) -> dict[str, str]:
     """What the environment has to hold; also as a file, for whoever wants to run a command of the
     gateway's by hand. The gateway's own secret is kept from run to run."""
     environ = {
         "GATEWAY_SECRET": _kept_secret(path) or secrets.token_hex(32),
-        "CHATWOOT_TOKEN": town.chatwoot.access_token,
-        "TELEGRAM_TOKEN": town.telegram.token,
-        "TWILIO_AUTH_TOKEN": town.twilio.auth_token,
-        "MAIL_PASSWORD": town.mail.password,
+        "CHATWOOT_TOKEN": stand_ins.chatwoot.access_token,
+        "TELEGRAM_TOKEN": stand_ins.telegram.token,
+        "TWILIO_AUTH_TOKEN": stand_ins.twilio.auth_token,
+        "MAIL_PASSWORD": stand_ins.mail.password,
     }
     lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environ.items())
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -127,18 +127,18 @@ def _kept_secret(path: Path) -> str:
     return values[0] if values else ""
 
 
-def _toml(town: Town, inboxes: Mapping[str, int], gateway_url: str) -> str:
+def _toml(stand_ins: StandIns, inboxes: Mapping[str, int], gateway_url: str) -> str:
     return TEMPLATE.format(
         gateway=gateway_url,
-        chatwoot=town.chatwoot.url,
-        account=town.chatwoot.account_id,
-        telegram=town.telegram.url,
-        twilio=town.twilio.url,
-        account_sid=town.twilio.account_sid,
-        number=town.twilio.number,
-        address=town.mail.address,
-        mail_host=town.mail.host,
-        imap_port=town.mail.imap_port,
-        smtp_port=town.mail.smtp_port,
+        chatwoot=stand_ins.chatwoot.url,
+        account=stand_ins.chatwoot.account_id,
+        telegram=stand_ins.telegram.url,
+        twilio=stand_ins.twilio.url,
+        account_sid=stand_ins.twilio.account_sid,
+        number=stand_ins.twilio.number,
+        address=stand_ins.mail.address,
+        mail_host=stand_ins.mail.host,
+        imap_port=stand_ins.mail.imap_port,
+        smtp_port=stand_ins.mail.smtp_port,
         **{f"{channel}_inbox": number for channel, number in inboxes.items()},
     )

@@ -62,7 +62,7 @@ def _add_customers(blueprint: Blueprint, scene: Scene) -> None:
 
 
 def _add_agent(blueprint: Blueprint, scene: Scene) -> None:
-    chatwoot = scene.town.chatwoot
+    chatwoot = scene.stand_ins.chatwoot
 
     @blueprint.post("/conversations")
     def begin() -> Response:
@@ -120,14 +120,16 @@ def _add_choices(blueprint: Blueprint, scene: Scene) -> None:
         if not titles:
             raise BadRequest("A question, and below it a line for each choice.")
         items = [{"title": title, "value": title} for title in titles]
-        offered = scene.town.chatwoot.interactive_reply(number, question, "input_select", items)
+        offered = scene.stand_ins.chatwoot.interactive_reply(
+            number, question, "input_select", items
+        )
         return jsonify(id=offered)
 
     @blueprint.post("/customers/telegram/<customer>/presses")
     def press(customer: str) -> Response:
         who, message = scene.people.find("telegram", customer), _number("message") or 0
         try:
-            scene.town.telegram.customer_presses(int(who.id), message, _text("label"))
+            scene.stand_ins.telegram.customer_presses(int(who.id), message, _text("label"))
         except LookupError:
             raise NotFound("There is no such button any more.") from None
         return jsonify(done=True)

@@ -16,10 +16,10 @@ from sandbox.faults import Fault, Kind
 from sandbox.mail import MailStandIn
 from sandbox.page.files import PICTURES, PageFile, link
 from sandbox.people import Customer
+from sandbox.stand_ins import StandIns
 from sandbox.telegram import TelegramStandIn
 from sandbox.telegram.buttons import buttons_of
 from sandbox.telegram.files import Upload, file_in
-from sandbox.town import Town
 from sandbox.twilio import TwilioStandIn
 
 JSON = dict[str, Any]
@@ -62,12 +62,12 @@ class Device(Protocol):
         """Everything reaches the customer again."""
 
 
-def devices_in(town: Town) -> Mapping[str, Device]:
+def devices_in(stand_ins: StandIns) -> Mapping[str, Device]:
     """By channel."""
     return {
-        "telegram": TelegramApp(town.telegram),
-        "sms": Phone(town.twilio),
-        "email": MailProgram(town.mail),
+        "telegram": TelegramApp(stand_ins.telegram),
+        "sms": Phone(stand_ins.twilio),
+        "email": MailProgram(stand_ins.mail),
     }
 
 

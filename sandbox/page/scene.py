@@ -12,7 +12,7 @@ from sandbox.page.troubles import Troubles
 from sandbox.page.underneath import Underneath
 from sandbox.people import Customer, People
 from sandbox.running_gateway import RunningGateway
-from sandbox.town import Town
+from sandbox.stand_ins import StandIns
 
 JSON = dict[str, Any]
 
@@ -21,7 +21,7 @@ JSON = dict[str, Any]
 class Scene:
     """Both sides, and what lies between them."""
 
-    town: Town
+    stand_ins: StandIns
     people: People
     devices: Mapping[str, Device]
     """By channel."""
@@ -34,7 +34,7 @@ class Scene:
         """The state of everything, for the page."""
         return {
             "channels": {name: self._channel(name) for name in self.devices},
-            "agent": self.town.chatwoot.agent.name,
+            "agent": self.stand_ins.chatwoot.agent.name,
             "conversations": self.desk.conversations(),
             "troubles": self.troubles.shown(),
             "gateway": self.underneath.shown(),

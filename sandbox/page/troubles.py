@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sandbox.faults import Fault, Kind
-from sandbox.town import Town
+from sandbox.stand_ins import StandIns
 
 SLOW = 4.0
 """Seconds that Telegram takes when it is slow."""
@@ -26,8 +26,8 @@ class Trouble:
 class Troubles:
     """The switches, by name, and which of them are on."""
 
-    def __init__(self, town: Town) -> None:
-        self._switches = _switches(town)
+    def __init__(self, stand_ins: StandIns) -> None:
+        self._switches = _switches(stand_ins)
         self._on: set[str] = set()
 
     def switch_on(self, name: str) -> None:
@@ -51,26 +51,26 @@ class Troubles:
         ]
 
 
-def _switches(town: Town) -> Mapping[str, Trouble]:
+def _switches(stand_ins: StandIns) -> Mapping[str, Trouble]:
     return {
         "chatwoot-down": Trouble(
             "Chatwoot down",
             "Nobody answers at Chatwoot's address. Customers' messages wait; replies still go out.",
-            town.chatwoot.go_away,
-            town.chatwoot.come_back,
+            stand_ins.chatwoot.go_away,
+            stand_ins.chatwoot.come_back,
         ),
         "telegram-slow": Trouble(
             "Telegram slow",
             f"Every message to Telegram takes {SLOW:g} s. The other channels do not notice.",
-            lambda: town.telegram.faults.add(
+            lambda: stand_ins.telegram.faults.add(
                 Fault(Kind.LATENCY, path="/bot*/sendMessage", times=None, seconds=SLOW)
             ),
-            town.telegram.faults.clear,
+            stand_ins.telegram.faults.clear,
         ),
         "twilio-busy": Trouble(
             "Twilio answers 429",
             "Twilio refuses with «too many requests». Replies by SMS wait and are sent later.",
-            lambda: town.twilio.refuse(429, 20429, "Too Many Requests", times=None),
-            town.twilio.faults.clear,
+            lambda: stand_ins.twilio.refuse(429, 20429, "Too Many Requests", times=None),
+            stand_ins.twilio.faults.clear,
         ),
     }

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from sandbox.ports import Ports, keep_ports
-from sandbox.town import Town
+from sandbox.stand_ins import StandIns
 from sandbox.wiring import wire
 from tests.e2e.sandbox_process import ROOT, SandboxProcess, descendants, running
 from tests.waiting import until
@@ -218,9 +218,9 @@ def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
 
 def test_the_wired_file_passes_the_check(tmp_path: Path) -> None:
     ports = keep_ports(tmp_path / "ports.json", Ports(page=0, gateway=0))
-    town = Town(tmp_path, ports)
-    with town.running():
-        wiring = wire(town, tmp_path, f"http://127.0.0.1:{ports.gateway}")
+    stand_ins = StandIns(tmp_path, ports)
+    with stand_ins.running():
+        wiring = wire(stand_ins, tmp_path, f"http://127.0.0.1:{ports.gateway}")
     told = tomllib.loads(wiring.config.read_text())
     assert told["chatwoot"]["main"]["token"] == "${CHATWOOT_TOKEN}"
     check = subprocess.run(

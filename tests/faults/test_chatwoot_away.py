@@ -20,7 +20,7 @@ from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import posted, running, write_settings
-from tests.relay.house import webhook
+from tests.relay.env import webhook
 from tests.waiting import until
 
 MEGABYTE = 1024 * 1024

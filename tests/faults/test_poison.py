@@ -17,7 +17,7 @@ from gateway.model import Inbound, Person
 from gateway.relay.retry_policy import DEATHS
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import running, write_settings
-from tests.relay.house import webhook
+from tests.relay.env import webhook
 from tests.waiting import until
 
 PEERS = 6

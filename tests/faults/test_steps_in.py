@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.house import House, customer_says, house
+from tests.faults.env import Env, customer_says, env
 from tests.faults.stepping import Step
 
-__all__ = ["house"]
+__all__ = ["env"]
 
 WEB = [
     Step("append", "before"),
@@ -48,32 +48,32 @@ NEXT_MESSAGE = [
 ]
 
 
-def assert_all_is_there_once(house: House) -> None:
-    assert house.shown() == ["one", "two", "three"]
-    assert len(house.chatwoot.conversations()) == 1
-    assert len(list(house.chatwoot.store.contacts)) == 1
+def assert_all_is_there_once(env: Env) -> None:
+    assert env.shown() == ["one", "two", "three"]
+    assert len(env.chatwoot.conversations()) == 1
+    assert len(list(env.chatwoot.store.contacts)) == 1
 
 
 @pytest.mark.parametrize("step", WEB, ids=str)
-def test_web_is_killed_and_the_network_repeats(house: House, step: Step) -> None:
+def test_web_is_killed_and_the_network_repeats(env: Env, step: Step) -> None:
     says = [customer_says(text) for text in ("one", "two", "three")]
-    assert not all(house.post(step, *says))
-    house.take_over(lambda: True)  # what was stored is delivered before it is repeated
-    assert all(house.post(None, *says))
-    house.take_over(house.delivered("in", 3))
-    assert_all_is_there_once(house)
+    assert not all(env.post(step, *says))
+    env.take_over(lambda: True)  # what was stored is delivered before it is repeated
+    assert all(env.post(None, *says))
+    env.take_over(env.delivered("in", 3))
+    assert_all_is_there_once(env)
 
 
-def test_web_is_killed_behind_the_append_and_the_network_never_repeats(house: House) -> None:
-    assert house.post(Step("append", "after"), customer_says("one")) == [False]
-    house.customer_writes("two", "three")
-    house.take_over(house.delivered("in", 3))
-    assert_all_is_there_once(house)
+def test_web_is_killed_behind_the_append_and_the_network_never_repeats(env: Env) -> None:
+    assert env.post(Step("append", "after"), customer_says("one")) == [False]
+    env.customer_writes("two", "three")
+    env.take_over(env.delivered("in", 3))
+    assert_all_is_there_once(env)
 
 
 @pytest.mark.parametrize("step", [*FIRST_CONTACT, *NEXT_MESSAGE], ids=str)
-def test_a_worker_is_killed(house: House, step: Step) -> None:
-    house.customer_writes("one", "two", "three")
-    house.killed(step)
-    house.take_over(house.delivered("in", 3))
-    assert_all_is_there_once(house)
+def test_a_worker_is_killed(env: Env, step: Step) -> None:
+    env.customer_writes("one", "two", "three")
+    env.killed(step)
+    env.take_over(env.delivered("in", 3))
+    assert_all_is_there_once(env)

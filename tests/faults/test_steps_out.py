@@ -7,10 +7,10 @@ from __future__ import annotations
 import pytest
 
 from gateway.model import Receipt, Status
-from tests.faults.house import House, house
+from tests.faults.env import Env, env
 from tests.faults.stepping import Step
 
-__all__ = ["house"]
+__all__ = ["env"]
 
 ONCE = ["one", "two"]
 TWICE = ["one", "one", "two"]
@@ -42,60 +42,60 @@ WEB = [
 
 
 @pytest.fixture(autouse=True)
-def somebody_wrote(house: House) -> None:
-    house.customer_writes("hello")
-    house.take_over(house.delivered("in", 1))
-    house.reconciler().look()
+def somebody_wrote(env: Env) -> None:
+    env.customer_writes("hello")
+    env.take_over(env.delivered("in", 1))
+    env.reconciler().look()
 
 
 @pytest.mark.parametrize(("step", "sent", "uncertain"), WORKER, ids=str)
-def test_a_worker_is_killed(house: House, step: Step, sent: list[str], uncertain: int) -> None:
-    house.agent_writes("one", "two")
-    house.killed(step)
-    house.take_over(house.delivered("out", 2))
-    assert house.sent() == sent
-    assert house.count("uncertain") == uncertain
+def test_a_worker_is_killed(env: Env, step: Step, sent: list[str], uncertain: int) -> None:
+    env.agent_writes("one", "two")
+    env.killed(step)
+    env.take_over(env.delivered("out", 2))
+    assert env.sent() == sent
+    assert env.count("uncertain") == uncertain
 
 
 @pytest.mark.parametrize("step", WEB, ids=str)
-def test_web_is_killed_and_chatwoot_never_repeats(house: House, step: Step) -> None:
-    first = house.chatwoot.agent_reply(1, "one")
-    assert house.post(step, house.chatwoot_says(first)) == [False]
-    second = house.chatwoot.agent_reply(1, "two")
-    house.post(None, house.chatwoot_says(second))
+def test_web_is_killed_and_chatwoot_never_repeats(env: Env, step: Step) -> None:
+    first = env.chatwoot.agent_reply(1, "one")
+    assert env.post(step, env.chatwoot_says(first)) == [False]
+    second = env.chatwoot.agent_reply(1, "two")
+    env.post(None, env.chatwoot_says(second))
     lost = int((step.name, step.moment) == ("append", "before"))
-    assert house.reconciler().look() == lost
-    house.take_over(house.delivered("out", 2))
-    assert house.sent() == ONCE
+    assert env.reconciler().look() == lost
+    env.take_over(env.delivered("out", 2))
+    assert env.sent() == ONCE
 
 
-@pytest.mark.parametrize("house", ["hold"], indirect=True)
+@pytest.mark.parametrize("env", ["hold"], indirect=True)
 def test_on_hold_what_may_have_arrived_is_shown_to_the_agent_and_goes_out_by_retry(
-    house: House,
+    env: Env,
 ) -> None:
-    number, _ = house.agent_writes("one", "two")
-    house.killed(Step("send", "after"))
-    house.take_over(lambda: house.status(number) == "failed" and house.delivered("out", 1)())
-    assert house.sent() == ONCE
-    assert house.count("uncertain") == 1
-    house.chatwoot.agent_retry(number)
-    house.post(None, house.chatwoot_says(number, "message_updated"))
-    house.take_over(house.delivered("out", 2))
-    assert house.sent() == ["one", "two", "one"]
+    number, _ = env.agent_writes("one", "two")
+    env.killed(Step("send", "after"))
+    env.take_over(lambda: env.status(number) == "failed" and env.delivered("out", 1)())
+    assert env.sent() == ONCE
+    assert env.count("uncertain") == 1
+    env.chatwoot.agent_retry(number)
+    env.post(None, env.chatwoot_says(number, "message_updated"))
+    env.take_over(env.delivered("out", 2))
+    assert env.sent() == ["one", "two", "one"]
 
 
 # What became of it
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_web_is_killed_at_a_receipt_and_the_network_repeats(house: House, moment: str) -> None:
-    [number] = house.agent_writes("one")
-    house.take_over(house.delivered("out", 1))
+def test_web_is_killed_at_a_receipt_and_the_network_repeats(env: Env, moment: str) -> None:
+    [number] = env.agent_writes("one")
+    env.take_over(env.delivered("out", 1))
     told = ("/channels/cards/webhook", {"delivered": f"o:cards:{number}#1"})
     step = Step("receipt", "before" if moment == "before" else "after")
-    assert house.post(step, told) == [False]
-    assert house.post(None, told) == [True]
-    house.take_over(lambda: house.status(number) == "delivered")
+    assert env.post(step, told) == [False]
+    assert env.post(None, told) == [True]
+    env.take_over(lambda: env.status(number) == "delivered")
 
 
 STATUS = [
@@ -108,14 +108,14 @@ STATUS = [
 
 
 @pytest.mark.parametrize("step", STATUS, ids=str)
-def test_a_worker_is_killed_while_it_tells_what_became_of_a_reply(house: House, step: Step) -> None:
-    [number] = house.agent_writes("one")
-    house.take_over(house.delivered("out", 1))
-    house.lanes.receipt("cards", Receipt(Status.DELIVERED, part=f"o:cards:{number}#1"))
-    house.killed(step)
-    house.take_over(house.delivered("status", 1))
-    assert house.status(number) == "delivered"
-    assert house.sent() == ["one"]
+def test_a_worker_is_killed_while_it_tells_what_became_of_a_reply(env: Env, step: Step) -> None:
+    [number] = env.agent_writes("one")
+    env.take_over(env.delivered("out", 1))
+    env.lanes.receipt("cards", Receipt(Status.DELIVERED, part=f"o:cards:{number}#1"))
+    env.killed(step)
+    env.take_over(env.delivered("status", 1))
+    assert env.status(number) == "delivered"
+    assert env.sent() == ["one"]
 
 
 NOTE = [
@@ -130,10 +130,10 @@ NOTE = [
 
 
 @pytest.mark.parametrize("step", NOTE, ids=str)
-def test_a_worker_is_killed_while_it_leaves_a_note(house: House, step: Step) -> None:
-    house.leave_note("The customer is away.")
-    house.killed(step)
-    house.take_over(house.delivered("note", 1))
-    assert [m["content"] for m in house.chatwoot.messages(1) if m["private"]] == [
+def test_a_worker_is_killed_while_it_leaves_a_note(env: Env, step: Step) -> None:
+    env.leave_note("The customer is away.")
+    env.killed(step)
+    env.take_over(env.delivered("note", 1))
+    assert [m["content"] for m in env.chatwoot.messages(1) if m["private"]] == [
         "The customer is away."
     ]

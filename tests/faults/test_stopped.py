@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.house import House, house
+from tests.faults.env import Env, env
 from tests.faults.stepping import Step
 from tests.waiting import until
 
-__all__ = ["house"]
+__all__ = ["env"]
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="only Linux tells there that a process is stopped"
@@ -26,32 +26,32 @@ def stopped(process: int) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def somebody_wrote(house: House) -> None:
-    house.customer_writes("hello")
-    house.take_over(house.delivered("in", 1))
+def somebody_wrote(env: Env) -> None:
+    env.customer_writes("hello")
+    env.take_over(env.delivered("in", 1))
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_towards_chatwoot(house: House, moment: str) -> None:
-    house.customer_writes("one", "two")
+def test_towards_chatwoot(env: Env, moment: str) -> None:
+    env.customer_writes("one", "two")
     step = Step("message", "before" if moment == "before" else "after", signal=signal.SIGSTOP)
-    with house.worker(step) as worker:
+    with env.worker(step) as worker:
         assert worker.pid
         until(lambda: stopped(worker.pid or 0))
-        house.take_over(house.delivered("in", 3))
-        posts = house.posts()
+        env.take_over(env.delivered("in", 3))
+        posts = env.posts()
         os.kill(worker.pid, signal.SIGCONT)
-        until(lambda: "lease_lost" in house.home.log.read_text())
-    assert house.shown() == ["hello", "one", "two"]
-    assert house.posts() == posts == 3
+        until(lambda: "lease_lost" in env.home.log.read_text())
+    assert env.shown() == ["hello", "one", "two"]
+    assert env.posts() == posts == 3
 
 
-def test_towards_the_network(house: House) -> None:
-    house.agent_writes("one", "two")
-    with house.worker(Step("mark", "after", signal=signal.SIGSTOP)) as worker:
+def test_towards_the_network(env: Env) -> None:
+    env.agent_writes("one", "two")
+    with env.worker(Step("mark", "after", signal=signal.SIGSTOP)) as worker:
         assert worker.pid
         until(lambda: stopped(worker.pid or 0))
-        house.take_over(house.delivered("out", 2))
+        env.take_over(env.delivered("out", 2))
         os.kill(worker.pid, signal.SIGCONT)
-        until(lambda: "lease_lost" in house.home.log.read_text())
-    assert house.sent() == ["one", "two"]
+        until(lambda: "lease_lost" in env.home.log.read_text())
+    assert env.sent() == ["one", "two"]

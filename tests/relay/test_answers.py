@@ -10,97 +10,97 @@ from gateway.chatwoot.client import LONGEST_CONTENT
 from gateway.lanes import bodies, ids
 from gateway.model import Inbound
 from gateway.relay.to_chatwoot.quoting import LONGEST_QUOTE, quoting
-from tests.relay.house import House
+from tests.relay.env import Env
 
 
-def newest(house: House) -> tuple[str, int | None]:
+def newest(env: Env) -> tuple[str, int | None]:
     """The text of the newest message of the newest conversation, and the message it answers."""
-    conversation = house.chatwoot.conversations()[0]["id"]
-    message: dict[str, Any] = house.chatwoot.messages(conversation)[-1]
+    conversation = env.chatwoot.conversations()[0]["id"]
+    message: dict[str, Any] = env.chatwoot.messages(conversation)[-1]
     return message["content"], message["content_attributes"].get("in_reply_to")
 
 
-def resolved(house: House) -> None:
-    house.chatwoot.agent_resolve(1)
-    house.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
+def resolved(env: Env) -> None:
+    env.chatwoot.agent_resolve(1)
+    env.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
 
 
-def agent_has_answered(house: House) -> tuple[int, str]:
+def agent_has_answered(env: Env) -> tuple[int, str]:
     """Chatwoot's id of an agent's reply, and the network's."""
-    house.customer_writes("hello", number=1)
-    house.drain()
-    reply = house.agent_replies("hi Ada")
-    house.drain()
-    [part] = house.network.sent
+    env.customer_writes("hello", number=1)
+    env.drain()
+    reply = env.agent_replies("hi Ada")
+    env.drain()
+    [part] = env.network.sent
     return reply, f"card-{part.id}"
 
 
-def test_an_agents_message_in_the_same_conversation_is_threaded(house: House) -> None:
-    reply, external = agent_has_answered(house)
-    house.customer_writes("thanks", reply_to=external, quoted="hi Ada")
-    house.drain()
-    assert newest(house) == ("thanks", reply)
+def test_an_agents_message_in_the_same_conversation_is_threaded(env: Env) -> None:
+    reply, external = agent_has_answered(env)
+    env.customer_writes("thanks", reply_to=external, quoted="hi Ada")
+    env.drain()
+    assert newest(env) == ("thanks", reply)
 
 
-def test_an_agents_message_in_an_earlier_conversation_is_quoted(house: House) -> None:
-    _, external = agent_has_answered(house)
-    resolved(house)
-    house.customer_writes("about that", reply_to=external, quoted="hi Ada")
-    house.drain()
-    assert newest(house) == ("> hi Ada\n\nabout that", None)
+def test_an_agents_message_in_an_earlier_conversation_is_quoted(env: Env) -> None:
+    _, external = agent_has_answered(env)
+    resolved(env)
+    env.customer_writes("about that", reply_to=external, quoted="hi Ada")
+    env.drain()
+    assert newest(env) == ("> hi Ada\n\nabout that", None)
 
 
-def test_the_customers_own_message_in_the_same_conversation_is_threaded(house: House) -> None:
-    house.customer_writes("hello", number=1)
-    house.drain()
-    house.customer_writes("I mean that", reply_to="1", quoted="hello")
-    house.drain()
-    [first, _] = house.chatwoot.messages(1)
-    assert newest(house) == ("I mean that", first["id"])
+def test_the_customers_own_message_in_the_same_conversation_is_threaded(env: Env) -> None:
+    env.customer_writes("hello", number=1)
+    env.drain()
+    env.customer_writes("I mean that", reply_to="1", quoted="hello")
+    env.drain()
+    [first, _] = env.chatwoot.messages(1)
+    assert newest(env) == ("I mean that", first["id"])
 
 
-def test_the_customers_own_message_in_an_earlier_conversation_is_quoted(house: House) -> None:
-    house.customer_writes("hello", number=1)
-    house.drain()
-    resolved(house)
-    house.customer_writes("I meant that", reply_to="1", quoted="hello")
-    house.drain()
-    assert newest(house) == ("> hello\n\nI meant that", None)
+def test_the_customers_own_message_in_an_earlier_conversation_is_quoted(env: Env) -> None:
+    env.customer_writes("hello", number=1)
+    env.drain()
+    resolved(env)
+    env.customer_writes("I meant that", reply_to="1", quoted="hello")
+    env.drain()
+    assert newest(env) == ("> hello\n\nI meant that", None)
     # The new message is known to be where it is.
-    house.customer_writes("really", number=4, reply_to="I meant that", quoted="I meant that")
-    house.drain()
-    [answered, *_] = [m for m in house.chatwoot.messages(2) if m["message_type"] == 0]
-    assert newest(house) == ("really", answered["id"])
+    env.customer_writes("really", number=4, reply_to="I meant that", quoted="I meant that")
+    env.drain()
+    [answered, *_] = [m for m in env.chatwoot.messages(2) if m["message_type"] == 0]
+    assert newest(env) == ("really", answered["id"])
 
 
 @pytest.mark.parametrize("reply_to", ["", "long ago"])
-def test_a_message_that_nobody_knows_is_quoted(house: House, reply_to: str) -> None:
-    house.customer_writes("hello", number=1)
-    house.customer_writes("about that", reply_to=reply_to, quoted="from another chat")
-    house.drain()
-    assert newest(house) == ("> from another chat\n\nabout that", None)
+def test_a_message_that_nobody_knows_is_quoted(env: Env, reply_to: str) -> None:
+    env.customer_writes("hello", number=1)
+    env.customer_writes("about that", reply_to=reply_to, quoted="from another chat")
+    env.drain()
+    assert newest(env) == ("> from another chat\n\nabout that", None)
 
 
-def test_a_photo_that_answers_a_message_of_another_chat_has_the_quoted_line(house: House) -> None:
-    house.customer_writes("", number=1, quoted="your advertisement")
-    house.drain()
-    assert newest(house) == ("> your advertisement", None)
+def test_a_photo_that_answers_a_message_of_another_chat_has_the_quoted_line(env: Env) -> None:
+    env.customer_writes("", number=1, quoted="your advertisement")
+    env.drain()
+    assert newest(env) == ("> your advertisement", None)
 
 
 @pytest.mark.parametrize("reply_to", ["long ago", "1"])
-def test_nothing_is_said_of_a_message_whose_text_is_not_known(house: House, reply_to: str) -> None:
-    house.customer_writes("hello", number=1)
-    house.drain()
-    resolved(house)
-    house.customer_writes("about that", reply_to=reply_to)
-    house.drain()
-    assert newest(house) == ("about that", None)
+def test_nothing_is_said_of_a_message_whose_text_is_not_known(env: Env, reply_to: str) -> None:
+    env.customer_writes("hello", number=1)
+    env.drain()
+    resolved(env)
+    env.customer_writes("about that", reply_to=reply_to)
+    env.drain()
+    assert newest(env) == ("about that", None)
 
 
-def test_a_quoted_line_before_a_text_of_full_length_leaves_it_whole(house: House) -> None:
-    house.customer_writes("x" * LONGEST_CONTENT, number=1, quoted="what you asked for")
-    house.drain()
-    [message] = house.chatwoot.messages(1)
+def test_a_quoted_line_before_a_text_of_full_length_leaves_it_whole(env: Env) -> None:
+    env.customer_writes("x" * LONGEST_CONTENT, number=1, quoted="what you asked for")
+    env.drain()
+    [message] = env.chatwoot.messages(1)
     assert message["content"].startswith("> what you asked for\n\nxxx")
     assert len(message["attachments"]) == 1
 

@@ -19,7 +19,7 @@ from gateway.model import Batch, WebRequest
 from gateway.runtime import Runtime
 from sandbox.faults import Fault, Kind
 from sandbox.twilio import TwilioStandIn
-from tests.relay.house import House, Postcards
+from tests.relay.env import Env, Postcards
 from tests.scripted import Recorded, ScriptedServer, answer
 
 ADA = "+15551230001"
@@ -39,16 +39,16 @@ def twilio(hooks: ScriptedServer) -> Iterator[TwilioStandIn]:
 
 
 @pytest.fixture
-def sms(house: House, twilio: TwilioStandIn) -> Channel:
+def sms(env: Env, twilio: TwilioStandIn) -> Channel:
     config = Twilio.Config(
         adapter="twilio",
-        inbox=house.channel.config.inbox,
+        inbox=env.channel.config.inbox,
         account_sid=twilio.account_sid,
         auth_token=SecretStr(twilio.auth_token),
         sender=twilio.number,
         api_url=twilio.url,
     )
-    return replace(house.channel, config=config, adapter=Twilio)
+    return replace(env.channel, config=config, adapter=Twilio)
 
 
 def _heard(hooks: ScriptedServer, number: int) -> list[Recorded]:
@@ -59,22 +59,22 @@ def _heard(hooks: ScriptedServer, number: int) -> list[Recorded]:
     return hooks.requests
 
 
-def attendant(house: House, sms: Channel, stop: threading.Event | None = None) -> Attendant:
-    adapter = Twilio(sms.config, house.settings.site(sms, Runtime()))
-    return Attendant(sms, adapter, house.lanes, house.intake, stop or threading.Event())
+def attendant(env: Env, sms: Channel, stop: threading.Event | None = None) -> Attendant:
+    adapter = Twilio(sms.config, env.settings.site(sms, Runtime()))
+    return Attendant(sms, adapter, env.lanes, env.intake, stop or threading.Event())
 
 
-def web_takes(house: House, sms: Channel, call: Recorded) -> int:
+def web_takes(env: Env, sms: Channel, call: Recorded) -> int:
     """What web does with a webhook. Returns how many new messages it brought."""
-    adapter = Twilio(sms.config, house.settings.site(sms, Runtime()))
+    adapter = Twilio(sms.config, env.settings.site(sms, Runtime()))
     web_request = WebRequest("POST", call.path, {}, {}, call.form, b"")
-    return len(house.intake.take(sms, adapter.parse(web_request)).ids)
+    return len(env.intake.take(sms, adapter.parse(web_request)).ids)
 
 
 def test_an_sms_that_came_while_web_was_down_is_found_once(
-    house: House, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
+    env: Env, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
 ) -> None:
-    clock = attendant(house, sms)
+    clock = attendant(env, sms)
     assert clock.caught_up() == 0
     hooks.otherwise = answer(503, b"")
     lost = twilio.customer_texts(ADA, twilio.number, "is anybody there?")
@@ -82,18 +82,18 @@ def test_an_sms_that_came_while_web_was_down_is_found_once(
     hooks.otherwise = answer(200, b"<Response/>", {"Content-Type": "text/xml"})
     twilio.customer_texts(ADA, twilio.number, "hello?")
     calls = {call.form["Body"]: call for call in _heard(hooks, 2)}
-    assert web_takes(house, sms, calls["hello?"]) == 1
+    assert web_takes(env, sms, calls["hello?"]) == 1
     assert clock.caught_up() == 1
-    assert house.store.exists(f"gw:msg:i:cards:{lost}")
+    assert env.store.exists(f"gw:msg:i:cards:{lost}")
     assert clock.caught_up() == 0
-    assert web_takes(house, sms, calls["is anybody there?"]) == 0  # it comes after all
+    assert web_takes(env, sms, calls["is anybody there?"]) == 0  # it comes after all
 
 
 def test_what_was_written_before_the_channel_was_set_up_is_left_alone(
-    house: House, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
+    env: Env, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twilio.customer_texts(ADA, twilio.number, "long ago")
-    clock, now = attendant(house, sms), time.time
+    clock, now = attendant(env, sms), time.time
     monkeypatch.setattr(time, "time", lambda: now() + 2)
     assert clock.caught_up() == 0
     monkeypatch.setattr(time, "time", lambda: now() + 60)
@@ -101,22 +101,22 @@ def test_what_was_written_before_the_channel_was_set_up_is_left_alone(
 
 
 def test_a_look_that_failed_is_made_up_for(
-    house: House, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
+    env: Env, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
 ) -> None:
-    clock = attendant(house, sms)
+    clock = attendant(env, sms)
     clock.caught_up()
-    before = house.store.get("gw:caught_up:cards")
+    before = env.store.get("gw:caught_up:cards")
     twilio.faults.add(Fault(Kind.DROP, method="GET"))
     twilio.customer_texts(ADA, twilio.number, "hello?")
     with pytest.raises(Unreachable):
         clock.caught_up()
-    assert house.store.get("gw:caught_up:cards") == before
+    assert env.store.get("gw:caught_up:cards") == before
     assert clock.caught_up() == 1
-    assert house.store.get("gw:caught_up:cards") != before
+    assert env.store.get("gw:caught_up:cards") != before
 
 
 def test_of_two_clocks_one_asks(
-    house: House, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
+    env: Env, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Attendant] = []
 
@@ -133,7 +133,7 @@ def test_of_two_clocks_one_asks(
         return True
 
     monkeypatch.setattr(stop, "wait", once)
-    one, two = attendant(house, sms, stop), attendant(house, sms, stop)
+    one, two = attendant(env, sms, stop), attendant(env, sms, stop)
     for each in (one, two):
         stop.clear()
         each.run()
@@ -158,10 +158,10 @@ class Asked(Postcards):
 
 
 def test_a_clock_that_does_not_get_through_makes_way_for_another(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    channel = replace(house.channel, adapter=Asked)
-    networks = [Asked(channel.config, house.settings.site(channel, Runtime())) for _ in range(2)]
+    channel = replace(env.channel, adapter=Asked)
+    networks = [Asked(channel.config, env.settings.site(channel, Runtime())) for _ in range(2)]
     networks[0].cut_off, stop = True, threading.Event()
 
     def once(seconds: float | None = None) -> bool:
@@ -170,7 +170,7 @@ def test_a_clock_that_does_not_get_through_makes_way_for_another(
 
     monkeypatch.setattr(stop, "wait", once)
     monkeypatch.setattr(Asked, "poll", _then(stop, Asked.poll))
-    one, two = (Attendant(channel, each, house.lanes, house.intake, stop) for each in networks)
+    one, two = (Attendant(channel, each, env.lanes, env.intake, stop) for each in networks)
     for each in (one, two):
         each.run()
         one.keep()  # with every tick

@@ -29,7 +29,7 @@ from gateway.lanes import Taken
 from gateway.model import Receipt, Status
 from gateway.relay import lane_worker
 from gateway.relay.retry_policy import REFUSALS, Bury, Defer, Patience, consequence
-from tests.relay.house import House
+from tests.relay.env import Env
 
 HTML = "<html><body>Please wait</body></html>"
 DENIED = '{"error":"You are not authorized to do this action"}'
@@ -86,129 +86,123 @@ def met(monkeypatch: pytest.MonkeyPatch) -> list[Meaning]:
 
 
 @pytest.fixture(autouse=True)
-def somebody_wrote(house: House) -> None:
-    house.customer_writes("first")
-    house.drain()
+def somebody_wrote(env: Env) -> None:
+    env.customer_writes("first")
+    env.drain()
 
 
-def befalls(house: House, trouble: Trouble, method: str, path: str) -> None:
-    house.chatwoot.fault(trouble.kind, method=method, path=path, **trouble.fault)
+def befalls(env: Env, trouble: Trouble, method: str, path: str) -> None:
+    env.chatwoot.fault(trouble.kind, method=method, path=path, **trouble.fault)
 
 
-def nothing_is_left_over(house: House) -> None:
-    assert list(house.dead.list()) == []
-    assert {gate.state for gate in house.lanes.backlog().gates} <= {"open"}
+def nothing_is_left_over(env: Env) -> None:
+    assert list(env.dead.list()) == []
+    assert {gate.state for gate in env.lanes.backlog().gates} <= {"open"}
 
 
 def test_a_customers_message_arrives_once_and_in_its_place(
-    house: House, trouble: Trouble, met: list[Meaning]
+    env: Env, trouble: Trouble, met: list[Meaning]
 ) -> None:
-    befalls(house, trouble, "POST", "*/messages")
-    house.customer_writes("second")
-    house.customer_writes("third")
-    house.drain_until(lambda: house.count("delivered_in") == 3)
+    befalls(env, trouble, "POST", "*/messages")
+    env.customer_writes("second")
+    env.customer_writes("third")
+    env.drain_until(lambda: env.count("delivered_in") == 3)
     assert met == [trouble.write]
-    assert house.incoming() == ["first", "second", "third"]
-    nothing_is_left_over(house)
+    assert env.incoming() == ["first", "second", "third"]
+    nothing_is_left_over(env)
 
 
 @pytest.mark.parametrize("path", ["*/contacts", "*/conversations"])
 def test_a_new_customer_is_one_contact_with_one_conversation(
-    house: House, trouble: Trouble, path: str
+    env: Env, trouble: Trouble, path: str
 ) -> None:
-    befalls(house, trouble, "POST", path)
-    house.customer_writes("hello", peer="p2")
-    house.drain_until(lambda: house.count("delivered_in") == 2)
-    assert house.incoming() == ["first", "hello"]
-    assert len(list(house.chatwoot.store.contacts)) == 2
-    assert len(house.chatwoot.conversations()) == 2
-    nothing_is_left_over(house)
+    befalls(env, trouble, "POST", path)
+    env.customer_writes("hello", peer="p2")
+    env.drain_until(lambda: env.count("delivered_in") == 2)
+    assert env.incoming() == ["first", "hello"]
+    assert len(list(env.chatwoot.store.contacts)) == 2
+    assert len(env.chatwoot.conversations()) == 2
+    nothing_is_left_over(env)
 
 
-def test_who_has_an_address_is_asked_again(
-    house: House, trouble: Trouble, met: list[Meaning]
-) -> None:
-    house.store.delete("gw:route:in/cards/p1")
-    befalls(house, trouble, "POST", "*/contact_inboxes/filter")
-    house.customer_writes("second")
-    house.drain_until(lambda: house.count("delivered_in") == 2)
+def test_who_has_an_address_is_asked_again(env: Env, trouble: Trouble, met: list[Meaning]) -> None:
+    env.store.delete("gw:route:in/cards/p1")
+    befalls(env, trouble, "POST", "*/contact_inboxes/filter")
+    env.customer_writes("second")
+    env.drain_until(lambda: env.count("delivered_in") == 2)
     assert met == [trouble.ask]
-    assert house.incoming() == ["first", "second"]
-    assert len(house.chatwoot.conversations()) == 1
-    nothing_is_left_over(house)
+    assert env.incoming() == ["first", "second"]
+    assert len(env.chatwoot.conversations()) == 1
+    nothing_is_left_over(env)
 
 
 @pytest.mark.parametrize("status", [Status.DELIVERED, Status.FAILED])
 def test_the_agent_sees_in_the_end_what_became_of_a_reply(
-    house: House, trouble: Trouble, met: list[Meaning], status: Status
+    env: Env, trouble: Trouble, met: list[Meaning], status: Status
 ) -> None:
-    number = house.agent_replies("hi")
-    house.drain()
-    befalls(house, trouble, "PATCH", "*/messages/*")
+    number = env.agent_replies("hi")
+    env.drain()
+    befalls(env, trouble, "PATCH", "*/messages/*")
     receipt = Receipt(status, part=f"o:cards:{number}#1", reason="The phone is off")
-    house.intake.take(house.channel, [receipt])
-    house.drain_until(lambda: house.count("delivered_status") == 1)
+    env.intake.take(env.channel, [receipt])
+    env.drain_until(lambda: env.count("delivered_status") == 1)
     assert met == [trouble.write]
-    shown = house.shown(number)
+    shown = env.shown(number)
     assert shown["status"] == status
     error = "The phone is off" if status is Status.FAILED else None
     assert shown["content_attributes"].get("external_error") == error
-    assert [part.text for part in house.network.sent] == ["hi"]
-    nothing_is_left_over(house)
+    assert [part.text for part in env.network.sent] == ["hi"]
+    nothing_is_left_over(env)
 
 
 def test_a_press_of_retry_is_looked_up_again(
-    house: House, trouble: Trouble, met: list[Meaning]
+    env: Env, trouble: Trouble, met: list[Meaning]
 ) -> None:
-    house.network.errors = [Permanent("Not today")]
-    number = house.agent_replies("hi")
-    house.drain()
-    assert house.shown(number)["status"] == "failed"
+    env.network.errors = [Permanent("Not today")]
+    number = env.agent_replies("hi")
+    env.drain()
+    assert env.shown(number)["status"] == "failed"
     met.clear()
-    befalls(house, trouble, "GET", "*/messages")
-    house.chatwoot.agent_retry(number)
-    house.told(number, event="message_updated")
-    house.drain_until(lambda: house.network.sent)
+    befalls(env, trouble, "GET", "*/messages")
+    env.chatwoot.agent_retry(number)
+    env.told(number, event="message_updated")
+    env.drain_until(lambda: env.network.sent)
     assert met == [trouble.ask]
-    assert [part.text for part in house.network.sent] == ["hi"]
-    assert house.shown(number)["status"] == "sent"
-    nothing_is_left_over(house)
+    assert [part.text for part in env.network.sent] == ["hi"]
+    assert env.shown(number)["status"] == "sent"
+    nothing_is_left_over(env)
 
 
 @pytest.mark.parametrize("path", ["*/conversations", "*/messages"])
-def test_what_was_missed_is_found_by_the_next_look(
-    house: House, trouble: Trouble, path: str
-) -> None:
-    chatwoot: Chatwoot = house.deliveries.chatwoots["main"]
-    reconciler = Reconciler(house.channel, chatwoot, house.lanes, house.intake)
+def test_what_was_missed_is_found_by_the_next_look(env: Env, trouble: Trouble, path: str) -> None:
+    chatwoot: Chatwoot = env.deliveries.chatwoots["main"]
+    reconciler = Reconciler(env.channel, chatwoot, env.lanes, env.intake)
     reconciler.look()
-    number = house.chatwoot.agent_reply(1, "hi")
-    befalls(house, trouble, "GET", path)
+    number = env.chatwoot.agent_reply(1, "hi")
+    befalls(env, trouble, "GET", path)
     with pytest.raises(trouble.ask):
         reconciler.look()
     assert reconciler.look() == 1
-    house.drain()
-    assert [part.text for part in house.network.sent] == ["hi"]
-    assert house.shown(number)["status"] == "sent"
+    env.drain()
+    assert [part.text for part in env.network.sent] == ["hi"]
+    assert env.shown(number)["status"] == "sent"
 
 
 # What means something else in one place than in another
 
 
-def test_a_refused_token_stops_everything_until_it_is_mended(
-    house: House, met: list[Meaning]
-) -> None:
-    house.chatwoot.fault("status", times=None, **answered(401, '{"error":"Invalid Access Token"}'))
-    house.customer_writes("second")
-    house.drain()
-    [gate] = [each for each in house.lanes.backlog().gates if each.destination == "chatwoot/main"]
+def test_a_refused_token_stops_everything_until_it_is_mended(env: Env, met: list[Meaning]) -> None:
+    env.chatwoot.fault("status", times=None, **answered(401, '{"error":"Invalid Access Token"}'))
+    env.customer_writes("second")
+    env.drain()
+    [gate] = [each for each in env.lanes.backlog().gates if each.destination == "chatwoot/main"]
     assert met == [BadCredentials]
     assert gate.state != "open"
     assert "access token" in gate.reason
-    house.chatwoot.clear_faults()
-    house.drain_until(lambda: house.count("delivered_in") == 2)
-    assert house.incoming() == ["first", "second"]
-    nothing_is_left_over(house)
+    env.chatwoot.clear_faults()
+    env.drain_until(lambda: env.count("delivered_in") == 2)
+    assert env.incoming() == ["first", "second"]
+    nothing_is_left_over(env)
 
 
 @pytest.mark.parametrize(
@@ -219,84 +213,84 @@ def test_a_refused_token_stops_everything_until_it_is_mended(
     ],
 )
 def test_a_422_of_either_kind_holds_a_customers_message_up_only(
-    house: House, met: list[Meaning], body: str
+    env: Env, met: list[Meaning], body: str
 ) -> None:
-    house.chatwoot.fault("status", method="POST", path="*/messages", **answered(422, body))
-    house.customer_writes("second")
-    house.drain_until(lambda: house.count("delivered_in") == 2)
+    env.chatwoot.fault("status", method="POST", path="*/messages", **answered(422, body))
+    env.customer_writes("second")
+    env.drain_until(lambda: env.count("delivered_in") == 2)
     assert met == [ServerTrouble]
-    assert house.incoming() == ["first", "second"]
-    nothing_is_left_over(house)
+    assert env.incoming() == ["first", "second"]
+    nothing_is_left_over(env)
 
 
 def test_what_a_firewall_never_lets_through_does_not_hold_its_lane_up_for_ever(
-    house: House, met: list[Meaning], monkeypatch: pytest.MonkeyPatch
+    env: Env, met: list[Meaning], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post = Chatwoot.create_message
 
     def guarded(self: Chatwoot, conversation: int, text: str, **more: Any) -> Message:
         if text == "<script>":
-            house.chatwoot.fault("status", method="POST", path="*/messages", **answered(403, HTML))
+            env.chatwoot.fault("status", method="POST", path="*/messages", **answered(403, HTML))
         return post(self, conversation, text, **more)
 
     monkeypatch.setattr(Chatwoot, "create_message", guarded)
-    house.customer_writes("<script>")
-    house.customer_writes("second")
+    env.customer_writes("<script>")
+    env.customer_writes("second")
     for number in range(REFUSALS + 1):
-        house.customer_writes(f"other {number}", peer="p2")
-        house.drain(threads=1)
-        house.make_due()
-    house.drain(threads=1)
-    assert "second" in house.incoming()
+        env.customer_writes(f"other {number}", peer="p2")
+        env.drain(threads=1)
+        env.make_due()
+    env.drain(threads=1)
+    assert "second" in env.incoming()
     assert set(met) == {ServerTrouble}
-    [letter] = house.dead.list()
+    [letter] = env.dead.list()
     assert letter.id == "i:cards:<script>"
-    assert any("could not be shown here" in note for note in house.notes())
+    assert any("could not be shown here" in note for note in env.notes())
 
 
-def test_a_422_for_the_flood_limit_holds_a_status_up_only(house: House, met: list[Meaning]) -> None:
-    number = house.agent_replies("hi")
-    house.drain()
+def test_a_422_for_the_flood_limit_holds_a_status_up_only(env: Env, met: list[Meaning]) -> None:
+    number = env.agent_replies("hi")
+    env.drain()
     flood = '{"message":"Too many messages","attributes":["base"]}'
-    house.chatwoot.fault("status", method="PATCH", **answered(422, flood))
-    house.intake.take(house.channel, [Receipt(Status.DELIVERED, part=f"o:cards:{number}#1")])
-    house.drain_until(lambda: house.shown(number)["status"] == "delivered")
+    env.chatwoot.fault("status", method="PATCH", **answered(422, flood))
+    env.intake.take(env.channel, [Receipt(Status.DELIVERED, part=f"o:cards:{number}#1")])
+    env.drain_until(lambda: env.shown(number)["status"] == "delivered")
     assert met == [Throttled]
-    nothing_is_left_over(house)
+    nothing_is_left_over(env)
 
 
 def test_a_status_that_chatwoot_refuses_for_good_is_kept_and_replies_go_on(
-    house: House,
+    env: Env,
 ) -> None:
-    number = house.agent_replies("hi")
-    house.drain()
+    number = env.agent_replies("hi")
+    env.drain()
     refusal = '{"message":"Content is too long","attributes":["content"]}'
-    house.chatwoot.fault("status", method="PATCH", **answered(422, refusal))
-    house.intake.take(house.channel, [Receipt(Status.DELIVERED, part=f"o:cards:{number}#1")])
-    house.drain()
-    [letter] = house.dead.list()
+    env.chatwoot.fault("status", method="PATCH", **answered(422, refusal))
+    env.intake.take(env.channel, [Receipt(Status.DELIVERED, part=f"o:cards:{number}#1")])
+    env.drain()
+    [letter] = env.dead.list()
     assert "Content is too long" in letter.reason
-    house.agent_replies("and on")
-    house.drain()
-    assert [part.text for part in house.network.sent] == ["hi", "and on"]
+    env.agent_replies("and on")
+    env.drain()
+    assert [part.text for part in env.network.sent] == ["hi", "and on"]
 
 
-def test_a_conversation_that_is_gone_is_looked_for_again(house: House) -> None:
+def test_a_conversation_that_is_gone_is_looked_for_again(env: Env) -> None:
     missing = '{"error":"Resource could not be found"}'
-    house.chatwoot.fault("status", method="POST", path="*/messages", **answered(404, missing))
-    house.customer_writes("second")
-    house.drain_until(lambda: house.count("delivered_in") == 2)
-    assert house.incoming() == ["first", "second"]
-    assert len(house.chatwoot.conversations()) == 1
-    nothing_is_left_over(house)
+    env.chatwoot.fault("status", method="POST", path="*/messages", **answered(404, missing))
+    env.customer_writes("second")
+    env.drain_until(lambda: env.count("delivered_in") == 2)
+    assert env.incoming() == ["first", "second"]
+    assert len(env.chatwoot.conversations()) == 1
+    nothing_is_left_over(env)
 
 
-def test_nobody_is_left_to_be_told_of_a_deleted_reply(house: House, met: list[Meaning]) -> None:
-    number = house.agent_replies("hi")
-    house.drain()
+def test_nobody_is_left_to_be_told_of_a_deleted_reply(env: Env, met: list[Meaning]) -> None:
+    number = env.agent_replies("hi")
+    env.drain()
     missing = '{"error":"Resource could not be found"}'
-    house.chatwoot.fault("status", method="PATCH", **answered(404, missing))
-    house.intake.take(house.channel, [Receipt(Status.DELIVERED, part=f"o:cards:{number}#1")])
-    house.drain()
+    env.chatwoot.fault("status", method="PATCH", **answered(404, missing))
+    env.intake.take(env.channel, [Receipt(Status.DELIVERED, part=f"o:cards:{number}#1")])
+    env.drain()
     assert met == []
-    nothing_is_left_over(house)
+    nothing_is_left_over(env)

@@ -18,234 +18,240 @@ from gateway.setup.contact_webhook import ContactWebhook
 from gateway.web import create_app
 from sandbox.chatwoot.contacts import merge_contacts
 from sandbox.web import WebServer
-from tests.relay.village import EMAIL, PHONE, Village, village
+from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
 
-__all__ = ["village"]
+__all__ = ["pair"]
 
 NEW, THIRD = "+15551230002", "+15551230003"
 NEW_EMAIL = "ada@new.example"
 
 
 @pytest.fixture
-def ada(village: Village) -> int:
+def ada(pair: TwoChannelEnv) -> int:
     """A customer who has written from her phone, and is contact 1 in conversation 1."""
-    village.customer_writes("phones", "hello", PHONE, person=Person("Ada", PHONE))
-    village.deliver()
-    [contact] = village.contacts()
+    pair.customer_writes("phones", "hello", PHONE, person=Person("Ada", PHONE))
+    pair.deliver()
+    [contact] = pair.contacts()
     return int(contact.id)
 
 
-def replied(village: Village, text: str, conversation: int = 1) -> str:
+def replied(pair: TwoChannelEnv, text: str, conversation: int = 1) -> str:
     """Where an agent's reply goes."""
-    village.agent_replies("phones", conversation, text)
-    village.deliver()
-    part = village.sent("phones")[-1]
+    pair.agent_replies("phones", conversation, text)
+    pair.deliver()
+    part = pair.sent("phones")[-1]
     assert part.text == text
     return part.peer
 
 
-def writes(village: Village, text: str, peer: str) -> None:
-    village.customer_writes("phones", text, peer, person=Person("Ada", peer))
-    village.deliver()
+def writes(pair: TwoChannelEnv, text: str, peer: str) -> None:
+    pair.customer_writes("phones", text, peer, person=Person("Ada", peer))
+    pair.deliver()
 
 
 def test_replies_go_to_the_new_phone_and_answers_come_into_the_conversation(
-    village: Village, ada: int
+    pair: TwoChannelEnv, ada: int
 ) -> None:
-    assert replied(village, "before") == PHONE
-    assert village.contact_changes(ada, phone_number=NEW) == "noted:moved"
-    assert replied(village, "after") == NEW
-    writes(village, "answer", NEW)
-    assert village.texts(1) == ["hello", "before", "after", "answer"]
-    assert len(village.contacts()) == 1
-    assert village.source_ids(ada, "phones") == {PHONE, NEW}
+    assert replied(pair, "before") == PHONE
+    assert pair.contact_changes(ada, phone_number=NEW) == "noted:moved"
+    assert replied(pair, "after") == NEW
+    writes(pair, "answer", NEW)
+    assert pair.texts(1) == ["hello", "before", "after", "answer"]
+    assert len(pair.contacts()) == 1
+    assert pair.source_ids(ada, "phones") == {PHONE, NEW}
 
 
-def test_only_the_first_reply_costs_a_call_more(village: Village, ada: int) -> None:
-    village.contact_changes(ada, phone_number=NEW)
-    replied(village, "one")
-    before = village.requests()
-    assert [replied(village, text) for text in ("two", "three")] == [NEW, NEW]
-    assert village.requests() == before
+def test_only_the_first_reply_costs_a_call_more(pair: TwoChannelEnv, ada: int) -> None:
+    pair.contact_changes(ada, phone_number=NEW)
+    replied(pair, "one")
+    before = pair.requests()
+    assert [replied(pair, text) for text in ("two", "three")] == [NEW, NEW]
+    assert pair.requests() == before
 
 
 def test_nobody_is_asked_while_the_contact_has_the_address(
-    village: Village, ada: int, monkeypatch: pytest.MonkeyPatch
+    pair: TwoChannelEnv, ada: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Moves, "of", None)
-    assert replied(village, "hello") == PHONE
+    assert replied(pair, "hello") == PHONE
 
 
 def test_who_writes_from_the_new_phone_first_is_in_the_old_conversation(
-    village: Village, ada: int
+    pair: TwoChannelEnv, ada: int
 ) -> None:
-    village.contact_changes(ada, phone_number=NEW)
-    writes(village, "my new number", NEW)
-    assert village.texts(1) == ["hello", "my new number"]
-    assert replied(village, "noted") == NEW
-    writes(village, "from the old one", PHONE)
-    assert village.texts(1)[-1] == "from the old one"
+    pair.contact_changes(ada, phone_number=NEW)
+    writes(pair, "my new number", NEW)
+    assert pair.texts(1) == ["hello", "my new number"]
+    assert replied(pair, "noted") == NEW
+    writes(pair, "from the old one", PHONE)
+    assert pair.texts(1)[-1] == "from the old one"
 
 
-def test_changed_back_all_is_as_before(village: Village, ada: int) -> None:
-    village.contact_changes(ada, phone_number=NEW)
-    assert replied(village, "one") == NEW
-    village.contact_changes(ada, phone_number=PHONE)
-    assert replied(village, "two") == PHONE
-    signs_go_to = village.house.lanes.recall(ids.reply_lane("phones", 1), "moved")
+def test_changed_back_all_is_as_before(pair: TwoChannelEnv, ada: int) -> None:
+    pair.contact_changes(ada, phone_number=NEW)
+    assert replied(pair, "one") == NEW
+    pair.contact_changes(ada, phone_number=PHONE)
+    assert replied(pair, "two") == PHONE
+    signs_go_to = pair.env.lanes.recall(ids.reply_lane("phones", 1), "moved")
     assert signs_go_to == PHONE
-    writes(village, "thanks", PHONE)
-    assert village.texts(1)[-1] == "thanks"
-    writes(village, "who is that?", NEW)
-    assert "who is that?" not in village.texts(1), "whoever has that number is not asked any more"
+    writes(pair, "thanks", PHONE)
+    assert pair.texts(1)[-1] == "thanks"
+    writes(pair, "who is that?", NEW)
+    assert "who is that?" not in pair.texts(1), "whoever has that number is not asked any more"
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_changed_twice_the_last_one_counts_in_whatever_order_it_is_told(
-    village: Village, ada: int, order: tuple[int, int]
+    pair: TwoChannelEnv, ada: int, order: tuple[int, int]
 ) -> None:
     bodies = [
-        village.noted(partial(village.edit_contact, ada, phone_number=phone))[-1]
+        pair.noted(partial(pair.edit_contact, ada, phone_number=phone))[-1]
         for phone in (NEW, THIRD)
     ]
     for number in order:
-        village.tell_of_contact(bodies[number])
-    assert replied(village, "hello") == THIRD
-    writes(village, "yes?", THIRD)
-    assert village.texts(1)[-1] == "yes?"
+        pair.tell_of_contact(bodies[number])
+    assert replied(pair, "hello") == THIRD
+    writes(pair, "yes?", THIRD)
+    assert pair.texts(1)[-1] == "yes?"
 
 
-def test_taken_away_and_filled_in_later(village: Village, ada: int) -> None:
-    village.contact_changes(ada, phone_number=None)
-    assert replied(village, "one") == PHONE
-    village.contact_changes(ada, phone_number=NEW)
-    assert replied(village, "two") == NEW
+def test_taken_away_and_filled_in_later(pair: TwoChannelEnv, ada: int) -> None:
+    pair.contact_changes(ada, phone_number=None)
+    assert replied(pair, "one") == PHONE
+    pair.contact_changes(ada, phone_number=NEW)
+    assert replied(pair, "two") == NEW
 
 
 def test_a_reply_that_failed_goes_to_the_phone_that_was_filled_in_since(
-    village: Village, ada: int
+    pair: TwoChannelEnv, ada: int
 ) -> None:
-    village.contact_changes(ada, phone_number=NEW)
-    village.contact_changes(ada, phone_number=THIRD)
-    message = village.agent_replies("phones", 1, "again")
-    village.contact_changes(ada, phone_number=NEW)
-    village.house.store.hset(f"gw:msg:o:phones:{message}", "replayed", "1")
-    village.deliver()
-    assert [part.peer for part in village.sent("phones")] == [NEW]
+    pair.contact_changes(ada, phone_number=NEW)
+    pair.contact_changes(ada, phone_number=THIRD)
+    message = pair.agent_replies("phones", 1, "again")
+    pair.contact_changes(ada, phone_number=NEW)
+    pair.env.store.hset(f"gw:msg:o:phones:{message}", "replayed", "1")
+    pair.deliver()
+    assert [part.peer for part in pair.sent("phones")] == [NEW]
 
 
 def test_a_phone_that_was_never_the_customers_address_moves_nothing(
-    village: Village, ada: int
+    pair: TwoChannelEnv, ada: int
 ) -> None:
-    village.contact_changes(ada, phone_number=THIRD)
-    writes(village, "from my office", "+15559990000")
-    other = village.chatwoot.conversations()[0]["id"]
-    village.contact_changes(ada, phone_number=NEW)
-    assert replied(village, "hello", other) == "+15559990000"
+    pair.contact_changes(ada, phone_number=THIRD)
+    writes(pair, "from my office", "+15559990000")
+    other = pair.chatwoot.conversations()[0]["id"]
+    pair.contact_changes(ada, phone_number=NEW)
+    assert replied(pair, "hello", other) == "+15559990000"
 
 
-def test_another_contact_with_the_same_address_here_is_left_alone(village: Village) -> None:
-    village.customer_writes("phones", "hello", PHONE, person=Person("Bob"))
-    village.deliver()
-    [bob] = village.contacts()
-    village.edit_contact(bob.id, phone_number=THIRD)
-    ada = village.add_contact(phone_number=PHONE)
-    village.contact_changes(ada, phone_number=NEW)
-    assert replied(village, "hello, Bob") == PHONE
+def test_another_contact_with_the_same_address_here_is_left_alone(
+    pair: TwoChannelEnv,
+) -> None:
+    pair.customer_writes("phones", "hello", PHONE, person=Person("Bob"))
+    pair.deliver()
+    [bob] = pair.contacts()
+    pair.edit_contact(bob.id, phone_number=THIRD)
+    ada = pair.add_contact(phone_number=PHONE)
+    pair.contact_changes(ada, phone_number=NEW)
+    assert replied(pair, "hello, Bob") == PHONE
 
 
-def test_whoever_gets_the_old_number_does_not_get_the_replies(village: Village, ada: int) -> None:
-    village.contact_changes(ada, phone_number=NEW)
+def test_whoever_gets_the_old_number_does_not_get_the_replies(
+    pair: TwoChannelEnv, ada: int
+) -> None:
+    pair.contact_changes(ada, phone_number=NEW)
     bob = 0
 
     def made() -> None:
         nonlocal bob
-        bob = village.add_contact(name="Bob", phone_number=PHONE)
+        bob = pair.add_contact(name="Bob", phone_number=PHONE)
 
-    [body] = village.noted(made)
-    assert village.tell_of_contact(body) == "ignored:contact_created"
-    assert replied(village, "to Ada") == NEW
-    begun = village.agent_begins("phones", bob, "to Bob")
-    village.deliver()
-    assert village.sent("phones")[-1].peer == PHONE
-    writes(village, "I am Bob", PHONE)
-    assert village.texts(begun) == ["to Bob", "I am Bob"]
+    [body] = pair.noted(made)
+    assert pair.tell_of_contact(body) == "ignored:contact_created"
+    assert replied(pair, "to Ada") == NEW
+    begun = pair.agent_begins("phones", bob, "to Bob")
+    pair.deliver()
+    assert pair.sent("phones")[-1].peer == PHONE
+    writes(pair, "I am Bob", PHONE)
+    assert pair.texts(begun) == ["to Bob", "I am Bob"]
 
 
-def test_a_merged_contact_is_reached_at_its_new_phone(village: Village, ada: int) -> None:
-    village.contact_changes(ada, phone_number=NEW)
-    other = village.add_contact(name="Ada L.", email=EMAIL)
-    store = village.chatwoot.store
+def test_a_merged_contact_is_reached_at_its_new_phone(pair: TwoChannelEnv, ada: int) -> None:
+    pair.contact_changes(ada, phone_number=NEW)
+    other = pair.add_contact(name="Ada L.", email=EMAIL)
+    store = pair.chatwoot.store
     with store.changing():
         merge_contacts(store, store.contacts.get(other), store.contacts.get(ada))
-    assert replied(village, "hello") == NEW
+    assert replied(pair, "hello") == NEW
 
 
-def test_a_thread_goes_on_under_the_new_address(village: Village) -> None:
+def test_a_thread_goes_on_under_the_new_address(pair: TwoChannelEnv) -> None:
     person = Person("Ada", email=EMAIL)
     for thread, text in (("t1", "hello"), ("t2", "else")):
-        village.customer_writes("letters", text, EMAIL, person=person, thread=thread)
-        village.deliver()
-    [ada] = village.contacts()
-    village.contact_changes(ada.id, email=NEW_EMAIL)
+        pair.customer_writes("letters", text, EMAIL, person=person, thread=thread)
+        pair.deliver()
+    [ada] = pair.contacts()
+    pair.contact_changes(ada.id, email=NEW_EMAIL)
     first, second = (
-        next(c["id"] for c in village.chatwoot.conversations() if text in village.texts(c["id"]))
+        next(c["id"] for c in pair.chatwoot.conversations() if text in pair.texts(c["id"]))
         for text in ("hello", "else")
     )
-    village.agent_replies("letters", first, "reply")
-    village.deliver()
-    part = village.sent("letters")[-1]
+    pair.agent_replies("letters", first, "reply")
+    pair.deliver()
+    part = pair.sent("letters")[-1]
     assert (part.peer, part.thread) == (NEW_EMAIL, "t1")
     moved = Person("Ada", email=NEW_EMAIL)
     for thread, text in (("t1", "answer"), ("t2", "before a reply")):
-        village.customer_writes("letters", text, NEW_EMAIL, person=moved, thread=thread)
-        village.deliver()
-    assert village.texts(first) == ["hello", "reply", "answer"]
-    assert village.texts(second) == ["else", "before a reply"]
-    village.customer_writes("letters", "new", NEW_EMAIL, person=moved, thread="t3")
-    village.deliver()
-    assert len(village.chatwoot.conversations()) == 3
+        pair.customer_writes("letters", text, NEW_EMAIL, person=moved, thread=thread)
+        pair.deliver()
+    assert pair.texts(first) == ["hello", "reply", "answer"]
+    assert pair.texts(second) == ["else", "before a reply"]
+    pair.customer_writes("letters", "new", NEW_EMAIL, person=moved, thread="t3")
+    pair.deliver()
+    assert len(pair.chatwoot.conversations()) == 3
 
 
 def test_once_resolved_the_next_message_from_the_new_phone_begins_a_conversation(
-    village: Village, ada: int
+    pair: TwoChannelEnv, ada: int
 ) -> None:
-    village.contact_changes(ada, phone_number=NEW)
-    replied(village, "one")
-    village.agent_resolves("phones", 1)
-    writes(village, "a new matter", NEW)
-    assert "a new matter" not in village.texts(1)
-    assert len(village.chatwoot.conversations()) == 2
+    pair.contact_changes(ada, phone_number=NEW)
+    replied(pair, "one")
+    pair.agent_resolves("phones", 1)
+    writes(pair, "a new matter", NEW)
+    assert "a new matter" not in pair.texts(1)
+    assert len(pair.chatwoot.conversations()) == 2
 
 
-def test_after_redis_was_lost_replies_go_to_the_old_address(village: Village, ada: int) -> None:
-    village.contact_changes(ada, phone_number=NEW)
-    assert replied(village, "one") == NEW
-    village.forget_everything()
-    assert replied(village, "two") == PHONE
-    writes(village, "yes?", NEW)
-    assert len(village.contacts()) == 1, "but who writes from the new one is still known"
+def test_after_redis_was_lost_replies_go_to_the_old_address(pair: TwoChannelEnv, ada: int) -> None:
+    pair.contact_changes(ada, phone_number=NEW)
+    assert replied(pair, "one") == NEW
+    pair.forget_everything()
+    assert replied(pair, "two") == PHONE
+    writes(pair, "yes?", NEW)
+    assert len(pair.contacts()) == 1, "but who writes from the new one is still known"
 
 
-def test_what_is_remembered_ends_with_the_ledger(village: Village, ada: int) -> None:
-    store = village.house.store
-    village.contact_changes(ada, phone_number=NEW)
+def test_what_is_remembered_ends_with_the_ledger(pair: TwoChannelEnv, ada: int) -> None:
+    store = pair.env.store
+    pair.contact_changes(ada, phone_number=NEW)
     for name in (f"gw:moved:phones:{PHONE}", f"gw:former:phones:{NEW}"):
         assert 80 * 86400 < int(str(store.ttl(name))) <= 90 * 86400
     store.expire(f"gw:moved:phones:{PHONE}", 1000)
-    replied(village, "still needed")
+    replied(pair, "still needed")
     assert int(str(store.ttl(f"gw:moved:phones:{PHONE}"))) > 80 * 86400
 
 
-def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(village: Village) -> None:
+def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(
+    pair: TwoChannelEnv,
+) -> None:
     """With the webhooks that setup makes: of the inbox, and of the account for contacts."""
-    house, store = village.house, village.chatwoot.store
-    app = create_app(house.settings, store=house.store, intake=house.intake, runtime=Runtime())
+    env, store = pair.env, pair.chatwoot.store
+    app = create_app(env.settings, store=env.store, intake=env.intake, runtime=Runtime())
     server = WebServer(app)
     server.start()
     settings = replace(
-        house.settings,
-        gateway=house.settings.gateway.model_copy(update={"public_url": server.url}),
+        env.settings,
+        gateway=env.settings.gateway.model_copy(update={"public_url": server.url}),
     )
     account = settings.accounts["main"]
     administration = Administration(account.url, account.account, account.token)
@@ -253,28 +259,28 @@ def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(village: Vi
         [made] = ContactWebhook(settings, account, administration).make()
         assert made.verdict is Verdict.CHANGED
         with store.changing():
-            inbox = store.inboxes.get(village.channel("phones").config.inbox)
-            inbox.webhook_url = settings.chatwoot_url(village.channel("phones"))
-        writes(village, "hello", PHONE)
-        [contact] = village.contacts()
-        village.edit_contact(contact.id, phone_number=NEW, name="Ada L.")
-        assert village.chatwoot.wait_for_webhooks()
-        village.chatwoot.agent_reply(1, "after")
-        assert village.chatwoot.wait_for_webhooks()
-        village.deliver()
+            inbox = store.inboxes.get(pair.channel("phones").config.inbox)
+            inbox.webhook_url = settings.chatwoot_url(pair.channel("phones"))
+        writes(pair, "hello", PHONE)
+        [contact] = pair.contacts()
+        pair.edit_contact(contact.id, phone_number=NEW, name="Ada L.")
+        assert pair.chatwoot.wait_for_webhooks()
+        pair.chatwoot.agent_reply(1, "after")
+        assert pair.chatwoot.wait_for_webhooks()
+        pair.deliver()
     finally:
         server.stop()
         administration.close()
-    assert [(part.peer, part.text) for part in village.sent("phones")] == [(NEW, "after")]
+    assert [(part.peer, part.text) for part in pair.sent("phones")] == [(NEW, "after")]
 
 
 def test_what_each_message_changes_on_its_contact_is_cheap_to_ignore(
-    village: Village, ada: int, monkeypatch: pytest.MonkeyPatch
+    pair: TwoChannelEnv, ada: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bodies = village.noted(lambda: writes(village, "one more", PHONE))
+    bodies = pair.noted(lambda: writes(pair, "one more", PHONE))
     [body] = [body for body in bodies if body["event"] == "contact_updated"]
     monkeypatch.setattr(Intake, "_append", None)
-    assert village.tell_of_contact(body) == "ignored:contact_updated"
-    assert village.contact_changes(ada, name="Ada L.") == "ignored:contact_updated"
-    assert village.contact_changes(ada, email=EMAIL) == "ignored:ContactChanged"
-    assert not list(village.house.store.scan_iter("gw:moved:*"))
+    assert pair.tell_of_contact(body) == "ignored:contact_updated"
+    assert pair.contact_changes(ada, name="Ada L.") == "ignored:contact_updated"
+    assert pair.contact_changes(ada, email=EMAIL) == "ignored:ContactChanged"
+    assert not list(pair.env.store.scan_iter("gw:moved:*"))

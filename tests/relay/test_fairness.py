@@ -22,7 +22,7 @@ from gateway.relay.lane_worker import Relay
 from gateway.relay.quarantine import Crowd
 from gateway.relay.retry_policy import Patience
 from sandbox.chatwoot import ChatwootStandIn
-from tests.relay.house import Postcards, opened, settings_for, webhook
+from tests.relay.env import Postcards, opened, settings_for, webhook
 from tests.scripted import ScriptedServer, answer
 from tests.unit.lanes_kit import lanes_over, letter
 
@@ -134,23 +134,23 @@ def test_a_throttled_channel_delays_no_other(redis_url: str, store: redis.Redis)
         )
         throttled = Channel("throttled", config, Throttled, settings.accounts["main"])
         channels = {**settings.channels, "throttled": throttled}
-        with opened(replace(settings, channels=channels), chatwoot, store) as house:
-            vars(house.deliveries.adapters["throttled"])["url"] = network.url
+        with opened(replace(settings, channels=channels), chatwoot, store) as env:
+            vars(env.deliveries.adapters["throttled"])["url"] = network.url
             for channel in channels.values():
                 for n in range(people):
-                    house.intake.take(channel, [Inbound(f"{n}", f"{channel.name} {n}", "hello")])
-            house.drain()
+                    env.intake.take(channel, [Inbound(f"{n}", f"{channel.name} {n}", "hello")])
+            env.drain()
             by_inbox = {channel.config.inbox: channel for channel in channels.values()}
             for conversation in chatwoot.conversations():
                 number = chatwoot.agent_reply(conversation["id"], "hi")
                 payload = webhook(chatwoot, conversation["id"], number, "message_created")
-                house.intake.take_event(by_inbox[conversation["inbox_id"]], read(payload))
-            house.drain()  # it ends, so no thread is held
-            assert len(house.network.sent) == people
+                env.intake.take_event(by_inbox[conversation["inbox_id"]], read(payload))
+            env.drain()  # it ends, so no thread is held
+            assert len(env.network.sent) == people
             asked = len(network.requests)
             assert 1 <= asked <= 8 // 2  # half of the threads had begun before it was known
-            house.customer_writes("and more", peer="cards 0")
-            house.drain()
-            assert "and more" in house.incoming()
+            env.customer_writes("and more", peer="cards 0")
+            env.drain()
+            assert "and more" in env.incoming()
             assert len(network.requests) == asked
             assert store.zcard("gw:due:channel/throttled") == people

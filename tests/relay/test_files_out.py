@@ -12,7 +12,7 @@ import pytest
 from gateway.errors import Permanent, Retry
 from gateway.model import FileLimits, Part, Sent
 from sandbox.chatwoot import Upload
-from tests.relay.house import House, Postcards
+from tests.relay.env import Env, Postcards
 
 PNG = b"\x89PNG" + bytes(500)
 CAT = Upload("cat.png", "image/png", PNG)
@@ -47,11 +47,11 @@ class Parcels:
 
 
 @pytest.fixture
-def parcels(house: House, monkeypatch: pytest.MonkeyPatch) -> Parcels:
+def parcels(env: Env, monkeypatch: pytest.MonkeyPatch) -> Parcels:
     parcels = Parcels()
-    monkeypatch.setattr(house.network, "send", parcels.send)
-    house.customer_writes("hello")
-    house.drain()
+    monkeypatch.setattr(env.network, "send", parcels.send)
+    env.customer_writes("hello")
+    env.drain()
     return parcels
 
 
@@ -67,154 +67,150 @@ def takes(monkeypatch: pytest.MonkeyPatch) -> Takes:
     return set_to
 
 
-def writes(house: House, text: str | None, *files: Upload) -> int:
-    number = house.chatwoot.agent_reply(1, text, attachments=files)
-    house.told(number)
-    house.drain()
+def writes(env: Env, text: str | None, *files: Upload) -> int:
+    number = env.chatwoot.agent_reply(1, text, attachments=files)
+    env.told(number)
+    env.drain()
     return number
 
 
-def link(house: House, message: int, n: int = 0) -> str:
-    return str(house.shown(message)["attachments"][n]["data_url"])
+def link(env: Env, message: int, n: int = 0) -> str:
+    return str(env.shown(message)["attachments"][n]["data_url"])
 
 
-def left_behind(house: House) -> list[Path]:
-    return list(house.deliveries.scratch.path.iterdir())
+def left_behind(env: Env) -> list[Path]:
+    return list(env.deliveries.scratch.path.iterdir())
 
 
 def test_a_file_goes_with_its_text_and_is_gone_afterwards(
-    house: House, parcels: Parcels, takes: Takes
+    env: Env, parcels: Parcels, takes: Takes
 ) -> None:
     takes(FileLimits(largest=4000, caption=100))
-    number = writes(house, "look", CAT)
+    number = writes(env, "look", CAT)
     assert parcels.texts == ["look"]
     assert parcels.files == [[("cat.png", "image/png", PNG)]]
     assert not parcels.parts[0].files[0].path.exists()
-    assert left_behind(house) == []
-    assert house.shown(number)["status"] == "sent"
+    assert left_behind(env) == []
+    assert env.shown(number)["status"] == "sent"
 
 
-def test_a_file_alone_is_a_message(house: House, parcels: Parcels, takes: Takes) -> None:
+def test_a_file_alone_is_a_message(env: Env, parcels: Parcels, takes: Takes) -> None:
     takes(FileLimits(largest=4000, caption=100))
-    writes(house, None, CAT)
+    writes(env, None, CAT)
     assert (parcels.texts, parcels.names) == ([""], [["cat.png"]])
 
 
-def test_a_text_too_long_for_a_caption_goes_first(
-    house: House, parcels: Parcels, takes: Takes
-) -> None:
+def test_a_text_too_long_for_a_caption_goes_first(env: Env, parcels: Parcels, takes: Takes) -> None:
     takes(FileLimits(largest=4000, caption=10))
-    writes(house, "longer than a caption", CAT, DOG)
+    writes(env, "longer than a caption", CAT, DOG)
     assert parcels.texts == ["longer than a caption", "", ""]
     assert parcels.names == [[], ["cat.png"], ["dog.jpg"]]
     assert [(part.number, part.total) for part in parcels.parts] == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_files_go_in_groups(house: House, parcels: Parcels, takes: Takes) -> None:
+def test_files_go_in_groups(env: Env, parcels: Parcels, takes: Takes) -> None:
     takes(FileLimits(largest=4000, per_part=10))
     files = [Upload(f"{n}.png", "image/png", PNG) for n in range(15)]
-    writes(house, "look", *files)
+    writes(env, "look", *files)
     assert parcels.texts == ["look", ""]
     assert [len(names) for names in parcels.names] == [10, 5]
 
 
 def test_what_the_network_does_not_take_goes_as_a_link(
-    house: House, parcels: Parcels, takes: Takes
+    env: Env, parcels: Parcels, takes: Takes
 ) -> None:
     takes(FileLimits(largest=4000, types=frozenset({"image", "video/mp4"})))
     table = Upload("table.csv", "text/csv", b"a,b")
-    number = writes(house, "look", CAT, LARGE, table)
-    film, csv = link(house, number, 1), link(house, number, 2)
+    number = writes(env, "look", CAT, LARGE, table)
+    film, csv = link(env, number, 1), link(env, number, 2)
     assert parcels.texts == [f"look\nfilm.mp4: {film}\ntable.csv: {csv}"]
     assert parcels.names == [["cat.png"]]
 
 
 def test_a_channel_of_text_only_gets_links_and_nothing_is_fetched(
-    house: House, parcels: Parcels, takes: Takes
+    env: Env, parcels: Parcels, takes: Takes
 ) -> None:
     takes(None)
-    number = writes(house, None, CAT)
-    assert parcels.texts == [f"cat.png: {link(house, number)}"]
-    assert not [path for _, path in house.chatwoot.requests if "active_storage" in path]
-    assert house.notes() == []
+    number = writes(env, None, CAT)
+    assert parcels.texts == [f"cat.png: {link(env, number)}"]
+    assert not [path for _, path in env.chatwoot.requests if "active_storage" in path]
+    assert env.notes() == []
 
 
 def test_a_larger_file_than_the_gateway_fetches_goes_as_a_link(
-    house: House, parcels: Parcels, takes: Takes
+    env: Env, parcels: Parcels, takes: Takes
 ) -> None:
     takes(FileLimits(largest=400))
-    writes(house, "look", CAT)
+    writes(env, "look", CAT)
     assert parcels.names == [[]]
     assert parcels.texts[0].startswith("look\ncat.png: http")
 
 
-def test_a_late_file_is_waited_for(house: House, parcels: Parcels, takes: Takes) -> None:
+def test_a_late_file_is_waited_for(env: Env, parcels: Parcels, takes: Takes) -> None:
     takes(FileLimits(largest=4000, caption=100))
-    house.chatwoot.delay_files(0.5)
+    env.chatwoot.delay_files(0.5)
     began = time.monotonic()
-    writes(house, "look", CAT)
+    writes(env, "look", CAT)
     assert parcels.parts == []
-    house.drain_until(lambda: parcels.parts)
+    env.drain_until(lambda: parcels.parts)
     assert time.monotonic() - began >= 0.4
     assert parcels.files == [[("cat.png", "image/png", PNG)]]
-    assert house.store.hget("gw:gate:channel/cards", "state") in {None, "open"}
+    assert env.store.hget("gw:gate:channel/cards", "state") in {None, "open"}
 
 
 def test_a_file_that_never_comes_fails_the_reply(
-    house: House, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
+    env: Env, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.relay.to_network.files.LATE_SECONDS", 0.0)
     takes(FileLimits(largest=4000, caption=100))
-    house.chatwoot.delay_files(1000)
-    number = writes(house, "look", CAT)
-    house.drain_until(lambda: house.shown(number)["status"] == "failed")
-    told = house.shown(number)["content_attributes"]["external_error"]
+    env.chatwoot.delay_files(1000)
+    number = writes(env, "look", CAT)
+    env.drain_until(lambda: env.shown(number)["status"] == "failed")
+    told = env.shown(number)["content_attributes"]["external_error"]
     assert told == "Chatwoot does not hand out cat.png"
-    assert left_behind(house) == []
+    assert left_behind(env) == []
 
 
-def test_only_what_is_not_done_is_fetched_again(
-    house: House, parcels: Parcels, takes: Takes
-) -> None:
+def test_only_what_is_not_done_is_fetched_again(env: Env, parcels: Parcels, takes: Takes) -> None:
     takes(FileLimits(largest=4000, caption=100))
     parcels.errors = [None, Retry("busy")]
-    writes(house, "look", CAT, DOG)
+    writes(env, "look", CAT, DOG)
     assert parcels.names == [["cat.png"]]
     fetched: list[str] = []
-    fetch = house.deliveries.media["main"].fetch
+    fetch = env.deliveries.media["main"].fetch
 
     def noted(file: object, *rest: object) -> object:
         fetched.append(file.name)  # type: ignore[attr-defined]
         return fetch(file, *rest)  # type: ignore[arg-type]
 
-    house.deliveries.media["main"].fetch = noted  # type: ignore[method-assign,assignment]
-    house.drain_until(lambda: len(parcels.parts) == 2)
+    env.deliveries.media["main"].fetch = noted  # type: ignore[method-assign,assignment]
+    env.drain_until(lambda: len(parcels.parts) == 2)
     assert (parcels.names, fetched) == ([["cat.png"], ["dog.jpg"]], ["dog.jpg"])
 
 
-def test_the_disk_is_clean_after_a_refusal(house: House, parcels: Parcels, takes: Takes) -> None:
+def test_the_disk_is_clean_after_a_refusal(env: Env, parcels: Parcels, takes: Takes) -> None:
     takes(FileLimits(largest=4000))
     parcels.errors = [Permanent("No pictures today")]
-    number = writes(house, "look", CAT)
-    assert house.shown(number)["status"] == "failed"
-    assert left_behind(house) == []
+    number = writes(env, "look", CAT)
+    assert env.shown(number)["status"] == "failed"
+    assert left_behind(env) == []
 
 
 def test_a_reply_deleted_while_its_file_was_fetched_is_not_sent(
-    house: House, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
+    env: Env, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     takes(FileLimits(largest=4000))
-    media = house.deliveries.media["main"]
+    media = env.deliveries.media["main"]
     fetch = media.fetch
 
     def deleted_meanwhile(*args: object) -> object:
         file = fetch(*args)  # type: ignore[arg-type]
-        house.chatwoot.agent_delete(number)
-        house.told(number, event="message_updated")
+        env.chatwoot.agent_delete(number)
+        env.told(number, event="message_updated")
         return file
 
     monkeypatch.setattr(media, "fetch", deleted_meanwhile)
-    number = house.chatwoot.agent_reply(1, "oops", attachments=[CAT])
-    house.told(number)
-    house.drain()
+    number = env.chatwoot.agent_reply(1, "oops", attachments=[CAT])
+    env.told(number)
+    env.drain()
     assert parcels.parts == []

@@ -14,14 +14,14 @@ from gateway.clock.reconcile import Reconciler
 from gateway.lanes.watermark import keep_mark, mark_of
 from gateway.relay.floods import WITHHELD, tell_of_flood
 from sandbox.chatwoot import ChatwootStandIn
-from tests.relay.house import House, opened, settings_for, webhook
+from tests.relay.env import Env, opened, settings_for, webhook
 
 BRAKE = 3
 KEY = "gw:brake:cards:p1"
 
 
 @pytest.fixture
-def house(redis_url: str, store: redis.Redis) -> Iterator[House]:
+def env(redis_url: str, store: redis.Redis) -> Iterator[Env]:
     with ChatwootStandIn() as chatwoot:
         inbox = chatwoot.add_inbox("Cards", None)
         settings = settings_for(chatwoot, inbox, redis_url, brake=BRAKE)
@@ -29,183 +29,183 @@ def house(redis_url: str, store: redis.Redis) -> Iterator[House]:
             yield built
 
 
-def flood(house: House, count: int = BRAKE + 2, *, peer: str = "p1") -> list[str]:
+def flood(env: Env, count: int = BRAKE + 2, *, peer: str = "p1") -> list[str]:
     texts = [f"{peer} no. {n}" for n in range(count)]
     for text in texts:
-        assert house.customer_writes(text, peer=peer).ids
+        assert env.customer_writes(text, peer=peer).ids
     return texts
 
 
-def silence(house: House) -> None:
+def silence(env: Env) -> None:
     """A minute without a message, and the slots that were reserved before it have passed."""
-    assert 0 < house.store.pttl(KEY) <= 60_000
-    house.store.delete(KEY)
-    for key in house.store.scan_iter("gw:flood:*"):
-        house.store.delete(key)
-    house.make_due()
+    assert 0 < env.store.pttl(KEY) <= 60_000
+    env.store.delete(KEY)
+    for key in env.store.scan_iter("gw:flood:*"):
+        env.store.delete(key)
+    env.make_due()
 
 
-def machine_answers(house: House, text: str, conversation: int = 1) -> int:
+def machine_answers(env: Env, text: str, conversation: int = 1) -> int:
     """A rule of Chatwoot writes: no sender."""
-    number = house.chatwoot.agent_reply(conversation, text)
-    payload = webhook(house.chatwoot, conversation, number, "message_created")
-    house.intake.take_event(house.channel, read({**payload, "sender": None}))
+    number = env.chatwoot.agent_reply(conversation, text)
+    payload = webhook(env.chatwoot, conversation, number, "message_created")
+    env.intake.take_event(env.channel, read({**payload, "sender": None}))
     return number
 
 
-def test_a_flood_is_slowed_told_of_once_and_lost_nowhere(house: House) -> None:
-    texts = flood(house)
-    house.drain()
-    assert house.incoming() == texts[:1]
-    flood(house, 1, peer="p2")
-    house.drain()
-    assert house.incoming() == [*texts[:1], "p2 no. 0"]  # nobody else is slowed down
-    silence(house)
-    house.drain()
-    assert house.incoming()[: len(texts)] == texts
-    [note] = house.notes()
+def test_a_flood_is_slowed_told_of_once_and_lost_nowhere(env: Env) -> None:
+    texts = flood(env)
+    env.drain()
+    assert env.incoming() == texts[:1]
+    flood(env, 1, peer="p2")
+    env.drain()
+    assert env.incoming() == [*texts[:1], "p2 no. 0"]  # nobody else is slowed down
+    silence(env)
+    env.drain()
+    assert env.incoming()[: len(texts)] == texts
+    [note] = env.notes()
     assert "more than 3 messages in a minute" in note
-    assert house.count("brakes") == 1
+    assert env.count("brakes") == 1
 
 
-def test_what_the_brake_allows_is_not_slowed(house: House) -> None:
-    texts = flood(house, BRAKE)
-    house.drain()
-    assert (house.incoming(), house.notes(), house.count("brakes")) == (texts, [], 0)
+def test_what_the_brake_allows_is_not_slowed(env: Env) -> None:
+    texts = flood(env, BRAKE)
+    env.drain()
+    assert (env.incoming(), env.notes(), env.count("brakes")) == (texts, [], 0)
 
 
-def test_the_note_is_left_once_though_it_is_asked_for_again(house: House) -> None:
-    flood(house)
-    house.drain()
-    tell_of_flood(house.lanes, house.channel, "p1", 1)  # as by a worker that takes over
-    house.drain()
-    assert len(house.notes()) == 1
-    silence(house)
-    house.drain()
-    flood(house, peer="p1 again")
-    tell_of_flood(house.lanes, house.channel, "p1", 1)
-    house.drain()
-    assert len(house.notes()) == 1
+def test_the_note_is_left_once_though_it_is_asked_for_again(env: Env) -> None:
+    flood(env)
+    env.drain()
+    tell_of_flood(env.lanes, env.channel, "p1", 1)  # as by a worker that takes over
+    env.drain()
+    assert len(env.notes()) == 1
+    silence(env)
+    env.drain()
+    flood(env, peer="p1 again")
+    tell_of_flood(env.lanes, env.channel, "p1", 1)
+    env.drain()
+    assert len(env.notes()) == 1
 
 
-def test_a_second_flood_is_told_of_again(house: House) -> None:
-    flood(house)
-    house.drain()
-    silence(house)
-    house.drain()
+def test_a_second_flood_is_told_of_again(env: Env) -> None:
+    flood(env)
+    env.drain()
+    silence(env)
+    env.drain()
     for n in range(BRAKE + 1):
-        house.customer_writes(f"later {n}")
-    house.drain()
-    assert (len(house.notes()), house.count("brakes")) == (2, 2)
+        env.customer_writes(f"later {n}")
+    env.drain()
+    assert (len(env.notes()), env.count("brakes")) == (2, 2)
 
 
-def test_every_message_of_the_flood_keeps_the_brake_on(house: House) -> None:
-    flood(house)
-    house.store.pexpire(KEY, 30_000)
-    house.store.delete("gw:flood:in:cards:p1")
-    house.customer_writes("one more")
-    assert 50_000 < house.store.pttl(KEY) <= 60_000
+def test_every_message_of_the_flood_keeps_the_brake_on(env: Env) -> None:
+    flood(env)
+    env.store.pexpire(KEY, 30_000)
+    env.store.delete("gw:flood:in:cards:p1")
+    env.customer_writes("one more")
+    assert 50_000 < env.store.pttl(KEY) <= 60_000
 
 
-def test_a_repeated_webhook_does_not_count(house: House) -> None:
-    flood(house, BRAKE)
+def test_a_repeated_webhook_does_not_count(env: Env) -> None:
+    flood(env, BRAKE)
     for n in range(BRAKE):
-        assert not house.customer_writes(f"p1 no. {n}").ids
-    assert not house.store.exists(KEY)
+        assert not env.customer_writes(f"p1 no. {n}").ids
+    assert not env.store.exists(KEY)
 
 
-def test_no_machine_answers_a_flood_but_an_agent_does(house: House) -> None:
-    house.customer_writes("hello")
-    house.drain()
-    flood(house)
-    automatic, own = machine_answers(house, "We are closed"), house.agent_replies("Stop, please")
-    house.drain()
-    assert [part.text for part in house.network.sent] == ["Stop, please"]
-    house.drain()
-    red = house.shown(automatic)
+def test_no_machine_answers_a_flood_but_an_agent_does(env: Env) -> None:
+    env.customer_writes("hello")
+    env.drain()
+    flood(env)
+    automatic, own = machine_answers(env, "We are closed"), env.agent_replies("Stop, please")
+    env.drain()
+    assert [part.text for part in env.network.sent] == ["Stop, please"]
+    env.drain()
+    red = env.shown(automatic)
     assert (red["status"], red["content_attributes"]["external_error"]) == ("failed", WITHHELD)
-    assert house.shown(own)["status"] == "sent"
-    house.chatwoot.agent_retry(automatic)
-    house.told(automatic, event="message_updated")
-    house.drain_until(lambda: len(house.network.sent) == 2)
-    assert house.network.sent[-1].text == "We are closed"[: len(house.network.sent[-1].text)]
+    assert env.shown(own)["status"] == "sent"
+    env.chatwoot.agent_retry(automatic)
+    env.told(automatic, event="message_updated")
+    env.drain_until(lambda: len(env.network.sent) == 2)
+    assert env.network.sent[-1].text == "We are closed"[: len(env.network.sent[-1].text)]
 
 
-def test_nor_one_whose_webhook_was_lost(house: House) -> None:
-    house.customer_writes("hello")
-    house.drain()
-    way = house.deliveries.chatwoots["main"]
-    reconciler = Reconciler(house.channel, way, house.lanes, house.intake)
+def test_nor_one_whose_webhook_was_lost(env: Env) -> None:
+    env.customer_writes("hello")
+    env.drain()
+    way = env.deliveries.chatwoots["main"]
+    reconciler = Reconciler(env.channel, way, env.lanes, env.intake)
     reconciler.look()
-    flood(house)
-    automatic = house.chatwoot.automatic_reply(1, "We are closed")
-    house.chatwoot.agent_reply(1, "Stop, please")
+    flood(env)
+    automatic = env.chatwoot.automatic_reply(1, "We are closed")
+    env.chatwoot.agent_reply(1, "Stop, please")
     assert reconciler.look() == 2
-    house.drain()
-    assert [part.text for part in house.network.sent] == ["Stop, please"]
-    house.drain()
-    assert house.shown(automatic)["content_attributes"]["external_error"] == WITHHELD
+    env.drain()
+    assert [part.text for part in env.network.sent] == ["Stop, please"]
+    env.drain()
+    assert env.shown(automatic)["content_attributes"]["external_error"] == WITHHELD
 
 
-def test_automatic_replies_that_gathered_while_we_were_away_are_no_flood(house: House) -> None:
-    house.customer_writes("hello")
-    house.drain()
-    way = house.deliveries.chatwoots["main"]
-    reconciler = Reconciler(house.channel, way, house.lanes, house.intake)
+def test_automatic_replies_that_gathered_while_we_were_away_are_no_flood(env: Env) -> None:
+    env.customer_writes("hello")
+    env.drain()
+    way = env.deliveries.chatwoots["main"]
+    reconciler = Reconciler(env.channel, way, env.lanes, env.intake)
     reconciler.look()
-    mark = mark_of(house.lanes, "cards")
+    mark = mark_of(env.lanes, "cards")
     assert mark is not None
-    keep_mark(house.lanes, "cards", replace(mark, since=mark.since - 600, looked=mark.looked - 600))
+    keep_mark(env.lanes, "cards", replace(mark, since=mark.since - 600, looked=mark.looked - 600))
     for n in range(BRAKE + 2):
-        number = house.chatwoot.automatic_reply(1, f"auto {n}")
-        house.chatwoot.store.messages.get(number).created_at -= 120
+        number = env.chatwoot.automatic_reply(1, f"auto {n}")
+        env.chatwoot.store.messages.get(number).created_at -= 120
     assert reconciler.look() == BRAKE + 2
-    house.drain()
-    assert len(house.network.sent) == BRAKE + 2
+    env.drain()
+    assert len(env.network.sent) == BRAKE + 2
 
 
-def test_two_machines_that_answer_each_other_are_parted(house: House) -> None:
+def test_two_machines_that_answer_each_other_are_parted(env: Env) -> None:
     """Each answers whatever it gets, for as long as it gets something."""
     spoken = 0
-    house.customer_writes("hello")
-    house.drain()
-    while len(house.network.sent) < 50:
-        before = len(house.network.sent)
-        machine_answers(house, f"auto {spoken}")
-        house.drain()
-        if len(house.network.sent) == before:
+    env.customer_writes("hello")
+    env.drain()
+    while len(env.network.sent) < 50:
+        before = len(env.network.sent)
+        machine_answers(env, f"auto {spoken}")
+        env.drain()
+        if len(env.network.sent) == before:
             break
         spoken += 1
         # Slowly enough for the customer's own messages never to be too many in a minute.
-        house.store.delete("gw:flood:in:cards:p1")
-        house.customer_writes(f"no, you {spoken}")
-        house.drain()
+        env.store.delete("gw:flood:in:cards:p1")
+        env.customer_writes(f"no, you {spoken}")
+        env.drain()
     assert spoken == BRAKE
-    [note] = house.notes()
+    [note] = env.notes()
     assert "automatic replies" in note
 
 
-def test_what_gathered_while_we_were_away_is_no_flood(house: House) -> None:
+def test_what_gathered_while_we_were_away_is_no_flood(env: Env) -> None:
     for n in range(BRAKE + 5):
-        house.customer_writes(f"no. {n}", sent_at=time.time() - 120)
-    house.drain()
-    assert len(house.incoming()) == BRAKE + 5
-    assert house.count("brakes") == 0
+        env.customer_writes(f"no. {n}", sent_at=time.time() - 120)
+    env.drain()
+    assert len(env.incoming()) == BRAKE + 5
+    assert env.count("brakes") == 0
 
 
-def test_without_a_brake_nothing_is_slowed(house: House) -> None:
-    house.channel.config.__dict__["brake"] = 0
-    texts = flood(house, 20)
-    house.drain()
-    assert (house.incoming(), house.notes()) == (texts, [])
+def test_without_a_brake_nothing_is_slowed(env: Env) -> None:
+    env.channel.config.__dict__["brake"] = 0
+    texts = flood(env, 20)
+    env.drain()
+    assert (env.incoming(), env.notes()) == (texts, [])
 
 
-def test_a_full_redis_still_drains_a_flood(house: House) -> None:
-    flood(house)
-    house.store.config_set("maxmemory", "1mb")
+def test_a_full_redis_still_drains_a_flood(env: Env) -> None:
+    flood(env)
+    env.store.config_set("maxmemory", "1mb")
     try:
-        house.drain()
-        assert house.incoming() == ["p1 no. 0"]
-        assert house.store.hget("gw:msg:i:cards:p1 no. 0", "state") == "done"
+        env.drain()
+        assert env.incoming() == ["p1 no. 0"]
+        assert env.store.hget("gw:msg:i:cards:p1 no. 0", "state") == "done"
     finally:
-        house.store.config_set("maxmemory", "0")
+        env.store.config_set("maxmemory", "0")

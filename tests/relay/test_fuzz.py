@@ -27,7 +27,7 @@ from sandbox.chatwoot import ChatwootStandIn, payloads
 from sandbox.chatwoot.records import Event, Upload
 from tests.adapters.contract import with_one_changed
 from tests.adapters.subjects import SUBJECTS, Subject
-from tests.relay.house import House, opened, settings_for
+from tests.relay.env import Env, opened, settings_for
 from tests.scripted import ScriptedServer, answer
 
 INPUTS = int(os.environ.get("FUZZ", "300"))
@@ -43,17 +43,17 @@ SECRET = "webhookSecret123"
 class Fuzzed:
     """A gateway, and what its two sides send in good faith."""
 
-    house: House
+    env: Env
     client: FlaskClient
     subjects: dict[str, Subject]
     chatwoot: list[Any]
 
     def from_network(self, name: str, body: bytes, query: Any) -> int:
-        subject, channel = self.subjects[name], self.house.settings.channels[name]
+        subject, channel = self.subjects[name], self.env.settings.channels[name]
         request = subject.request(body, query)
-        url = self.house.settings.webhook_url(channel)
+        url = self.env.settings.webhook_url(channel)
         request = replace(request, url=request.url.replace(WEBHOOK_OF_SUBJECTS, url))
-        signed = _signed_for(self.house.settings, channel, subject, request)
+        signed = _signed_for(self.env.settings, channel, subject, request)
         return self.client.post(
             f"/channels/{name}/webhook",
             data=body,
@@ -63,37 +63,37 @@ class Fuzzed:
         ).status_code
 
     def from_chatwoot(self, body: bytes) -> int:
-        settings = self.house.settings
-        token = settings.path_tokens(self.house.channel)[0]
+        settings = self.env.settings
+        token = settings.path_tokens(self.env.channel)[0]
         return self.client.post(f"/chatwoot/cards/{token}", data=body).status_code
 
     def settle(self) -> None:
         """Drain and let time pass, until nothing waits; whatever never ends is a stuck lane."""
         for n in range(ROUNDS):
             # Others get through meanwhile: else what always fails is not to blame for it.
-            self.house.customer_writes("fine", peer="fine", number=f"fine {time.time_ns()} {n}")
-            self.house.drain(linger=0.01)
-            if not list(self.house.store.scan_iter("gw:lane:*")):
+            self.env.customer_writes("fine", peer="fine", number=f"fine {time.time_ns()} {n}")
+            self.env.drain(linger=0.01)
+            if not list(self.env.store.scan_iter("gw:lane:*")):
                 return
-            self.house.make_due()
+            self.env.make_due()
         stuck = [
-            self.house.store.hgetall(f"gw:msg:{message}")
-            for lane in self.house.store.scan_iter("gw:lane:*")
-            for message in cast(list[str], self.house.store.zrange(lane, 0, 0))
+            self.env.store.hgetall(f"gw:msg:{message}")
+            for lane in self.env.store.scan_iter("gw:lane:*")
+            for message in cast(list[str], self.env.store.zrange(lane, 0, 0))
         ]
         pytest.fail(f"these never ended: {stuck}")
 
     def check_ends(self) -> None:
         """Every message is delivered, withdrawn, or buried with a reason."""
-        store = self.house.store
+        store = self.env.store
         for key in store.scan_iter("gw:msg:*"):
             known = cast(dict[str, str], store.hgetall(key))
             assert known["state"] in {"done", "dead", "withdrawn"}, known
-        assert all(letter.reason for letter in self.house.dead.list(limit=100_000))
+        assert all(letter.reason for letter in self.env.dead.list(limit=100_000))
 
     def check_worth(self, accepted: str) -> None:
         """Mutations that are all refused at the door would try nothing behind it."""
-        assert int(self.house.store.hget("gw:count", accepted) or 0) >= INPUTS // 30
+        assert int(self.env.store.hget("gw:count", accepted) or 0) >= INPUTS // 30
 
 
 WEBHOOK_OF_SUBJECTS = "https://gw.example/channels/front/webhook"
@@ -134,17 +134,17 @@ def fuzzed(redis_url: str, store: redis.Redis) -> Iterator[Fuzzed]:
             adapter: type[Adapter] = subject.adapter_class
             channels[name] = Channel(name, adapter.Config(**given), adapter, account)
         settings = Settings(base.gateway, {"main": account}, channels, base.path)
-        with opened(settings, chatwoot, store) as house:
-            app = create_app(settings, store=store, intake=house.intake, runtime=runtime)
-            yield Fuzzed(house, app.test_client(), subjects, _good_faith(house, chatwoot))
+        with opened(settings, chatwoot, store) as env:
+            app = create_app(settings, store=store, intake=env.intake, runtime=runtime)
+            yield Fuzzed(env, app.test_client(), subjects, _good_faith(env, chatwoot))
     runtime.close()
 
 
-def _good_faith(house: House, chatwoot: ChatwootStandIn) -> list[Any]:
+def _good_faith(env: Env, chatwoot: ChatwootStandIn) -> list[Any]:
     """Everything that Chatwoot tells of one conversation that has seen a lot."""
-    house.customer_writes("hello")
-    house.customer_writes("and me", peer="p2")
-    house.drain()
+    env.customer_writes("hello")
+    env.customer_writes("and me", peer="p2")
+    env.drain()
     cat = Upload("cat.png", "image/png", b"\x89PNG")
     choices = [{"title": "Yes", "value": "y"}, {"title": "No", "value": "n"}]
     told = [
@@ -157,7 +157,7 @@ def _good_faith(house: House, chatwoot: ChatwootStandIn) -> list[Any]:
         chatwoot.agent_reply(2, "gone"),
     ]
     chatwoot.agent_delete(told[-1])
-    inbox, user = house.channel.config.inbox, {"id": 1, "name": "Bob", "type": "user"}
+    inbox, user = env.channel.config.inbox, {"id": 1, "name": "Bob", "type": "user"}
     events = [
         Event(f"message_{what}", 1, inbox, n) for what in ("created", "updated") for n in told
     ]

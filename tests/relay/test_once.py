@@ -19,51 +19,51 @@ from gateway.lanes.scripts import Scripts
 from gateway.model import Attachment, Person
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.contacts import create_contact, merge_contacts
-from tests.relay.house import House, opened, settings_for
+from tests.relay.env import Env, opened, settings_for
 
 MESSAGES = "*/messages"
 LANE = ids.inbound_lane("cards", "p1")
 
 
-def calls(house: House, method: str, end: str = "/messages") -> int:
+def calls(env: Env, method: str, end: str = "/messages") -> int:
     return sum(
         count
-        for (verb, route), count in house.chatwoot.requests.items()
+        for (verb, route), count in env.chatwoot.requests.items()
         if verb == method and route.endswith(end)
     )
 
 
-def visible(house: House, conversation: int = 1) -> list[str]:
+def visible(env: Env, conversation: int = 1) -> list[str]:
     """What agents read in a conversation, without what was deleted there."""
     return [
         message["content"]
-        for message in house.chatwoot.messages(conversation)
+        for message in env.chatwoot.messages(conversation)
         if not message["content_attributes"].get("deleted") and message["message_type"] < 2
     ]
 
 
-def lose(house: House, text: str, **more: Any) -> None:
+def lose(env: Env, text: str, **more: Any) -> None:
     """The customer writes, the message arrives, and nobody hears of it."""
-    house.chatwoot.fault("lose", method="POST", path=MESSAGES)
-    house.customer_writes(text, **more)
-    house.drain()
-    assert house.count("uncertain") == 1
+    env.chatwoot.fault("lose", method="POST", path=MESSAGES)
+    env.customer_writes(text, **more)
+    env.drain()
+    assert env.count("uncertain") == 1
 
 
-def settle(house: House, messages: int) -> None:
-    house.drain_until(lambda: house.count("delivered_in") == messages)
+def settle(env: Env, messages: int) -> None:
+    env.drain_until(lambda: env.count("delivered_in") == messages)
 
 
-def resolve(house: House, conversation: int = 1) -> None:
+def resolve(env: Env, conversation: int = 1) -> None:
     """An agent resolves a conversation, and the gateway is told."""
-    house.chatwoot.agent_resolve(conversation)
-    house.lanes.forget(LANE, str(conversation))
+    env.chatwoot.agent_resolve(conversation)
+    env.lanes.forget(LANE, str(conversation))
 
 
 @pytest.fixture
-def began(house: House) -> None:
-    house.customer_writes("first")
-    house.drain()
+def began(env: Env) -> None:
+    env.customer_writes("first")
+    env.drain()
 
 
 # Where it was going
@@ -71,112 +71,112 @@ def began(house: House) -> None:
 
 @pytest.mark.usefixtures("began")
 def test_found_in_a_resolved_conversation_and_the_next_message_opens_a_new_one(
-    house: House,
+    env: Env,
 ) -> None:
-    lose(house, "second")
-    resolve(house)
-    settle(house, 2)
-    house.customer_writes("third")
-    settle(house, 3)
-    assert (visible(house, 1), visible(house, 2)) == (["first", "second"], ["third"])
+    lose(env, "second")
+    resolve(env)
+    settle(env, 2)
+    env.customer_writes("third")
+    settle(env, 3)
+    assert (visible(env, 1), visible(env, 2)) == (["first", "second"], ["third"])
 
 
 @pytest.mark.usefixtures("began")
 def test_what_did_not_arrive_in_a_conversation_resolved_since_goes_into_a_new_one(
-    house: House,
+    env: Env,
 ) -> None:
-    house.chatwoot.fault("drop", method="POST", path=MESSAGES)
-    house.customer_writes("second")
-    house.drain()
-    resolve(house)
-    settle(house, 2)
-    assert (visible(house, 1), visible(house, 2)) == (["first"], ["second"])
+    env.chatwoot.fault("drop", method="POST", path=MESSAGES)
+    env.customer_writes("second")
+    env.drain()
+    resolve(env)
+    settle(env, 2)
+    assert (visible(env, 1), visible(env, 2)) == (["first"], ["second"])
 
 
-def test_the_first_message_of_a_new_conversation_is_found_there(house: House) -> None:
-    lose(house, "hello")
-    settle(house, 1)
-    assert house.incoming() == ["hello"]
-    assert calls(house, "POST", "/conversations") == 1
+def test_the_first_message_of_a_new_conversation_is_found_there(env: Env) -> None:
+    lose(env, "hello")
+    settle(env, 1)
+    assert env.incoming() == ["hello"]
+    assert calls(env, "POST", "/conversations") == 1
 
 
 @pytest.mark.usefixtures("began")
 @pytest.mark.parametrize(("since", "pages"), [(30, 1), (150, 2)])
-def test_however_much_was_written_before_and_after_it(house: House, since: int, pages: int) -> None:
+def test_however_much_was_written_before_and_after_it(env: Env, since: int, pages: int) -> None:
     for number in range(since):
-        house.chatwoot.agent_reply(1, f"before {number}")
-    lose(house, "second")
+        env.chatwoot.agent_reply(1, f"before {number}")
+    lose(env, "second")
     for number in range(25):
-        house.chatwoot.agent_reply(1, f"after {number}")
-    settle(house, 2)
-    assert house.incoming() == ["first", "second"]
-    assert calls(house, "GET") == pages
+        env.chatwoot.agent_reply(1, f"after {number}")
+    settle(env, 2)
+    assert env.incoming() == ["first", "second"]
+    assert calls(env, "GET") == pages
 
 
 @pytest.mark.usefixtures("began")
-def test_in_a_conversation_found_again_the_look_begins_at_what_was_its_end(house: House) -> None:
+def test_in_a_conversation_found_again_the_look_begins_at_what_was_its_end(env: Env) -> None:
     for number in range(150):
-        house.chatwoot.agent_reply(1, f"before {number}")
-    house.store.delete(f"gw:route:{LANE}")
-    lose(house, "second")
-    settle(house, 2)
-    assert house.incoming() == ["first", "second"]
-    assert calls(house, "GET") == 1
+        env.chatwoot.agent_reply(1, f"before {number}")
+    env.store.delete(f"gw:route:{LANE}")
+    lose(env, "second")
+    settle(env, 2)
+    assert env.incoming() == ["first", "second"]
+    assert calls(env, "GET") == 1
 
 
 @pytest.mark.usefixtures("began")
 def test_an_edit_is_not_taken_for_its_original_nor_the_original_for_its_edit(
-    house: House,
+    env: Env,
 ) -> None:
-    house.customer_writes("helo", number="9")
-    house.drain()
-    house.chatwoot.fault("drop", method="POST", path=MESSAGES)
-    house.customer_writes("hello", number="9:edit:1700000000")
-    settle(house, 3)
-    assert house.incoming() == ["first", "helo", "hello"]
-    lose_again = house.count("uncertain")
-    house.chatwoot.fault("lose", method="POST", path=MESSAGES)
-    house.customer_writes("hello!", number="9:edit:1700000001")
-    settle(house, 4)
-    assert house.incoming() == ["first", "helo", "hello", "hello!"]
-    assert house.count("uncertain") == lose_again + 1
+    env.customer_writes("helo", number="9")
+    env.drain()
+    env.chatwoot.fault("drop", method="POST", path=MESSAGES)
+    env.customer_writes("hello", number="9:edit:1700000000")
+    settle(env, 3)
+    assert env.incoming() == ["first", "helo", "hello"]
+    lose_again = env.count("uncertain")
+    env.chatwoot.fault("lose", method="POST", path=MESSAGES)
+    env.customer_writes("hello!", number="9:edit:1700000001")
+    settle(env, 4)
+    assert env.incoming() == ["first", "helo", "hello", "hello!"]
+    assert env.count("uncertain") == lose_again + 1
 
 
 @pytest.mark.usefixtures("began")
-def test_a_conversation_deleted_meanwhile_took_the_message_with_it(house: House) -> None:
-    lose(house, "second")
-    store = house.chatwoot.store
+def test_a_conversation_deleted_meanwhile_took_the_message_with_it(env: Env) -> None:
+    lose(env, "second")
+    store = env.chatwoot.store
     with store.changing():
         for conversation in store.conversations:
             for message in store.message_ids(conversation):
                 del store.messages.rows[message]
             del store.conversations.rows[conversation.id]
         store.index()
-    settle(house, 2)
-    assert house.incoming() == ["second"]
+    settle(env, 2)
+    assert env.incoming() == ["second"]
 
 
-def test_contacts_merged_meanwhile_are_the_same_person(house: House) -> None:
-    lose(house, "hello")
-    store = house.chatwoot.store
+def test_contacts_merged_meanwhile_are_the_same_person(env: Env) -> None:
+    lose(env, "hello")
+    store = env.chatwoot.store
     with store.changing():
         [ada] = store.contacts
         other = create_contact(store, 1, {"name": "Ada L"})
         merge_contacts(store, other, ada)
-    settle(house, 1)
-    house.customer_writes("more")
-    settle(house, 2)
-    assert house.incoming() == ["hello", "more"]
-    assert len(house.chatwoot.conversations()) == 1
+    settle(env, 1)
+    env.customer_writes("more")
+    settle(env, 2)
+    assert env.incoming() == ["hello", "more"]
+    assert len(env.chatwoot.conversations()) == 1
 
 
 @pytest.mark.usefixtures("began")
-def test_what_an_agent_deleted_did_arrive(house: House) -> None:
-    lose(house, "second")
-    house.chatwoot.agent_delete(house.chatwoot.messages(1)[-1]["id"])
-    settle(house, 2)
-    assert visible(house) == ["first"]
-    assert calls(house, "POST") == 2
+def test_what_an_agent_deleted_did_arrive(env: Env) -> None:
+    lose(env, "second")
+    env.chatwoot.agent_delete(env.chatwoot.messages(1)[-1]["id"])
+    settle(env, 2)
+    assert visible(env) == ["first"]
+    assert calls(env, "POST") == 2
 
 
 STUMBLED = [
@@ -188,47 +188,47 @@ STUMBLED = [
 @pytest.mark.usefixtures("began")
 @pytest.mark.parametrize(("status", "body"), STUMBLED)
 def test_a_refusal_does_not_prove_that_the_message_is_not_there(
-    house: House, status: int, body: str
+    env: Env, status: int, body: str
 ) -> None:
     # Chatwoot stores it, stumbles over what follows (here at every message), and answers so.
-    house.chatwoot.fault(
+    env.chatwoot.fault(
         "stumble", method="POST", path=MESSAGES, status=status, body=body, times=None
     )
-    house.customer_writes("second")
-    house.customer_writes("third")
-    settle(house, 3)
-    assert house.incoming() == ["first", "second", "third"]
-    assert house.count("uncertain") == 0
+    env.customer_writes("second")
+    env.customer_writes("third")
+    settle(env, 3)
+    assert env.incoming() == ["first", "second", "third"]
+    assert env.count("uncertain") == 0
 
 
 @pytest.mark.parametrize(("status", "body"), STUMBLED)
 def test_nor_that_nothing_is_there_if_chatwoot_cannot_be_asked(
-    house: House, status: int, body: str
+    env: Env, status: int, body: str
 ) -> None:
-    house.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body=body)
-    house.chatwoot.fault("drop", method="GET", path=MESSAGES)
-    house.customer_writes("hello")
-    settle(house, 1)
-    assert house.incoming() == ["hello"]
-    assert house.count("uncertain") == 1
+    env.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body=body)
+    env.chatwoot.fault("drop", method="GET", path=MESSAGES)
+    env.customer_writes("hello")
+    settle(env, 1)
+    assert env.incoming() == ["hello"]
+    assert env.count("uncertain") == 1
 
 
 @pytest.mark.usefixtures("began")
 @pytest.mark.parametrize(("status", "body"), STUMBLED)
-def test_the_same_with_a_note(house: House, status: int, body: str) -> None:
-    house.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body=body)
-    leave_note(house)
-    house.drain_until(lambda: house.count("delivered_note") == 1)
-    assert house.notes() == ["It waits."]
+def test_the_same_with_a_note(env: Env, status: int, body: str) -> None:
+    env.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body=body)
+    leave_note(env)
+    env.drain_until(lambda: env.count("delivered_note") == 1)
+    assert env.notes() == ["It waits."]
 
 
 @pytest.mark.usefixtures("began")
 @pytest.mark.parametrize("status", [502, 504, 520, 524])
-def test_a_proxy_that_heard_no_answer_does_not_know_either(house: House, status: int) -> None:
-    house.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body="<html>")
-    house.customer_writes("second")
-    settle(house, 2)
-    assert house.incoming() == ["first", "second"]
+def test_a_proxy_that_heard_no_answer_does_not_know_either(env: Env, status: int) -> None:
+    env.chatwoot.fault("stumble", method="POST", path=MESSAGES, status=status, body="<html>")
+    env.customer_writes("second")
+    settle(env, 2)
+    assert env.incoming() == ["first", "second"]
 
 
 # What was made on the way
@@ -237,30 +237,30 @@ def test_a_proxy_that_heard_no_answer_does_not_know_either(house: House, status:
 @pytest.mark.parametrize("path", ["*/contacts", "*/conversations", MESSAGES])
 @pytest.mark.parametrize("kind", ["lose", "drop", "half"])
 def test_whatever_call_of_a_first_contact_is_lost_all_is_there_once(
-    house: House, kind: str, path: str
+    env: Env, kind: str, path: str
 ) -> None:
-    house.chatwoot.fault(kind, method="POST", path=path)
-    house.customer_writes("hello", person=Person(name="Ada", email="ada@example.com"))
-    settle(house, 1)
-    assert house.incoming() == ["hello"]
-    assert len(house.chatwoot.conversations()) == 1
-    assert len(list(house.chatwoot.store.contacts)) == 1
+    env.chatwoot.fault(kind, method="POST", path=path)
+    env.customer_writes("hello", person=Person(name="Ada", email="ada@example.com"))
+    settle(env, 1)
+    assert env.incoming() == ["hello"]
+    assert len(env.chatwoot.conversations()) == 1
+    assert len(list(env.chatwoot.store.contacts)) == 1
 
 
-def test_a_500_on_making_a_contact_means_look_again(house: House) -> None:
+def test_a_500_on_making_a_contact_means_look_again(env: Env) -> None:
     # Chatwoot answers so where somebody was faster, here our own request that we gave up on.
-    house.chatwoot.fault("late", method="POST", path="*/contacts", seconds=0.0, status=500)
-    house.customer_writes("hello")
-    settle(house, 1)
-    assert house.incoming() == ["hello"]
-    assert len(list(house.chatwoot.store.contacts)) == 1
+    env.chatwoot.fault("late", method="POST", path="*/contacts", seconds=0.0, status=500)
+    env.customer_writes("hello")
+    settle(env, 1)
+    assert env.incoming() == ["hello"]
+    assert len(list(env.chatwoot.store.contacts)) == 1
 
 
 # The request that is carried out after its caller gave up
 
 
 @pytest.fixture
-def patient(redis_url: str, store: redis.Redis) -> Iterator[House]:
+def patient(redis_url: str, store: redis.Redis) -> Iterator[Env]:
     """A gateway that waits before it looks."""
     with ChatwootStandIn() as chatwoot:
         inbox = chatwoot.add_inbox("Cards", None)
@@ -270,7 +270,7 @@ def patient(redis_url: str, store: redis.Redis) -> Iterator[House]:
             yield built
 
 
-def test_a_commit_within_the_waiting_time_is_found(patient: House) -> None:
+def test_a_commit_within_the_waiting_time_is_found(patient: Env) -> None:
     patient.customer_writes("first")
     patient.drain()
     patient.chatwoot.fault("late", method="POST", path=MESSAGES, seconds=0.5)
@@ -291,10 +291,10 @@ def test_a_commit_within_the_waiting_time_is_found(patient: House) -> None:
 Post = Callable[..., Message]
 
 
-def late(house: House, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+def late(env: Env, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     """The next message but one is posted twice: once by a request that was given up on."""
     post = Chatwoot.create_message
-    slow = Chatwoot(house.settings.accounts["main"].url, 1, house.settings.accounts["main"].token)
+    slow = Chatwoot(env.settings.accounts["main"].url, 1, env.settings.accounts["main"].token)
 
     def twice(self: Chatwoot, conversation: int, text: str, **more: Any) -> Message:
         monkeypatch.setattr(Chatwoot, "create_message", post)
@@ -314,49 +314,49 @@ def late(house: House, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
 @pytest.mark.usefixtures("began")
 @pytest.mark.parametrize("order", ["before ours", "behind ours", "before ours, which is lost too"])
 def test_of_a_commit_after_the_first_look_the_younger_copy_is_removed_and_counted(
-    house: House, monkeypatch: pytest.MonkeyPatch, order: str
+    env: Env, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
-    house.chatwoot.fault("drop", method="POST", path=MESSAGES)
-    house.customer_writes("second")
-    house.drain()
-    late(house, monkeypatch, order)
-    settle(house, 2)
-    assert visible(house) == ["first", "second"]
-    assert [m["content_attributes"].get("deleted") for m in house.chatwoot.messages(1)] == [
+    env.chatwoot.fault("drop", method="POST", path=MESSAGES)
+    env.customer_writes("second")
+    env.drain()
+    late(env, monkeypatch, order)
+    settle(env, 2)
+    assert visible(env) == ["first", "second"]
+    assert [m["content_attributes"].get("deleted") for m in env.chatwoot.messages(1)] == [
         None,
         None,
         True,
     ]
-    assert house.count("doubles_removed") == 1
+    assert env.count("doubles_removed") == 1
 
 
 @pytest.mark.usefixtures("began")
 def test_the_older_copy_stays_though_ours_went_into_a_new_conversation(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.chatwoot.fault("drop", method="POST", path=MESSAGES)
-    house.customer_writes("second")
-    house.drain()
-    resolve(house)
-    late(house, monkeypatch, "before ours")
-    settle(house, 2)
-    assert (visible(house, 1), visible(house, 2)) == (["first", "second"], [])
-    assert house.count("doubles_removed") == 1
+    env.chatwoot.fault("drop", method="POST", path=MESSAGES)
+    env.customer_writes("second")
+    env.drain()
+    resolve(env)
+    late(env, monkeypatch, "before ours")
+    settle(env, 2)
+    assert (visible(env, 1), visible(env, 2)) == (["first", "second"], [])
+    assert env.count("doubles_removed") == 1
 
 
 @pytest.mark.usefixtures("began")
-def test_where_it_was_going_first_is_not_forgotten_when_it_goes_elsewhere(house: House) -> None:
-    house.chatwoot.fault("drop", method="POST", path=MESSAGES)
-    house.customer_writes("second")
-    house.drain()
-    resolve(house)
+def test_where_it_was_going_first_is_not_forgotten_when_it_goes_elsewhere(env: Env) -> None:
+    env.chatwoot.fault("drop", method="POST", path=MESSAGES)
+    env.customer_writes("second")
+    env.drain()
+    resolve(env)
     # The second attempt makes a new conversation and ends there; then the first one is carried out.
-    house.chatwoot.fault("drop", method="POST", path=MESSAGES)
-    house.drain_until(lambda: calls(house, "POST", "/conversations") == 2)
-    way = house.deliveries.chatwoots["main"]
+    env.chatwoot.fault("drop", method="POST", path=MESSAGES)
+    env.drain_until(lambda: calls(env, "POST", "/conversations") == 2)
+    way = env.deliveries.chatwoots["main"]
     way.create_message(1, "second", source_id="gw:cards:second")
-    settle(house, 2)
-    assert (visible(house, 1), visible(house, 2)) == (["first", "second"], [])
+    settle(env, 2)
+    assert (visible(env, 1), visible(env, 2)) == (["first", "second"], [])
 
 
 # Only what is uncertain is looked for
@@ -364,9 +364,9 @@ def test_where_it_was_going_first_is_not_forgotten_when_it_goes_elsewhere(house:
 
 @pytest.mark.usefixtures("began")
 def test_of_several_shares_only_the_uncertain_one_is_looked_for(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house.network, "open", lambda attachment: iter([b"\x89PNG"]))
+    monkeypatch.setattr(env.network, "open", lambda attachment: iter([b"\x89PNG"]))
     many = tuple(Attachment(str(n), f"{n}.png", "image/png") for n in range(35))
     post = Chatwoot.create_message
     lost: list[Message] = []
@@ -379,60 +379,60 @@ def test_of_several_shares_only_the_uncertain_one_is_looked_for(
         return posted
 
     monkeypatch.setattr(Chatwoot, "create_message", lose_the_second)
-    house.customer_writes("cats", attachments=many)
-    settle(house, 2)
-    sources = [message["source_id"] for message in house.chatwoot.messages(1)]
+    env.customer_writes("cats", attachments=many)
+    settle(env, 2)
+    sources = [message["source_id"] for message in env.chatwoot.messages(1)]
     assert sources[1:] == ["gw:cards:cats", "gw:cards:cats~share2", "gw:cards:cats~share3"]
-    assert calls(house, "GET") == 1
+    assert calls(env, "GET") == 1
 
 
 @pytest.mark.usefixtures("began")
 def test_of_a_message_that_a_fail_over_forgot_every_share_is_looked_for(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house.network, "open", lambda attachment: iter([b"\x89PNG"]))
+    monkeypatch.setattr(env.network, "open", lambda attachment: iter([b"\x89PNG"]))
     many = tuple(Attachment(str(n), f"{n}.png", "image/png") for n in range(35))
-    house.customer_writes("cats", attachments=many)
-    meet = Scripts(house.store, "gw")
+    env.customer_writes("cats", attachments=many)
+    meet = Scripts(env.store, "gw")
     meet("meet", "primary", "")
     meet("meet", "replica", "")
     # All of it was posted in the moments that the replica has not heard of.
     for share in ("", "~share2", "~share3"):
-        way = house.deliveries.chatwoots["main"]
+        way = env.deliveries.chatwoots["main"]
         way.create_message(1, "cats", source_id=f"gw:cards:cats{share}")
-    settle(house, 2)
-    sources = [message["source_id"] for message in house.chatwoot.messages(1)]
+    settle(env, 2)
+    sources = [message["source_id"] for message in env.chatwoot.messages(1)]
     assert sources[1:] == ["gw:cards:cats", "gw:cards:cats~share2", "gw:cards:cats~share3"]
 
 
 @pytest.mark.usefixtures("began")
-def test_what_redis_forgot_is_found_where_it_would_go(house: House) -> None:
+def test_what_redis_forgot_is_found_where_it_would_go(env: Env) -> None:
     # As after a fail-over: the message is uncertain, and nothing of its attempt is known any more.
     for number in range(150):
-        house.chatwoot.agent_reply(1, f"before {number}")
-    house.customer_writes("second")
-    house.drain()
-    house.deliveries.chatwoots["main"].create_message(1, "third", source_id="gw:cards:3")
-    house.customer_writes("third", number=3)
-    house.store.hset("gw:msg:i:cards:3", "uncertain", 1)
-    house.drain()
-    assert house.incoming() == ["first", "second", "third"]
-    assert calls(house, "GET") == 1
+        env.chatwoot.agent_reply(1, f"before {number}")
+    env.customer_writes("second")
+    env.drain()
+    env.deliveries.chatwoots["main"].create_message(1, "third", source_id="gw:cards:3")
+    env.customer_writes("third", number=3)
+    env.store.hset("gw:msg:i:cards:3", "uncertain", 1)
+    env.drain()
+    assert env.incoming() == ["first", "second", "third"]
+    assert calls(env, "GET") == 1
 
 
 @pytest.mark.usefixtures("began")
-def test_what_redis_forgot_with_the_conversation_is_found_as_well(house: House) -> None:
-    house.store.flushall()
-    house.customer_writes("first")
-    house.store.hset("gw:msg:i:cards:first", "uncertain", 1)
-    house.drain()
-    assert house.incoming() == ["first"]
+def test_what_redis_forgot_with_the_conversation_is_found_as_well(env: Env) -> None:
+    env.store.flushall()
+    env.customer_writes("first")
+    env.store.hset("gw:msg:i:cards:first", "uncertain", 1)
+    env.drain()
+    assert env.incoming() == ["first"]
 
 
 # Notes
 
 
-def leave_note(house: House, in_reply_to: int = 0) -> None:
+def leave_note(env: Env, in_reply_to: int = 0) -> None:
     entry = Entry(
         id="o:cards:1:note",
         lane=ids.status_lane("cards", 1),
@@ -440,40 +440,38 @@ def leave_note(house: House, in_reply_to: int = 0) -> None:
         kind="note",
         body=bodies.write(NoteText(1, "It waits.", in_reply_to=in_reply_to)),
     )
-    house.lanes.append([entry])
-    house.drain()
+    env.lanes.append([entry])
+    env.drain()
 
 
 @pytest.mark.usefixtures("began")
 @pytest.mark.parametrize("in_reply_to", [0, 1])
 @pytest.mark.parametrize("kind", ["lose", "drop", "half"])
-def test_a_note_whose_post_was_lost_is_there_once(
-    house: House, kind: str, in_reply_to: int
-) -> None:
+def test_a_note_whose_post_was_lost_is_there_once(env: Env, kind: str, in_reply_to: int) -> None:
     for number in range(150):
-        house.chatwoot.agent_reply(1, f"before {number}")
-    house.chatwoot.fault(kind, method="POST", path=MESSAGES)
-    leave_note(house, in_reply_to)
-    assert house.count("uncertain") == 1
-    house.drain_until(lambda: house.count("delivered_note") == 1)
-    assert house.notes() == ["It waits."]
+        env.chatwoot.agent_reply(1, f"before {number}")
+    env.chatwoot.fault(kind, method="POST", path=MESSAGES)
+    leave_note(env, in_reply_to)
+    assert env.count("uncertain") == 1
+    env.drain_until(lambda: env.count("delivered_note") == 1)
+    assert env.notes() == ["It waits."]
     if kind != "drop":  # then it is found, in the first page of what came after it was begun
-        assert calls(house, "GET") == (2 if in_reply_to else 1)
+        assert calls(env, "GET") == (2 if in_reply_to else 1)
 
 
 @pytest.mark.usefixtures("began")
 def test_of_a_note_that_was_carried_out_late_the_younger_copy_is_removed(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.chatwoot.fault("drop", method="POST", path=MESSAGES)
-    leave_note(house)
-    late(house, monkeypatch, "before ours")
-    house.drain_until(lambda: house.count("delivered_note") == 1)
-    assert visible(house) == ["first", "It waits."]
-    assert house.count("doubles_removed") == 1
+    env.chatwoot.fault("drop", method="POST", path=MESSAGES)
+    leave_note(env)
+    late(env, monkeypatch, "before ours")
+    env.drain_until(lambda: env.count("delivered_note") == 1)
+    assert visible(env) == ["first", "It waits."]
+    assert env.count("doubles_removed") == 1
 
 
-def test_a_note_waits_as_long_before_it_is_looked_for(patient: House) -> None:
+def test_a_note_waits_as_long_before_it_is_looked_for(patient: Env) -> None:
     patient.customer_writes("first")
     patient.drain()
     patient.chatwoot.fault("late", method="POST", path=MESSAGES, seconds=0.5)
@@ -485,8 +483,8 @@ def test_a_note_waits_as_long_before_it_is_looked_for(patient: House) -> None:
 
 
 @pytest.mark.usefixtures("began")
-def test_in_a_conversation_that_was_deleted_nobody_needs_the_note(house: House) -> None:
-    house.lanes.append(
+def test_in_a_conversation_that_was_deleted_nobody_needs_the_note(env: Env) -> None:
+    env.lanes.append(
         [
             Entry(
                 id="o:cards:9:note",
@@ -497,6 +495,6 @@ def test_in_a_conversation_that_was_deleted_nobody_needs_the_note(house: House) 
             )
         ]
     )
-    house.drain()
-    assert house.count("delivered_note") == 1
-    assert list(house.dead.list()) == []
+    env.drain()
+    assert env.count("delivered_note") == 1
+    assert list(env.dead.list()) == []

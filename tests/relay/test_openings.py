@@ -15,7 +15,7 @@ from gateway.chatwoot.desk import Desk
 from gateway.lanes import ids
 from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
-from tests.relay.house import House, opened, settings_for
+from tests.relay.env import Env, opened, settings_for
 
 ADA = Person("Ada", phone="+15551230001", email="ada@example.com")
 BY_ITSELF = Opening(
@@ -24,7 +24,7 @@ BY_ITSELF = Opening(
     status="pending",
     custom_attributes={"plan": "gold", "seats": 3, "vip": True},
 )
-Build = Callable[..., House]
+Build = Callable[..., Env]
 
 
 class Killed(BaseException):
@@ -38,7 +38,7 @@ def build(redis_url: str, store: redis.Redis) -> Iterator[Build]:
         chatwoot = running.enter_context(ChatwootStandIn())
         chatwoot.add_team("Sales", chatwoot.agent.id)
 
-        def make(opening: Opening, *, lock: bool = False) -> House:
+        def make(opening: Opening, *, lock: bool = False) -> Env:
             inbox = chatwoot.add_inbox("Cards", None, lock=lock)
             settings = settings_for(chatwoot, inbox, redis_url, opening=opening)
             return running.enter_context(opened(settings, chatwoot, store))
@@ -46,38 +46,38 @@ def build(redis_url: str, store: redis.Redis) -> Iterator[Build]:
         yield make
 
 
-def only(house: House) -> dict[str, Any]:
-    [conversation] = house.chatwoot.conversations()
+def only(env: Env) -> dict[str, Any]:
+    [conversation] = env.chatwoot.conversations()
     return conversation
 
 
-def asked(house: House, ending: str) -> int:
-    requests = house.chatwoot.requests.items()
+def asked(env: Env, ending: str) -> int:
+    requests = env.chatwoot.requests.items()
     return sum(count for (_, route), count in requests if route.endswith(ending))
 
 
-def known(house: House) -> None:
+def known(env: Env) -> None:
     """The gateway has asked for the inbox, teams and agents, which it does once in five minutes."""
-    house.customer_writes("somebody else", peer="p0", person=Person())
-    house.drain()
+    env.customer_writes("somebody else", peer="p0", person=Person())
+    env.drain()
 
 
-def cost(house: House, text: str) -> int:
-    before = house.chatwoot.requests.total()
-    house.customer_writes(text, person=ADA)
-    house.drain()
-    return house.chatwoot.requests.total() - before
+def cost(env: Env, text: str) -> int:
+    before = env.chatwoot.requests.total()
+    env.customer_writes(text, person=ADA)
+    env.drain()
+    return env.chatwoot.requests.total() - before
 
 
-def newest(house: House) -> dict[str, Any]:
-    return max(house.chatwoot.conversations(), key=lambda shown: int(shown["id"]))
+def newest(env: Env) -> dict[str, Any]:
+    return max(env.chatwoot.conversations(), key=lambda shown: int(shown["id"]))
 
 
 def test_what_chatwoot_takes_with_the_conversation_costs_no_call(build: Build) -> None:
-    house = build(BY_ITSELF)
-    known(house)
-    assert [cost(house, text) for text in ("one", "two", "three")] == [4, 1, 1]
-    shown = newest(house)
+    env = build(BY_ITSELF)
+    known(env)
+    assert [cost(env, text) for text in ("one", "two", "three")] == [4, 1, 1]
+    shown = newest(env)
     assert shown["status"] == "pending"
     assert shown["meta"]["team"]["name"] == "sales"
     assert shown["meta"]["assignee"]["email"] == "bob@sandbox.example"
@@ -95,37 +95,37 @@ def test_what_chatwoot_takes_with_the_conversation_costs_no_call(build: Build) -
 def test_labels_and_priority_cost_a_call_each_when_it_begins(
     build: Build, more: dict[str, Any], calls: int
 ) -> None:
-    house = build(BY_ITSELF.model_copy(update=more))
-    known(house)
-    assert [cost(house, text) for text in ("one", "two")] == [calls, 1]
-    shown = newest(house)
+    env = build(BY_ITSELF.model_copy(update=more))
+    known(env)
+    assert [cost(env, text) for text in ("one", "two")] == [calls, 1]
+    shown = newest(env)
     assert tuple(shown["labels"]) == more.get("labels", ())
     assert shown["priority"] == more.get("priority")
 
 
-def test_without_an_opening_nothing_is_asked_for(house: House) -> None:
-    known(house)
-    assert cost(house, "one") == 4
-    assert asked(house, "/teams") + asked(house, "/agents") + asked(house, "/labels") == 0
+def test_without_an_opening_nothing_is_asked_for(env: Env) -> None:
+    known(env)
+    assert cost(env, "one") == 4
+    assert asked(env, "/teams") + asked(env, "/agents") + asked(env, "/labels") == 0
 
 
 def test_numbers_do_as_well_as_names(build: Build) -> None:
-    house = build(Opening(team="1", assignee=2))
-    known(house)
-    meta = only(house)["meta"]
+    env = build(Opening(team="1", assignee=2))
+    known(env)
+    meta = only(env)["meta"]
     assert (meta["team"]["id"], meta["assignee"]["id"]) == (1, 2)
 
 
 def test_only_a_conversation_that_begins_is_given_anything(build: Build) -> None:
-    house = build(Opening(labels=("new",), priority="low"))
-    known(house)
-    api = Desk(house.chatwoot.url, 1, house.channel.account.token)
+    env = build(Opening(labels=("new",), priority="low"))
+    known(env)
+    api = Desk(env.chatwoot.url, 1, env.channel.account.token)
     api.set_labels(1, [])
     api.set_priority(1, None)
-    house.lanes.forget(ids.inbound_lane("cards", "p0"), "1")
-    house.customer_writes("it goes on", peer="p0")
-    house.drain()
-    assert (only(house)["labels"], only(house)["priority"]) == ([], None)
+    env.lanes.forget(ids.inbound_lane("cards", "p0"), "1")
+    env.customer_writes("it goes on", peer="p0")
+    env.drain()
+    assert (only(env)["labels"], only(env)["priority"]) == ([], None)
     api.close()
 
 
@@ -140,10 +140,10 @@ def test_only_a_conversation_that_begins_is_given_anything(build: Build) -> None
 def test_a_name_that_is_not_there_holds_up_nobody(
     build: Build, opening: Opening, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house = build(opening)
-    known(house)
-    assert house.incoming() == ["somebody else"]
-    assert only(house)["labels"] == ["new"]
+    env = build(opening)
+    known(env)
+    assert env.incoming() == ["somebody else"]
+    assert only(env)["labels"] == ["new"]
     assert "opening_incomplete" in caplog.messages
 
 
@@ -151,30 +151,30 @@ def test_a_name_that_is_not_there_holds_up_nobody(
 def test_a_list_that_cannot_be_had_holds_up_nobody_and_is_asked_for_again(
     build: Build, fault: dict[str, Any]
 ) -> None:
-    house = build(Opening(team="Sales"))
-    house.chatwoot.fault("status", path="*/teams", **fault)
-    known(house)
-    assert house.incoming() == ["somebody else"]
-    assert "team" not in only(house)["meta"]
-    cost(house, "one")
-    assert newest(house)["meta"]["team"]["name"] == "sales"
+    env = build(Opening(team="Sales"))
+    env.chatwoot.fault("status", path="*/teams", **fault)
+    known(env)
+    assert env.incoming() == ["somebody else"]
+    assert "team" not in only(env)["meta"]
+    cost(env, "one")
+    assert newest(env)["meta"]["team"]["name"] == "sales"
 
 
 def test_with_chatwoot_away_a_conversation_waits_for_its_team(build: Build) -> None:
-    house = build(Opening(team="Sales"))
-    house.chatwoot.fault("drop", path="*/teams")
-    house.customer_writes("one")
-    house.drain_until(lambda: house.count("delivered_in") == 1)
-    assert only(house)["meta"]["team"]["name"] == "sales"
+    env = build(Opening(team="Sales"))
+    env.chatwoot.fault("drop", path="*/teams")
+    env.customer_writes("one")
+    env.drain_until(lambda: env.count("delivered_in") == 1)
+    assert only(env)["meta"]["team"]["name"] == "sales"
 
 
 def test_what_chatwoot_refuses_is_left_out(build: Build, caplog: pytest.LogCaptureFixture) -> None:
-    house = build(Opening(status="pending"))
+    env = build(Opening(status="pending"))
     refusal = '{"message": "no", "attributes": ["status"]}'
-    house.chatwoot.fault("status", method="POST", path="*/conversations", status=422, body=refusal)
-    known(house)
-    assert house.incoming() == ["somebody else"]
-    assert only(house)["status"] == "open"
+    env.chatwoot.fault("status", method="POST", path="*/conversations", status=422, body=refusal)
+    known(env)
+    assert env.incoming() == ["somebody else"]
+    assert only(env)["status"] == "open"
     assert "opening_incomplete" in caplog.messages
 
 
@@ -183,12 +183,12 @@ def test_what_chatwoot_refuses_is_left_out(build: Build, caplog: pytest.LogCaptu
 def test_labels_that_are_refused_for_ever_hold_up_nobody(
     build: Build, path: str, status: int
 ) -> None:
-    house = build(Opening(labels=("new",), priority="low"))
-    house.chatwoot.fault("status", method="POST", path=path, status=status, times=None)
-    house.customer_writes("one")
-    house.drain_until(lambda: house.count("delivered_in") == 1)
-    assert house.incoming() == ["one"]
-    assert not house.store.xlen("gw:dead")
+    env = build(Opening(labels=("new",), priority="low"))
+    env.chatwoot.fault("status", method="POST", path=path, status=status, times=None)
+    env.customer_writes("one")
+    env.drain_until(lambda: env.count("delivered_in") == 1)
+    assert env.incoming() == ["one"]
+    assert not env.store.xlen("gw:dead")
 
 
 @pytest.mark.parametrize("kind", ["lose", "drop", "status"])
@@ -196,13 +196,13 @@ def test_labels_that_are_refused_for_ever_hold_up_nobody(
 def test_a_passing_fault_is_repeated_and_makes_the_message_no_doubt(
     build: Build, path: str, kind: str
 ) -> None:
-    house = build(Opening(labels=("new",), priority="low"))
-    house.chatwoot.fault(kind, method="POST", path=path)
-    house.customer_writes("one")
-    house.drain_until(lambda: house.count("delivered_in") == 1)
-    assert (only(house)["labels"], only(house)["priority"]) == (["new"], "low")
-    assert house.incoming() == ["one"]
-    assert house.count("uncertain") == 0
+    env = build(Opening(labels=("new",), priority="low"))
+    env.chatwoot.fault(kind, method="POST", path=path)
+    env.customer_writes("one")
+    env.drain_until(lambda: env.count("delivered_in") == 1)
+    assert (only(env)["labels"], only(env)["priority"]) == (["new"], "low")
+    assert env.incoming() == ["one"]
+    assert env.count("uncertain") == 0
 
 
 @contextmanager
@@ -225,101 +225,101 @@ DEATHS = [(Desk, "set_labels"), (Desk, "set_priority"), (Chatwoot, "create_messa
 def test_after_a_death_what_was_left_to_do_is_done(
     build: Build, monkeypatch: pytest.MonkeyPatch, where: type, call: str, lock: bool
 ) -> None:
-    house = build(Opening(labels=("new",), priority="low"), lock=lock)
-    house.customer_writes("one", person=ADA)
+    env = build(Opening(labels=("new",), priority="low"), lock=lock)
+    env.customer_writes("one", person=ADA)
     with killed_at(where, call, monkeypatch):
-        house.drain()
-    assert house.incoming() == []
+        env.drain()
+    assert env.incoming() == []
     # Meanwhile a rule labels it, too.
-    rules = Desk(house.chatwoot.url, 1, house.channel.account.token)
-    rules.set_labels(1, ["by-a-rule", *only(house)["labels"]])
+    rules = Desk(env.chatwoot.url, 1, env.channel.account.token)
+    rules.set_labels(1, ["by-a-rule", *only(env)["labels"]])
     rules.close()
-    house.make_due()
-    house.drain_until(lambda: house.count("delivered_in") == 1)
-    assert set(only(house)["labels"]) == {"new", "by-a-rule"}
-    assert only(house)["priority"] == "low"
-    assert house.incoming() == ["one"]
+    env.make_due()
+    env.drain_until(lambda: env.count("delivered_in") == 1)
+    assert set(only(env)["labels"]) == {"new", "by-a-rule"}
+    assert only(env)["priority"] == "low"
+    assert env.incoming() == ["one"]
 
 
 def test_a_death_before_the_answer_to_the_new_conversation_is_made_good_too(build: Build) -> None:
-    house = build(Opening(labels=("new",), priority="low"))
-    house.chatwoot.fault("lose", method="POST", path="*/conversations")
-    house.customer_writes("one", person=ADA)
-    house.drain_until(lambda: house.count("delivered_in") == 1)
-    assert (only(house)["labels"], only(house)["priority"]) == (["new"], "low")
+    env = build(Opening(labels=("new",), priority="low"))
+    env.chatwoot.fault("lose", method="POST", path="*/conversations")
+    env.customer_writes("one", person=ADA)
+    env.drain_until(lambda: env.count("delivered_in") == 1)
+    assert (only(env)["labels"], only(env)["priority"]) == (["new"], "low")
 
 
 def test_a_priority_that_somebody_gave_it_meanwhile_stays(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = build(Opening(priority="low"))
-    house.customer_writes("one")
+    env = build(Opening(priority="low"))
+    env.customer_writes("one")
     with killed_at(Desk, "set_priority", monkeypatch):
-        house.drain()
-    agent = Desk(house.chatwoot.url, 1, house.channel.account.token)
+        env.drain()
+    agent = Desk(env.chatwoot.url, 1, env.channel.account.token)
     agent.set_priority(1, "urgent")
     agent.close()
-    house.make_due()
-    house.drain_until(lambda: house.count("delivered_in") == 1)
-    assert only(house)["priority"] == "urgent"
+    env.make_due()
+    env.drain_until(lambda: env.count("delivered_in") == 1)
+    assert only(env)["priority"] == "urgent"
 
 
 def test_what_an_agent_took_off_does_not_come_back_with_a_late_repetition(build: Build) -> None:
-    house = build(Opening(labels=("new",)))
-    house.chatwoot.fault("drop", method="POST", path="*/messages")
-    house.customer_writes("one")
-    house.drain()
-    agent = Desk(house.chatwoot.url, 1, house.channel.account.token)
+    env = build(Opening(labels=("new",)))
+    env.chatwoot.fault("drop", method="POST", path="*/messages")
+    env.customer_writes("one")
+    env.drain()
+    agent = Desk(env.chatwoot.url, 1, env.channel.account.token)
     agent.set_labels(1, [])
     agent.close()
-    house.drain_until(lambda: house.count("delivered_in") == 1)
-    assert only(house)["labels"] == []
+    env.drain_until(lambda: env.count("delivered_in") == 1)
+    assert only(env)["labels"] == []
 
 
 def test_in_a_locked_inbox_an_old_conversation_is_given_nothing(build: Build) -> None:
-    house = build(Opening(labels=("new",), priority="low"), lock=True)
-    known(house)
-    desk = Desk(house.chatwoot.url, 1, house.channel.account.token)
+    env = build(Opening(labels=("new",), priority="low"), lock=True)
+    known(env)
+    desk = Desk(env.chatwoot.url, 1, env.channel.account.token)
     desk.set_labels(1, [])
     desk.set_priority(1, None)
     desk.close()
-    house.chatwoot.agent_resolve(1)
-    house.lanes.forget(ids.inbound_lane("cards", "p0"), "1")
-    house.chatwoot.fault("drop", path="*/messages")
-    house.customer_writes("again", peer="p0")
-    house.drain_until(lambda: house.count("delivered_in") == 2)
-    assert (only(house)["labels"], only(house)["priority"]) == ([], None)
+    env.chatwoot.agent_resolve(1)
+    env.lanes.forget(ids.inbound_lane("cards", "p0"), "1")
+    env.chatwoot.fault("drop", path="*/messages")
+    env.customer_writes("again", peer="p0")
+    env.drain_until(lambda: env.count("delivered_in") == 2)
+    assert (only(env)["labels"], only(env)["priority"]) == ([], None)
 
 
 def test_in_a_locked_inbox_what_somebody_has_just_begun_is_given_nothing(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chatwoot answers with it, as if it had been made."""
-    house = build(Opening(labels=("new",)), lock=True)
-    inbox = house.channel.config.inbox
-    api = Chatwoot(house.chatwoot.url, 1, house.channel.account.token)
+    env = build(Opening(labels=("new",)), lock=True)
+    inbox = env.channel.config.inbox
+    api = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     ada = api.create_contact(inbox, "p1", "Ada").id
     look = Chatwoot.conversations_of
 
     def then_an_agent_begins(self: Chatwoot, *args: Any) -> Any:
         found = look(self, *args)
-        house.chatwoot.agent_start_conversation(ada, inbox, "hello?")
+        env.chatwoot.agent_start_conversation(ada, inbox, "hello?")
         return found
 
     monkeypatch.setattr(Chatwoot, "conversations_of", then_an_agent_begins)
-    house.customer_writes("one")
-    house.drain()
+    env.customer_writes("one")
+    env.drain()
     api.close()
-    assert only(house)["labels"] == []
-    assert [m["content"] for m in house.chatwoot.messages(1)] == ["hello?", "one"]
+    assert only(env)["labels"] == []
+    assert [m["content"] for m in env.chatwoot.messages(1)] == ["hello?", "one"]
 
 
 def test_an_old_list_of_teams_is_better_than_none(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.relay.known_assignees.FRESH", 0.0)
-    house = build(Opening(team="Sales"))
-    known(house)
-    house.chatwoot.fault("status", path="*/teams", status=500)
-    cost(house, "one")
-    assert newest(house)["meta"]["team"]["name"] == "sales"
+    env = build(Opening(team="Sales"))
+    known(env)
+    env.chatwoot.fault("status", path="*/teams", status=500)
+    cost(env, "one")
+    assert newest(env)["meta"]["team"]["name"] == "sales"

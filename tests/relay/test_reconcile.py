@@ -28,19 +28,19 @@ from gateway.model import Status
 from sandbox.chatwoot.contacts import attach, create_contact
 from sandbox.chatwoot.conversations import open_conversation
 from sandbox.chatwoot.messages import Draft, create_message
-from tests.relay.house import House
+from tests.relay.env import Env
 
 
 @pytest.fixture
-def reconciler(house: House) -> Reconciler:
-    way = house.deliveries.chatwoots["main"]
-    return Reconciler(house.channel, way, house.lanes, house.intake)
+def reconciler(env: Env) -> Reconciler:
+    way = env.deliveries.chatwoots["main"]
+    return Reconciler(env.channel, way, env.lanes, env.intake)
 
 
 @pytest.fixture(autouse=True)
-def somebody_wrote(house: House) -> None:
-    house.customer_writes("hello")
-    house.drain()
+def somebody_wrote(env: Env) -> None:
+    env.customer_writes("hello")
+    env.drain()
 
 
 def wait_for(come_about: Callable[[], bool]) -> None:
@@ -50,77 +50,75 @@ def wait_for(come_about: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def texts(house: House) -> list[str]:
-    return [part.text for part in house.network.sent]
+def texts(env: Env) -> list[str]:
+    return [part.text for part in env.network.sent]
 
 
 def test_what_was_written_while_the_gateway_was_away_is_sent_once_and_in_order(
-    house: House, reconciler: Reconciler
+    env: Env, reconciler: Reconciler
 ) -> None:
     reconciler.look()
-    house.chatwoot.agent_reply(1, "one")
-    house.chatwoot.agent_reply(1, "between us", private=True)
-    house.chatwoot.agent_reply(1, "two")
+    env.chatwoot.agent_reply(1, "one")
+    env.chatwoot.agent_reply(1, "between us", private=True)
+    env.chatwoot.agent_reply(1, "two")
     assert reconciler.look() == 2
     assert reconciler.look() == 0
-    house.drain()
-    assert texts(house) == ["one", "two"]
+    env.drain()
+    assert texts(env) == ["one", "two"]
 
 
 def test_what_no_agent_wrote_is_known_for_automatic_when_it_is_found(
-    house: House, reconciler: Reconciler
+    env: Env, reconciler: Reconciler
 ) -> None:
     reconciler.look()
-    by_chatwoot = house.chatwoot.automatic_reply(1, "We are closed")
-    by_an_agent = house.chatwoot.agent_reply(1, "I am here")
+    by_chatwoot = env.chatwoot.automatic_reply(1, "We are closed")
+    by_an_agent = env.chatwoot.agent_reply(1, "I am here")
     assert reconciler.look() == 2
     bodies = [
-        json.loads(str(house.store.hget(f"gw:msg:o:cards:{number}", "body")))
+        json.loads(str(env.store.hget(f"gw:msg:o:cards:{number}", "body")))
         for number in (by_chatwoot, by_an_agent)
     ]
     assert [body["automatic"] for body in bodies] == [True, False]
 
 
-def test_what_came_by_webhook_is_not_sent_again(house: House, reconciler: Reconciler) -> None:
+def test_what_came_by_webhook_is_not_sent_again(env: Env, reconciler: Reconciler) -> None:
     reconciler.look()
-    house.agent_replies("one")
-    house.drain()
+    env.agent_replies("one")
+    env.drain()
     assert reconciler.look() == 0
-    house.drain()
-    assert texts(house) == ["one"]
+    env.drain()
+    assert texts(env) == ["one"]
 
 
 def test_what_was_written_before_the_gateway_came_is_left_alone(
-    house: House, reconciler: Reconciler
+    env: Env, reconciler: Reconciler
 ) -> None:
-    house.chatwoot.agent_reply(1, "long ago")
+    env.chatwoot.agent_reply(1, "long ago")
     assert reconciler.look() == 0
     assert reconciler.look() == 0
-    house.drain()
-    assert texts(house) == []
+    env.drain()
+    assert texts(env) == []
 
 
-def test_a_lost_mark_becomes_now(house: House, reconciler: Reconciler) -> None:
+def test_a_lost_mark_becomes_now(env: Env, reconciler: Reconciler) -> None:
     reconciler.look()
-    house.chatwoot.agent_reply(1, "one")
-    house.store.delete("gw:reconciled:cards")
+    env.chatwoot.agent_reply(1, "one")
+    env.store.delete("gw:reconciled:cards")
     assert reconciler.look() == 0
-    house.drain()
-    assert texts(house) == []
+    env.drain()
+    assert texts(env) == []
 
 
-def test_a_reply_missed_for_too_long_is_failed_not_sent(
-    house: House, reconciler: Reconciler
-) -> None:
+def test_a_reply_missed_for_too_long_is_failed_not_sent(env: Env, reconciler: Reconciler) -> None:
     reconciler.look()
-    number = house.chatwoot.agent_reply(1, "stale")
-    house.chatwoot.store.messages.get(number).created_at -= 2 * 3600
-    mark = house.store.get("gw:reconciled:cards")
-    house.store.set("gw:reconciled:cards", _earlier(str(mark), 3 * 3600))
+    number = env.chatwoot.agent_reply(1, "stale")
+    env.chatwoot.store.messages.get(number).created_at -= 2 * 3600
+    mark = env.store.get("gw:reconciled:cards")
+    env.store.set("gw:reconciled:cards", _earlier(str(mark), 3 * 3600))
     assert reconciler.look() == 1
-    house.drain()
-    assert texts(house) == []
-    assert house.shown(number)["status"] == "failed"
+    env.drain()
+    assert texts(env) == []
+    assert env.shown(number)["status"] == "failed"
 
 
 PHONE = "+15551230001"
@@ -129,34 +127,34 @@ Travel = Callable[[float], None]
 
 
 @pytest.fixture
-def hours_pass(house: House, monkeypatch: pytest.MonkeyPatch) -> Travel:
+def hours_pass(env: Env, monkeypatch: pytest.MonkeyPatch) -> Travel:
     """Let what is in Chatwoot become older, and what the gateway remembers of its looks too."""
 
     def pass_by(seconds: float) -> None:
-        store = house.chatwoot.store
+        store = env.chatwoot.store
         with store.changing():
             for conversation in store.conversations:
                 conversation.updated_at -= seconds
                 conversation.last_activity_at -= seconds
             for message in store.messages:
                 message.created_at -= seconds
-        if mark := house.store.get("gw:reconciled:cards"):
+        if mark := env.store.get("gw:reconciled:cards"):
             known = json.loads(str(mark))
             known = {
                 **known,
                 "since": known["since"] - seconds,
                 "looked": known["looked"] - seconds,
             }
-            house.store.set("gw:reconciled:cards", json.dumps(known))
+            env.store.set("gw:reconciled:cards", json.dumps(known))
 
     return pass_by
 
 
-def talks(house: House, number: int) -> list[int]:
+def talks(env: Env, number: int) -> list[int]:
     """So many more conversations, each with a word of the customer's."""
-    store, made = house.chatwoot.store, []
+    store, made = env.chatwoot.store, []
     with store.changing():
-        inbox = store.inboxes.get(house.channel.config.inbox)
+        inbox = store.inboxes.get(env.channel.config.inbox)
         for n in range(number):
             place = attach(store, create_contact(store, 1, {"name": f"Q{n}"}), inbox, f"q{n}")
             row = open_conversation(store, place, {})
@@ -167,56 +165,56 @@ def talks(house: House, number: int) -> list[int]:
 
 @pytest.mark.parametrize("away", [60.0, 5 * 3600.0])
 def test_five_hundred_quiet_conversations_cost_one_call(
-    house: House, reconciler: Reconciler, hours_pass: Travel, away: float
+    env: Env, reconciler: Reconciler, hours_pass: Travel, away: float
 ) -> None:
-    busy = talks(house, 500)[:3]
+    busy = talks(env, 500)[:3]
     reconciler.look()
     hours_pass(24 * 3600.0)
-    _looked(house, away)
-    before = house.chatwoot.requests.total()
+    _looked(env, away)
+    before = env.chatwoot.requests.total()
     assert reconciler.look() == 0
-    assert house.chatwoot.requests.total() == before + 1
+    assert env.chatwoot.requests.total() == before + 1
     for conversation in busy:
-        house.chatwoot.agent_reply(conversation, "hi")
-    before = house.chatwoot.requests.total()
+        env.chatwoot.agent_reply(conversation, "hi")
+    before = env.chatwoot.requests.total()
     assert reconciler.look() == 3
-    assert house.chatwoot.requests.total() == before + 1 + 3
+    assert env.chatwoot.requests.total() == before + 1 + 3
 
 
 def test_after_hours_however_many_conversations_are_asked_for_page_by_page_and_slowly(
-    house: House,
+    env: Env,
     reconciler: Reconciler,
     hours_pass: Travel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    many = talks(house, AT_ONCE + 10)
+    many = talks(env, AT_ONCE + 10)
     reconciler.look()
     hours_pass(LAG + 10)
     reconciler.look()
     hours_pass(2 * 3600.0)
     for conversation in many:
-        house.chatwoot.agent_reply(conversation, f"to {conversation}")
-    before, pauses = house.chatwoot.requests.total(), list[float]()
+        env.chatwoot.agent_reply(conversation, f"to {conversation}")
+    before, pauses = env.chatwoot.requests.total(), list[float]()
     with monkeypatch.context() as without:
         # All in one answer; only what has changed meanwhile may be asked for so.
         without.setattr(Chatwoot, "recently_updated", lambda _, inbox, seconds: ())
         recovered = replace(reconciler, pause=pauses.append).look()
     assert recovered == len(many)
-    assert house.chatwoot.requests.total() == before + 3 + len(many)
+    assert env.chatwoot.requests.total() == before + 3 + len(many)
     assert pauses == [PAUSE] * 10
     assert reconciler.look() == 0
-    house.drain()
-    assert sorted(texts(house)) == sorted(f"to {conversation}" for conversation in many)
+    env.drain()
+    assert sorted(texts(env)) == sorted(f"to {conversation}" for conversation in many)
 
 
 def test_a_conversation_that_goes_on_while_the_pages_are_read_is_not_passed_over(
-    house: House, reconciler: Reconciler, hours_pass: Travel, monkeypatch: pytest.MonkeyPatch
+    env: Env, reconciler: Reconciler, hours_pass: Travel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = talks(house, 2 * CONVERSATIONS_PER_PAGE)
+    many = talks(env, 2 * CONVERSATIONS_PER_PAGE)
     reconciler.look()
     hours_pass(2 * 3600.0)
     for conversation in many:
-        house.chatwoot.agent_reply(conversation, f"to {conversation}")
+        env.chatwoot.agent_reply(conversation, f"to {conversation}")
     hours_pass(LAG + 10)  # longer ago than the mark lags
     asked, listed = list[object](), Chatwoot._conversations
 
@@ -224,56 +222,56 @@ def test_a_conversation_that_goes_on_while_the_pages_are_read_is_not_passed_over
         found = listed(self, query)
         asked.append(query.get("page"))
         if query.get("page") == 1:  # the last one of all is now the first
-            house.chatwoot.agent_reply(many[0], "and more")
+            env.chatwoot.agent_reply(many[0], "and more")
         return found
 
     monkeypatch.setattr(Chatwoot, "_conversations", with_a_word_in_between)
     reconciler.look()
     hours_pass(LAG + 10)
-    _looked(house, 60.0)
+    _looked(env, 60.0)
     reconciler.look()
     assert asked[:2] == [1, 2]
-    house.drain()
-    assert sorted(texts(house)) == sorted([*(f"to {each}" for each in many), "and more"])
+    env.drain()
+    assert sorted(texts(env)) == sorted([*(f"to {each}" for each in many), "and more"])
 
 
 def test_more_replies_than_one_page_holds_are_sent_in_order(
-    house: House, reconciler: Reconciler
+    env: Env, reconciler: Reconciler
 ) -> None:
     reconciler.look()
     for number in range(130):
-        house.chatwoot.agent_reply(1, f"reply {number}")
+        env.chatwoot.agent_reply(1, f"reply {number}")
     assert reconciler.look() == 130
-    house.drain_until(lambda: house.count("delivered_out") == 130)
-    assert texts(house) == [f"reply {number}" for number in range(130)]
+    env.drain_until(lambda: env.count("delivered_out") == 130)
+    assert texts(env) == [f"reply {number}" for number in range(130)]
 
 
 def test_a_conversation_that_cannot_be_shown_keeps_no_others_from_being_looked_at(
-    house: House, reconciler: Reconciler
+    env: Env, reconciler: Reconciler
 ) -> None:
-    others = talks(house, 2)
+    others = talks(env, 2)
     reconciler.look()
     for number in (1, *others):
-        house.chatwoot.agent_reply(number, f"to {number}")
-    house.chatwoot.fault(
+        env.chatwoot.agent_reply(number, f"to {number}")
+    env.chatwoot.fault(
         "status", method="GET", path=f"*/{others[0]}/messages", status=500, times=None
     )
     for _ in range(2):
         with pytest.raises(ServerTrouble):
             reconciler.look()
-    house.drain()
-    assert sorted(texts(house)) == ["to 1", f"to {others[1]}"]
-    house.chatwoot.clear_faults()
+    env.drain()
+    assert sorted(texts(env)) == ["to 1", f"to {others[1]}"]
+    env.chatwoot.clear_faults()
     assert reconciler.look() == 1
 
 
 def test_a_chatwoot_that_shows_no_conversation_is_left_alone_soon(
-    house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+    env: Env, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = talks(house, BROKEN + 5)
+    others = talks(env, BROKEN + 5)
     reconciler.look()
     for number in others:
-        house.chatwoot.agent_reply(number, f"to {number}")
+        env.chatwoot.agent_reply(number, f"to {number}")
     asked: list[int] = []
 
     def broken(self: Chatwoot, conversation: int, newest: int) -> Iterator[Message]:
@@ -289,26 +287,26 @@ def test_a_chatwoot_that_shows_no_conversation_is_left_alone_soon(
 
 
 def test_a_look_that_breaks_off_keeps_what_it_found_and_the_next_finds_the_rest(
-    house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+    env: Env, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = talks(house, 1)[0]
+    other = talks(env, 1)[0]
     reconciler.look()
-    house.chatwoot.agent_reply(1, "one")
-    house.chatwoot.agent_reply(other, "two")
-    house.chatwoot.fault("drop", method="GET", path=f"*/{other}/messages")
+    env.chatwoot.agent_reply(1, "one")
+    env.chatwoot.agent_reply(other, "two")
+    env.chatwoot.fault("drop", method="GET", path=f"*/{other}/messages")
     with pytest.raises(Unreachable):
         reconciler.look()
-    found = house.count("accepted_out")
+    found = env.count("accepted_out")
     assert found + reconciler.look() == 2
-    house.drain()
-    assert sorted(texts(house)) == ["one", "two"]
+    env.drain()
+    assert sorted(texts(env)) == ["one", "two"]
 
 
 def test_a_conversation_deleted_between_two_calls_stops_nothing(
-    house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+    env: Env, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reconciler.look()
-    house.chatwoot.agent_reply(1, "one")
+    env.chatwoot.agent_reply(1, "one")
     listed = Chatwoot.recently_updated
 
     def with_a_ghost(self: Chatwoot, inbox: int, seconds: int) -> tuple[Conversation, ...]:
@@ -319,63 +317,61 @@ def test_a_conversation_deleted_between_two_calls_stops_nothing(
     assert reconciler.look() == 1
 
 
-def test_what_was_deleted_is_not_sent(house: House, reconciler: Reconciler) -> None:
+def test_what_was_deleted_is_not_sent(env: Env, reconciler: Reconciler) -> None:
     reconciler.look()
-    house.chatwoot.agent_delete(house.chatwoot.agent_reply(1, "oops"))
+    env.chatwoot.agent_delete(env.chatwoot.agent_reply(1, "oops"))
     assert reconciler.look() == 0
-    house.drain()
-    assert texts(house) == []
+    env.drain()
+    assert texts(env) == []
 
 
 def test_a_conversation_that_an_agent_began_meanwhile_is_found(
-    house: House, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+    env: Env, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reconciler.look()
-    monkeypatch.setattr(house.network, "address", lambda to: to.phone)
-    with house.chatwoot.store.changing():
-        ada = create_contact(
-            house.chatwoot.store, 1, {"name": "Ada", "phone_number": "+15551230001"}
-        )
-    house.chatwoot.agent_start_conversation(ada.id, house.channel.config.inbox, "hello?")
+    monkeypatch.setattr(env.network, "address", lambda to: to.phone)
+    with env.chatwoot.store.changing():
+        ada = create_contact(env.chatwoot.store, 1, {"name": "Ada", "phone_number": "+15551230001"})
+    env.chatwoot.agent_start_conversation(ada.id, env.channel.config.inbox, "hello?")
     assert reconciler.look() == 1
-    house.drain()
-    assert [(part.peer, part.text) for part in house.network.sent] == [(PHONE, "hello?")]
+    env.drain()
+    assert [(part.peer, part.text) for part in env.network.sent] == [(PHONE, "hello?")]
 
 
 def test_the_high_water_mark_lags_five_minutes_and_then_follows_any_message(
-    house: House, reconciler: Reconciler, hours_pass: Travel
+    env: Env, reconciler: Reconciler, hours_pass: Travel
 ) -> None:
     reconciler.look()
-    house.chatwoot.agent_reply(1, "one")
-    house.customer_writes("two")
-    house.drain()
+    env.chatwoot.agent_reply(1, "one")
+    env.customer_writes("two")
+    env.drain()
     reconciler.look()
-    assert _mark(house) == 1
+    assert _mark(env) == 1
     hours_pass(LAG + 10)
-    _looked(house, 60.0)
+    _looked(env, 60.0)
     reconciler.look()
-    assert _mark(house) == house.chatwoot.messages(1)[-1]["id"]
+    assert _mark(env) == env.chatwoot.messages(1)[-1]["id"]
 
 
 def test_what_was_committed_out_of_order_is_not_left_behind(
-    house: House, reconciler: Reconciler
+    env: Env, reconciler: Reconciler
 ) -> None:
     reconciler.look()
-    hidden = house.chatwoot.agent_reply(1, "slow to commit")
-    row = house.chatwoot.store.messages.rows.pop(hidden)
-    house.chatwoot.store.index()
-    house.chatwoot.agent_reply(1, "faster")
+    hidden = env.chatwoot.agent_reply(1, "slow to commit")
+    row = env.chatwoot.store.messages.rows.pop(hidden)
+    env.chatwoot.store.index()
+    env.chatwoot.agent_reply(1, "faster")
     assert reconciler.look() == 1
-    house.chatwoot.store.messages.rows[hidden] = row
-    house.chatwoot.store.index()
+    env.chatwoot.store.messages.rows[hidden] = row
+    env.chatwoot.store.index()
     assert reconciler.look() == 1
 
 
 def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = threading.Event()
-    one, two = (Rounds(house.settings, house.lanes, house.intake, stop) for _ in range(2))
+    one, two = (Rounds(env.settings, env.lanes, env.intake, stop) for _ in range(2))
 
     def once(timeout: float | None = None) -> bool:
         stop.set()
@@ -383,28 +379,28 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
 
     monkeypatch.setattr(stop, "wait", once)
     one.run()
-    before = house.chatwoot.requests.total()
+    before = env.chatwoot.requests.total()
     stop.clear()
     two.run()
-    assert house.chatwoot.requests.total() == before
-    lease = house.settings.gateway.reconcile_every * ROUNDS_OF_A_LEASE
-    assert 0 < house.store.pttl("gw:reconciler:cards") <= lease * 1000
+    assert env.chatwoot.requests.total() == before
+    lease = env.settings.gateway.reconcile_every * ROUNDS_OF_A_LEASE
+    assert 0 < env.store.pttl("gw:reconciler:cards") <= lease * 1000
     one.let_go()
     stop.clear()
     two.run()
-    assert house.chatwoot.requests.total() > before
+    assert env.chatwoot.requests.total() > before
 
 
-def _mark(house: House) -> int:
-    mark = mark_of(house.lanes, "cards")
+def _mark(env: Env) -> int:
+    mark = mark_of(env.lanes, "cards")
     assert mark is not None
     return mark.message
 
 
-def _looked(house: House, ago: float) -> None:
+def _looked(env: Env, ago: float) -> None:
     """The last look was so long ago."""
-    known = json.loads(str(house.store.get("gw:reconciled:cards")))
-    house.store.set("gw:reconciled:cards", json.dumps({**known, "looked": time.time() - ago}))
+    known = json.loads(str(env.store.get("gw:reconciled:cards")))
+    env.store.set("gw:reconciled:cards", json.dumps({**known, "looked": time.time() - ago}))
 
 
 def _earlier(mark: str, seconds: float) -> str:
@@ -412,22 +408,20 @@ def _earlier(mark: str, seconds: float) -> str:
     return json.dumps({**known, "since": known["since"] - seconds})
 
 
-def test_a_recovered_reply_is_no_longer_red(house: House, reconciler: Reconciler) -> None:
+def test_a_recovered_reply_is_no_longer_red(env: Env, reconciler: Reconciler) -> None:
     reconciler.look()
-    number = house.chatwoot.agent_reply(1, "one")
+    number = env.chatwoot.agent_reply(1, "one")
     # The webhook found nobody: Chatwoot has marked the message.
-    house.deliveries.chatwoots["main"].update_status(1, number, Status.FAILED, "no answer")
+    env.deliveries.chatwoots["main"].update_status(1, number, Status.FAILED, "no answer")
     assert reconciler.look() == 1
-    house.drain()
-    assert texts(house) == ["one"]
-    assert house.shown(number)["status"] == "sent"
+    env.drain()
+    assert texts(env) == ["one"]
+    assert env.shown(number)["status"] == "sent"
 
 
-def test_a_bug_in_a_look_does_not_end_the_rounds(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_in_a_look_does_not_end_the_rounds(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     stop, looked = threading.Event(), Reconciler.look
-    rounds = Rounds(house.settings, house.lanes, house.intake, stop)
+    rounds = Rounds(env.settings, env.lanes, env.intake, stop)
     faults, seen = [KeyError("a bug")], list[int]()
 
     def faulty(self: Reconciler) -> int:

@@ -9,30 +9,30 @@ import pytest
 import redis
 
 from gateway.storage.memory_guard import Room
-from tests.relay.house import House
+from tests.relay.env import Env
 
 
 @pytest.fixture
-def nearly_full(house: House) -> Iterator[None]:
-    house.customer_writes("before")
-    used = cast(dict[str, int], house.store.info("memory"))["used_memory"]
-    house.store.config_set("maxmemory", int(used * 1.05))
+def nearly_full(env: Env) -> Iterator[None]:
+    env.customer_writes("before")
+    used = cast(dict[str, int], env.store.info("memory"))["used_memory"]
+    env.store.config_set("maxmemory", int(used * 1.05))
     try:
         yield
     finally:
-        house.store.config_set("maxmemory", 0)
+        env.store.config_set("maxmemory", 0)
 
 
 @pytest.mark.usefixtures("nearly_full")
 def test_over_the_mark_nothing_is_accepted_and_all_of_it_drains(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.storage.memory_guard.ASK_EVERY", 0.0)
     with pytest.raises(redis.OutOfMemoryError):
-        house.customer_writes("too much")
-    house.drain()
-    assert house.incoming() == ["before"]
+        env.customer_writes("too much")
+    env.drain()
+    assert env.incoming() == ["before"]
 
 
-def test_without_a_limit_there_is_room(house: House) -> None:
-    Room(house.store).require()
+def test_without_a_limit_there_is_room(env: Env) -> None:
+    Room(env.store).require()

@@ -15,7 +15,7 @@ from gateway.config import Channel
 from gateway.lanes import CursorMove
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.telegram import TelegramStandIn
-from tests.relay.house import House, opened, settings_for
+from tests.relay.env import Env, opened, settings_for
 
 ADA = 42
 DOORS = [{"title": title, "value": f"a very long value, never shown: {title}"} for title in "AB"]
@@ -25,23 +25,21 @@ DOORS = [{"title": title, "value": f"a very long value, never shown: {title}"} f
 class Line:
     """A customer's phone, a gateway that polls, and Chatwoot."""
 
-    house: House
+    env: Env
     telegram: TelegramStandIn
 
     def poll(self) -> None:
         """Fetch and store what there is, as the clock does."""
-        house, channel = self.house, self.house.channel
-        assert house.lanes.hold(f"poller:{channel.name}", "clock", seconds=60)
-        batch = house.deliveries.adapters[channel.name].poll(house.lanes.cursor(channel.name))
-        house.intake.take(
-            channel, batch.items, move=CursorMove(channel.name, "clock", batch.cursor)
-        )
+        env, channel = self.env, self.env.channel
+        assert env.lanes.hold(f"poller:{channel.name}", "clock", seconds=60)
+        batch = env.deliveries.adapters[channel.name].poll(env.lanes.cursor(channel.name))
+        env.intake.take(channel, batch.items, move=CursorMove(channel.name, "clock", batch.cursor))
 
     def asks(self) -> dict[str, Any]:
         """A bot asks; what the customer then sees."""
-        number = self.house.chatwoot.interactive_reply(1, "Which door?", "input_select", DOORS)
-        self.house.told(number)
-        self.house.drain()
+        number = self.env.chatwoot.interactive_reply(1, "Which door?", "input_select", DOORS)
+        self.env.told(number)
+        self.env.drain()
         return {**self.telegram.messages(ADA)[-1], "number": number}
 
     def buttons(self, asked: dict[str, Any]) -> list[str]:
@@ -71,12 +69,12 @@ def line(redis_url: str, store: redis.Redis) -> Iterator[Line]:
             api_url=telegram.url,
         )
         channel = Channel("cards", config, Telegram, settings.accounts["main"])
-        with opened(replace(settings, channels={"cards": channel}), chatwoot, store) as house:
-            line = Line(house, telegram)
+        with opened(replace(settings, channels={"cards": channel}), chatwoot, store) as env:
+            line = Line(env, telegram)
             telegram.greet(ADA, first_name="Ada")
             telegram.customer_says(ADA, "hello")
             line.poll()
-            house.drain()
+            env.drain()
             yield line
 
 
@@ -85,10 +83,10 @@ def test_a_question_becomes_buttons_and_a_press_its_answer(line: Line) -> None:
     assert asked["text"] == "Which door?"
     assert line.buttons(asked) == ["A", "B"]
     line.presses(asked, "B")
-    line.house.drain_until(lambda: line.buttons(asked) == ["✓ B"])
+    line.env.drain_until(lambda: line.buttons(asked) == ["✓ B"])
     assert not line.telegram.presses.turns(ADA, asked["message_id"], "2 B")
-    assert line.house.incoming() == ["hello", "B"]
-    answer = line.house.chatwoot.messages(1)[-1]
+    assert line.env.incoming() == ["hello", "B"]
+    answer = line.env.chatwoot.messages(1)[-1]
     assert answer["content_attributes"]["in_reply_to"] == asked["number"]
 
 
@@ -97,19 +95,19 @@ def test_pressing_twice_is_one_answer_and_no_button_turns_for_ever(line: Line) -
     for label in ("B", "B"):
         line.telegram.customer_presses(ADA, asked["message_id"], label)
     line.poll()
-    line.house.drain_until(lambda: line.buttons(asked) == ["✓ B"])
+    line.env.drain_until(lambda: line.buttons(asked) == ["✓ B"])
     line.presses(asked, "✓ B")
-    line.house.drain_until(lambda: not line.telegram.presses.turns(ADA, asked["message_id"], "2 B"))
-    assert line.house.incoming() == ["hello", "B"]
+    line.env.drain_until(lambda: not line.telegram.presses.turns(ADA, asked["message_id"], "2 B"))
+    assert line.env.incoming() == ["hello", "B"]
 
 
 def test_an_old_question_can_still_be_answered(line: Line) -> None:
     old = line.asks()
     new = line.asks()
     line.presses(old, "A")
-    line.house.drain_until(lambda: line.buttons(old) == ["✓ A"])
+    line.env.drain_until(lambda: line.buttons(old) == ["✓ A"])
     assert line.buttons(new) == ["A", "B"]
-    answer = line.house.chatwoot.messages(1)[-1]
+    answer = line.env.chatwoot.messages(1)[-1]
     assert answer["content"] == "A"
     assert answer["content_attributes"]["in_reply_to"] == old["number"]
 
@@ -119,8 +117,8 @@ def test_a_question_that_was_taken_back_meanwhile_can_have_been_answered(line: L
     line.telegram.customer_presses(ADA, asked["message_id"], "A")
     line.telegram.bot_deletes(ADA, asked["message_id"])
     line.poll()
-    line.house.drain_until(lambda: not line.telegram.presses.turns(ADA, asked["message_id"], "1 A"))
-    assert line.house.incoming() == ["hello", "A"]
+    line.env.drain_until(lambda: not line.telegram.presses.turns(ADA, asked["message_id"], "1 A"))
+    assert line.env.incoming() == ["hello", "A"]
 
 
 def test_a_press_that_is_answered_late_is_marked_all_the_same(line: Line) -> None:
@@ -128,5 +126,5 @@ def test_a_press_that_is_answered_late_is_marked_all_the_same(line: Line) -> Non
     number = line.telegram.customer_presses(ADA, asked["message_id"], "B")
     line.telegram.presses.answered(number)  # Telegram has given up on it
     line.poll()
-    line.house.drain_until(lambda: line.buttons(asked) == ["✓ B"])
-    assert line.house.incoming() == ["hello", "B"]
+    line.env.drain_until(lambda: line.buttons(asked) == ["✓ B"])
+    assert line.env.incoming() == ["hello", "B"]

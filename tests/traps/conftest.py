@@ -1,5 +1,5 @@
 """The tests of traps have a whole gateway at hand."""
 
-from tests.relay.house import house
+from tests.relay.env import env
 
-__all__ = ["house"]
+__all__ = ["env"]

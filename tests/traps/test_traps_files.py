@@ -8,7 +8,7 @@ from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.files import LinkedFile, files_in
 from gateway.model import FileLimits
 from sandbox.chatwoot import Upload
-from tests.relay.house import House
+from tests.relay.env import Env
 from tests.relay.test_files_out import PNG, Parcels, Takes, parcels, takes, writes
 
 __all__ = ["parcels", "takes"]
@@ -22,27 +22,27 @@ def told(**attachment: Any) -> LinkedFile:
 
 
 def test_trap_13_a_redirect_is_followed_anew_at_each_attempt(
-    house: House, parcels: Parcels, takes: Takes
+    env: Env, parcels: Parcels, takes: Takes
 ) -> None:
     takes(FileLimits(largest=4000, caption=100))
-    house.chatwoot.delay_files(0.3)
-    writes(house, "look", CAT)
-    house.drain_until(lambda: parcels.parts)
-    routes = {route: n for (_, route), n in house.chatwoot.requests.items() if "storage" in route}
+    env.chatwoot.delay_files(0.3)
+    writes(env, "look", CAT)
+    env.drain_until(lambda: parcels.parts)
+    routes = {route: n for (_, route), n in env.chatwoot.requests.items() if "storage" in route}
     redirects = sum(n for route, n in routes.items() if "blobs/redirect" in route)
     downloads = sum(n for route, n in routes.items() if "disk" in route)
     assert redirects == downloads >= 2
 
 
 def test_trap_14_a_file_that_is_stored_after_its_message_is_waited_for(
-    house: House, parcels: Parcels, takes: Takes
+    env: Env, parcels: Parcels, takes: Takes
 ) -> None:
     takes(FileLimits(largest=4000, caption=100))
-    house.chatwoot.delay_files(0.4)
-    number = writes(house, "look", CAT)
-    assert house.shown(number)["status"] == "sent"
+    env.chatwoot.delay_files(0.4)
+    number = writes(env, "look", CAT)
+    assert env.shown(number)["status"] == "sent"
     assert parcels.parts == []
-    house.drain_until(lambda: parcels.parts)
+    env.drain_until(lambda: parcels.parts)
     assert parcels.files == [[("cat.png", "image/png", PNG)]]
 
 
@@ -53,13 +53,13 @@ def test_trap_15_name_and_type_come_from_the_address_where_nothing_else_tells() 
 
 
 def test_trap_16_files_without_a_text_and_several_of_them_arrive(
-    house: House, parcels: Parcels, takes: Takes
+    env: Env, parcels: Parcels, takes: Takes
 ) -> None:
     takes(FileLimits(largest=4000, caption=100))
-    writes(house, None, CAT, CAT)
-    writes(house, "", CAT)
+    writes(env, None, CAT, CAT)
+    writes(env, "", CAT)
     assert parcels.names == [["cat.png"], ["cat.png"], ["cat.png"]]
-    writes(house, "**bold**\\\nnext", CAT)
+    writes(env, "**bold**\\\nnext", CAT)
     assert parcels.texts[-1] == "bold\nnext"
 
 

@@ -15,7 +15,7 @@ def test_the_project_keeps_the_rule() -> None:
     ("path", "text"),
     [
         ("gateway/a.py", "import adapters.telegram"),
-        ("gateway/relay/a.py", "from sandbox import town"),
+        ("gateway/relay/a.py", "from sandbox import stand_ins"),
         ("gateway/a.py", "def f():\n    from adapters import telegram"),
         ("adapters/a.py", "from gateway.lanes import Lanes"),
         ("adapters/a.py", "from gateway import lanes"),

@@ -1,4 +1,4 @@
-"""A house with two channels in one Chatwoot account: phones, and letters that keep threads."""
+"""A env with two channels in one Chatwoot account: phones, and letters that keep threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.web.contact_changes import ContactChanges
 from sandbox.chatwoot import ChatwootStandIn, payloads
 from sandbox.chatwoot.contacts import create_contact, update_contact
 from sandbox.chatwoot.records import Event
-from tests.relay.house import House, Postcards, opened, settings_for
+from tests.relay.env import Env, Postcards, opened, settings_for
 
 PHONE, EMAIL = "+15551230001", "ada@example.com"
 
@@ -40,20 +40,20 @@ class Letters(Postcards):
 
 
 @dataclass
-class Village:
-    """What the tests act on and look at, beside the house itself."""
+class TwoChannelEnv:
+    """What the tests act on and look at, beside the env itself."""
 
-    house: House
+    env: Env
 
     @property
     def chatwoot(self) -> ChatwootStandIn:
-        return self.house.chatwoot
+        return self.env.chatwoot
 
     def channel(self, name: str) -> Channel:
-        return self.house.settings.channels[name]
+        return self.env.settings.channels[name]
 
     def sent(self, channel: str) -> list[Part]:
-        network = self.house.deliveries.adapters[channel]
+        network = self.env.deliveries.adapters[channel]
         assert isinstance(network, Postcards)
         return network.sent
 
@@ -83,9 +83,9 @@ class Village:
     def tell_of_contact(self, body: Any) -> str:
         event, channel = read(body), self.channel("phones")
         if not isinstance(event, ContactChanged):
-            return self.house.intake.take_event(channel, event)
-        deliveries, lanes = self.house.deliveries, self.house.lanes
-        changes = ContactChanges(self.house.settings, deliveries.adapters, lanes)
+            return self.env.intake.take_event(channel, event)
+        deliveries, lanes = self.env.deliveries, self.env.lanes
+        changes = ContactChanges(self.env.settings, deliveries.adapters, lanes)
         return changes.take(channel.account, event)
 
     def contacts(self) -> list[Any]:
@@ -109,7 +109,7 @@ class Village:
         with store.reading():
             payload = payloads.message_webhook(store, store.messages.get(message))
         event = read({**payload, "event": "message_created"})
-        self.house.intake.take_event(self.channel(channel), event)
+        self.env.intake.take_event(self.channel(channel), event)
 
     def agent_resolves(self, channel: str, conversation: int) -> None:
         self.chatwoot.agent_resolve(conversation)
@@ -117,15 +117,15 @@ class Village:
 
     def told_of(self, channel: str, conversation: int, event: str) -> str:
         """Chatwoot tells of a conversation."""
-        return self.house.told_of(conversation, event, self.channel(channel))
+        return self.env.told_of(conversation, event, self.channel(channel))
 
     def customer_writes(self, channel: str, text: str, peer: str, **more: Any) -> None:
         more.setdefault("person", Person(name="Ada"))
         message = Inbound(id=text, peer=peer, text=text, **more)
-        self.house.intake.take(self.channel(channel), [message])
+        self.env.intake.take(self.channel(channel), [message])
 
     def deliver(self) -> None:
-        self.house.drain()
+        self.env.drain()
 
     def texts(self, conversation: int) -> list[str]:
         return [m["content"] for m in self.chatwoot.messages(conversation)]
@@ -139,14 +139,14 @@ class Village:
 
     def forget_everything(self) -> None:
         """Redis is lost."""
-        self.house.store.flushdb()
+        self.env.store.flushdb()
 
     def requests(self) -> int:
         return self.chatwoot.requests.total()
 
 
 @pytest.fixture
-def village(redis_url: str, store: redis.Redis) -> Iterator[Village]:
+def pair(redis_url: str, store: redis.Redis) -> Iterator[TwoChannelEnv]:
     with ChatwootStandIn() as chatwoot:
         kinds = {"phones": Phones, "letters": Letters}
         inboxes = {name: chatwoot.add_inbox(name, None) for name in kinds}
@@ -162,4 +162,4 @@ def village(redis_url: str, store: redis.Redis) -> Iterator[Village]:
             for name, kind in kinds.items()
         }
         with opened(replace(settings, channels=channels), chatwoot, store) as built:
-            yield Village(built)
+            yield TwoChannelEnv(built)

@@ -46,7 +46,7 @@ inbox = 1
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Env:
     """Running processes, and the way to give them work."""
 
     store: redis.Redis
@@ -74,7 +74,7 @@ class House:
         return lanes * each / (time.perf_counter() - started)
 
     def wait_for(self, goal: int) -> None:
-        """Until so many have been delivered since the house was built."""
+        """Until so many have been delivered since the env was built."""
         while self.delivered() < goal:
             time.sleep(0.005)
 
@@ -121,7 +121,7 @@ def valkey() -> Iterator[str]:
 
 
 @contextmanager
-def house(url: str, redis_url: str, *, workers: int = 1, threads: int = 160) -> Iterator[House]:
+def env(url: str, redis_url: str, *, workers: int = 1, threads: int = 160) -> Iterator[Env]:
     """A gateway without web, as many workers as asked for."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as running:
         file = Path(folder) / "channels.toml"
@@ -130,7 +130,7 @@ def house(url: str, redis_url: str, *, workers: int = 1, threads: int = 160) -> 
         settings = config.load(file, environ)
         store = connect(redis_url, connections=2, retries=0)
         bell = Bell(store)
-        yield House(
+        yield Env(
             store=store,
             intake=Intake(Lanes(store, queue_key()), bell),
             bell=bell,
@@ -156,7 +156,7 @@ def started(command: list[str], environ: Mapping[str, str]) -> Iterator[subproce
 
 @contextmanager
 def web(
-    built: House, application: str = "", more: Mapping[str, str] | None = None
+    built: Env, application: str = "", more: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address of the gateway's webhooks, or of another application on the same gunicorn."""
     with socket.socket() as free:

@@ -118,23 +118,23 @@ class Process:
         return process
 
 
-class Houses:
+class KeptProcesses:
     """All processes of the gateway, and the thread that keeps them running."""
 
     def __init__(self, roles: Sequence[Role], folder: Path) -> None:
         self._guard = Guard()
-        self.processes = {role.name: Process(role, folder, self._guard) for role in roles}
+        self.by_name = {role.name: Process(role, folder, self._guard) for role in roles}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="houses", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="processes", daemon=True)
 
     @property
     def kills(self) -> int:
-        return sum(process.kills for process in self.processes.values())
+        return sum(process.kills for process in self.by_name.values())
 
     @property
     def ends(self) -> Mapping[str, int]:
         """How often each ended by itself."""
-        return {name: each.ends for name, each in self.processes.items() if each.ends}
+        return {name: each.ends for name, each in self.by_name.items() if each.ends}
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -145,13 +145,13 @@ class Houses:
         finally:
             self._stop.set()
             self._thread.join()
-            for process in self.processes.values():
+            for process in self.by_name.values():
                 process.end()
             self._guard.close()
 
     def _keep(self) -> None:
         while not self._stop.wait(LOOK):
-            for process in self.processes.values():
+            for process in self.by_name.values():
                 process.look()
 
 

@@ -57,7 +57,7 @@ box = "{folder}/box"
 
 
 @dataclass
-class House:
+class Env:
     """A gateway whose processes end when they are told, and what the two sides hold."""
 
     chatwoot: ChatwootStandIn
@@ -221,9 +221,9 @@ def _post(url: str, path: str, body: Any) -> bool:
 
 
 @pytest.fixture
-def house(
+def env(
     request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, store: redis.Redis
-) -> Iterator[House]:
+) -> Iterator[Env]:
     """Indirectly parametrised: `on_unknown`."""
     with ChatwootStandIn() as chatwoot:
         (tmp_path / "channels.toml").write_text(
@@ -239,5 +239,5 @@ def house(
         settings = home.settings()
         lanes = Lanes(store, queue_key())
         deliveries = Deliveries(settings, lanes, Runtime())
-        yield House(chatwoot, store, settings, lanes, deliveries, home)
+        yield Env(chatwoot, store, settings, lanes, deliveries, home)
         deliveries.close()

@@ -52,7 +52,7 @@ class Postcards(Adapter):
 
 
 @dataclass
-class House:
+class Env:
     """What the tests act on and look at."""
 
     store: redis.Redis
@@ -175,7 +175,7 @@ def webhook(chatwoot: ChatwootStandIn, conversation: int, message: int, event: s
 
 
 @pytest.fixture
-def house(redis_url: str, store: redis.Redis) -> Iterator[House]:
+def env(redis_url: str, store: redis.Redis) -> Iterator[Env]:
     with ChatwootStandIn() as chatwoot:
         inbox = chatwoot.add_inbox("Cards", None)
         with opened(settings_for(chatwoot, inbox, redis_url), chatwoot, store) as built:
@@ -183,12 +183,12 @@ def house(redis_url: str, store: redis.Redis) -> Iterator[House]:
 
 
 @contextmanager
-def opened(settings: Settings, chatwoot: ChatwootStandIn, store: redis.Redis) -> Iterator[House]:
+def opened(settings: Settings, chatwoot: ChatwootStandIn, store: redis.Redis) -> Iterator[Env]:
     """A gateway with these settings, whose networks misbehave only as they are told."""
     lanes = Lanes(store, queue_key(), gates=GatePolicy(failures=4))
     deliveries = Deliveries(settings, lanes, Runtime())
     with ThreadPoolExecutor(16) as pool:
-        built = House(
+        built = Env(
             store=store,
             chatwoot=chatwoot,
             settings=settings,

@@ -13,7 +13,7 @@ from sandbox.telegram import TelegramStandIn
 from sandbox.twilio import TwilioStandIn
 
 
-class Town:
+class StandIns:
     """All the outside world there is. Keeps what happened in it in `folder`.
 
     Raises ValueError, KeyError or TypeError if a file there cannot be understood.

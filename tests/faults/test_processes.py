@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.houses import Houses, Process
+from faults.processes import KeptProcesses, Process
 from gateway.processes.kept_process import Role
 from tests.waiting import until
 
@@ -43,10 +43,10 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
-    houses = Houses([Role("shop", (sys.executable, "-c", PARENT), os.environ)], tmp_path)
-    with houses.running():
+    processes = KeptProcesses([Role("shop", (sys.executable, "-c", PARENT), os.environ)], tmp_path)
+    with processes.running():
         until(lambda: len(pids(tmp_path)) == 1)
-        yield houses.processes["shop"]
+        yield processes.by_name["shop"]
     until(lambda: all(gone(pid) for both in pids(tmp_path) for pid in both))
 
 
