@@ -1,6 +1,7 @@
-"""Looking after a channel: it is connected and, where the network must be asked, polled.
+"""Connects a channel to its network and, where the network must be asked, polls it.
 
-A network that calls us may be asked as well, now and then, for what its webhooks did not bring.
+A network that calls us is also asked every few minutes, if it can be, for what its webhooks did not
+bring.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from gateway.observability import logs
 from gateway.relay.retry_policy import backoff
 
 POLLER_LEASE = 15.0
-"""Seconds that another clock waits after this one was killed. Renewed with every tick."""
+"""Seconds that another clock waits if this one is killed. Renewed with every tick."""
 
 CATCH_UP_EVERY = 300.0
 """Seconds between two looks for what webhooks did not bring."""
 OVERLAP = 120.0
-"""A message may show in a network's list some time after it was written."""
+"""Seconds: a message may appear in a network's list some time after it was written."""
 LONGEST_CATCH_UP = 6 * 86400.0
-"""A customer's message is recognised as a repetition for seven days."""
+"""Seconds. A customer's message is recognised as a repetition for seven days."""
 
 log = logging.getLogger(__name__)
 
 
-class Attendant:
-    """Looks after one channel: connects it and, where the network must be asked, polls it."""
+class ChannelPoller:
+    """Connects one channel, then polls its network or catches up with it, if it can do either."""
 
     def __init__(
         self,
@@ -53,39 +54,41 @@ class Attendant:
         self._intake = intake
         self._stop = stop
         self._token = uuid4().hex
-        self._mine = False
+        self._holds_lease = False
 
     def run(self) -> None:
-        """Connect, then poll or catch up for ever if that can be done. Returns when the clock
-        stops."""
+        """Connect, then poll or catch up, where the adapter can, until the clock stops."""
         self._repeat(self._connect, until=lambda done: done)
         if self._adapter.polls:
             self._repeat(self._poll, until=lambda _: False)
         elif self._adapter.catches_up:
-            self._repeat(self._catch_up, until=lambda _: False)
+            self._repeat(self._catch_up_and_wait, until=lambda _: False)
 
-    def keep(self) -> None:
-        """Renew the poller's lease. A poll that has no end is ended by its own time-outs."""
-        if self._mine:
-            self._mine = self._hold()
+    def renew_lease(self) -> None:
+        """Keep the poller's lease, if it is ours. A poll that hangs is ended by its own time-outs.
 
-    def let_go(self) -> None:
-        """Let the next clock poll at once: it need not wait for the lease to run out."""
+        Raises redis.RedisError.
+        """
+        if self._holds_lease:
+            self._holds_lease = self._take_lease()
+
+    def release_leases(self) -> None:
+        """Let another clock poll at once, without waiting for the leases to run out."""
         with contextlib.suppress(redis.RedisError):
             for what in ("poller", "catching_up"):
                 self._lanes.let_go(f"{what}:{self._channel.name}", self._token)
 
-    def caught_up(self) -> int:
-        """Store what the network's webhooks did not bring since the last time. Returns how many
-        messages that were.
+    def catch_up(self) -> int:
+        """Store what the network's webhooks did not bring since the last time. Returns the number
+        of new messages.
 
-        Raises a `DeliveryError` or redis.RedisError; then the next look goes back as far.
+        Raises a `DeliveryError` or redis.RedisError; the next look then goes back as far.
         """
         name, now = f"caught_up:{self._channel.name}", time.time()
         known = self._lanes.memo(name)
         if known is None:
-            # What was written before the channel was set up is left alone. (In whole seconds, as
-            # networks tell them.)
+            # What was written before the channel was set up is left alone. Networks tell times in
+            # whole seconds.
             self._lanes.remember(name, repr(math.floor(now) + OVERLAP))
             return 0
         since = max(float(known) - OVERLAP, now - LONGEST_CATCH_UP)
@@ -96,7 +99,7 @@ class Attendant:
         self._lanes.remember(name, repr(now))
         return len(stored.ids)
 
-    def _hold(self) -> bool:
+    def _take_lease(self) -> bool:
         return self._lanes.hold(f"poller:{self._channel.name}", self._token, seconds=POLLER_LEASE)
 
     def _repeat(self, step: Callable[[], bool], *, until: Callable[[bool], bool]) -> None:
@@ -108,10 +111,10 @@ class Attendant:
                 failures = 0
             except Exception as error:
                 failures += 1
-                self._complain(step, error)
-                # Another clock, on another machine, may get through.
-                self._mine = False
-                self.let_go()
+                self._log_trouble(step, error)
+                # Another clock, on another machine, may reach the network.
+                self._holds_lease = False
+                self.release_leases()
                 self._stop.wait(backoff(failures))
 
     def _connect(self) -> bool:
@@ -121,8 +124,8 @@ class Attendant:
 
     def _poll(self) -> bool:
         name = self._channel.name
-        self._mine = self._hold()
-        if not self._mine:
+        self._holds_lease = self._take_lease()
+        if not self._holds_lease:
             self._stop.wait(POLLER_LEASE / 10)  # another clock does it
             return False
         cursor = self._lanes.cursor(name)
@@ -133,14 +136,14 @@ class Attendant:
             logs.event(log, "polled", channel=name, new=len(stored.ids), ids=" ".join(stored.ids))
         return True
 
-    def _catch_up(self) -> bool:
+    def _catch_up_and_wait(self) -> bool:
         lease = f"catching_up:{self._channel.name}"
         if self._lanes.hold(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
-            self.caught_up()
+            self.catch_up()
         self._stop.wait(CATCH_UP_EVERY)
         return False
 
-    def _complain(self, step: Callable[[], bool], error: Exception) -> None:
+    def _log_trouble(self, step: Callable[[], bool], error: Exception) -> None:
         expected = isinstance(error, (DeliveryError, redis.RedisError, LeaseVoid))
         logs.event(
             log,

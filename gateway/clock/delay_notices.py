@@ -1,8 +1,8 @@
-"""Telling agents of replies that wait: because a network is away, refuses, or is too slow.
+"""Tells agents about replies that wait because a network is away, refuses them, or is too slow.
 
-Looked at from the outside, by the clock: a reply behind a closed gate is attempted by nobody, and
-still somebody waits for it. Each is told of once, through the status lane, so that a Chatwoot that
-is away does no harm.
+The clock does it, because nobody attempts a reply behind a closed gate, and still somebody waits
+for it. Agents are told once about each, through the status lane: it keeps the note while Chatwoot
+is away.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NO_REASON = "others are being sent first"
 log = logging.getLogger(__name__)
 
 
-class Delays:
-    """Looks for delayed replies of all channels. Several clocks may: each is told of once."""
+class DelayNotices:
+    """Leaves a note about each delayed reply of all channels: one, however many clocks look."""
 
     def __init__(self, settings: Settings, lanes: Lanes, bell: Bell) -> None:
         self._channels = [c for c in settings.channels.values() if c.config.delay_notice]
@@ -35,34 +35,34 @@ class Delays:
         self._bell = bell
 
     def run(self, stop: threading.Event) -> None:
-        """Look now and then, until `stop`."""
+        """Look every few seconds, until `stop`."""
         while not stop.wait(EVERY):
             try:
-                self.look()
+                self.leave_notes()
             except redis.RedisError as error:
                 logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)
 
-    def look(self) -> int:
-        """Leave a note about each reply that has waited too long. Returns how many.
+    def leave_notes(self) -> int:
+        """Leave a note about each reply that has waited too long. Returns how many were left.
 
         Raises redis.RedisError.
         """
-        told = sum(self._tell(channel) for channel in self._channels)
-        if told:
+        left = sum(self._leave_notes(channel) for channel in self._channels)
+        if left:
             self._bell.ring_if_idle()
-        return told
+        return left
 
-    def _tell(self, channel: Channel) -> int:
+    def _leave_notes(self, channel: Channel) -> int:
         destination = ids.channel_destination(channel.name)
         found = self._lanes.delayed(destination, seconds=channel.config.delay_notice)
-        told = 0
+        left = 0
         for delayed in found:
             waits = _note(channel, delayed, "delayed", _words(delayed))
             follows = _note(channel, delayed, "arrived", "Delivered now.")
             if self._lanes.notice(delayed, waits, follows) == "told":
-                told += 1
+                left += 1
                 logs.event(log, "delayed", message=delayed.message, why=delayed.reason or NO_REASON)
-        return told
+        return left
 
 
 def _note(channel: Channel, delayed: Delayed, what: str, words: str) -> Note:

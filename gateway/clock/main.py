@@ -1,4 +1,4 @@
-"""The clock: rings when something is due, asks the networks that must be asked, connects channels.
+"""The clock: rings when something is due, connects channels, polls networks, finds lost replies.
 
 Several may run: every poll is done under a lease, and its batch and cursor are stored in one step.
 """
@@ -13,9 +13,9 @@ from types import FrameType
 
 import redis
 
-from gateway.clock.channel_poller import Attendant
-from gateway.clock.delay_notices import Delays
-from gateway.clock.reconcile import Rounds
+from gateway.clock.channel_poller import ChannelPoller
+from gateway.clock.delay_notices import DelayNotices
+from gateway.clock.reconcile import Reconciliation
 from gateway.config import Settings
 from gateway.intake import doorbell
 from gateway.intake.doorbell import Bell
@@ -46,32 +46,32 @@ def main(settings: Settings) -> None:
     lanes = Lanes(store, doorbell.queue_key())
     ringer = Bell(store)
     intake, runtime = Intake(lanes, ringer), Runtime()
-    attendants = []
+    pollers = []
     for channel in settings.channels.values():
         adapter = channel.adapter(channel.config, settings.site(channel, runtime))
-        attendant = Attendant(channel, adapter, lanes, intake, stop)
-        attendants.append(attendant)
+        poller = ChannelPoller(channel, adapter, lanes, intake, stop)
+        pollers.append(poller)
         # A daemon thread: a poll that is under way when the clock stops has confirmed nothing.
-        threading.Thread(target=attendant.run, name=f"channel {channel.name}", daemon=True).start()
-    rounds = Rounds(settings, lanes, intake, stop)
-    threading.Thread(target=rounds.run, name="reconcile", daemon=True).start()
-    delays = Delays(settings, lanes, ringer)
-    threading.Thread(target=delays.run, args=(stop,), name="delays", daemon=True).start()
+        threading.Thread(target=poller.run, name=f"channel {channel.name}", daemon=True).start()
+    reconciliation = Reconciliation(settings, lanes, intake, stop)
+    threading.Thread(target=reconciliation.run, name="reconcile", daemon=True).start()
+    notices = DelayNotices(settings, lanes, ringer)
+    threading.Thread(target=notices.run, args=(stop,), name="delays", daemon=True).start()
     Heartbeat(store, "clock").start()
-    _tick(lanes, ringer, attendants, stop)
-    for attendant in attendants:
-        attendant.let_go()
-    rounds.let_go()
+    _tick(lanes, ringer, pollers, stop)
+    for poller in pollers:
+        poller.release_leases()
+    reconciliation.release_leases()
 
 
 def _tick(
-    lanes: Lanes, ringer: Bell, attendants: Sequence[Attendant], stop: threading.Event
+    lanes: Lanes, ringer: Bell, pollers: Sequence[ChannelPoller], stop: threading.Event
 ) -> None:
     while not stop.wait(TICK):
         try:
             if lanes.pending():
                 ringer.ring()
-            for attendant in attendants:
-                attendant.keep()
+            for poller in pollers:
+                poller.renew_lease()
         except redis.RedisError as error:
             logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)

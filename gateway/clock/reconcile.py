@@ -1,6 +1,6 @@
-"""Finding replies whose webhook never reached us. Chatwoot sends each webhook once, and once only.
+"""Finds replies that Chatwoot never told us about: it sends each webhook once only.
 
-Every minute the conversations of an inbox that changed lately are asked for, and outgoing messages
+Every minute Chatwoot is asked which conversations of an inbox changed lately, and outgoing messages
 that we have never seen are stored as if their webhook had come. The ledger refuses what it knows.
 """
 
@@ -31,25 +31,26 @@ from gateway.lanes.watermark import Mark, keep_mark, mark_of
 from gateway.observability import logs
 
 LAG = 300.0
-"""Ids are given before they are committed: a younger one may be seen first, an older one minutes
-later. So nothing that is younger than this is taken for the last of its kind."""
+"""Seconds. Chatwoot gives ids before it commits: a younger message may appear first, an older one
+minutes later. So the watermark never passes a message that is younger than this."""
 LONGEST_LOOK = 7 * 24 * 3600.0
 LONG_LOOK = 3600.0
-"""From here on the conversations are asked for page by page: all in one answer may be too many."""
+"""Seconds. A longer look asks page by page: all conversations in one answer may be too many."""
 AT_ONCE, PAUSE = 50, 0.05
 """After so many conversations, so many seconds before each further one: Chatwoot's limit of
 requests (`config/initializers/rack_attack.rb`) is for all that the gateway has to do."""
 BROKEN = 3
-"""So many conversations that Chatwoot fails to show are passed over; more, and it is ill itself."""
+"""So many conversations that Chatwoot fails to show are passed over; more, and Chatwoot is ill."""
 ROUNDS_OF_A_LEASE = 1.5
-"""Two clocks that look at once do no harm; a dead one must not keep others waiting for long."""
+"""Two clocks that look at once do no harm; a dead one must not keep others waiting for long.
+The lease lasts so many times the interval between two looks."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Looks after one channel."""
+    """Finds what was missed on one channel."""
 
     channel: Channel
     chatwoot: Chatwoot
@@ -58,20 +59,20 @@ class Reconciler:
     pause: Callable[[float], object] = time.sleep
 
     def look(self) -> int:
-        """Store what was missed. Returns how many replies that were.
+        """Store what was missed. Returns the number of replies.
 
         Raises a `DeliveryError` if Chatwoot cannot be asked, redis.RedisError if nothing can be
-        stored; what was found before stays found, and the next look goes back as far.
+        stored. What was found before that stays stored, and the next look goes back as far.
         """
         now = time.time()
         mark = mark_of(self.lanes, self.channel.name)
         if mark is None:
-            self._first_contact(now)
+            self._set_first_mark(now)
             return 0
         recovered, newest = 0, mark.message
         try:
-            for conversation, message in self._messages(mark, now):
-                # Any message will do: whatever has a lower id in this inbox was looked at as well.
+            for conversation, message in self._read_messages(mark, now):
+                # Of any kind: whatever has a lower id in this inbox was looked at as well.
                 if message.created_at < now - LAG:
                     newest = max(newest, message.id)
                 event = _reply(conversation, message)
@@ -83,10 +84,10 @@ class Reconciler:
         keep_mark(self.lanes, self.channel.name, replace(mark, message=newest, looked=now))
         return recovered
 
-    def _messages(self, mark: Mark, now: float) -> Iterator[tuple[Conversation, Message]]:
-        """One conversation that Chatwoot cannot show keeps no others from being looked at."""
+    def _read_messages(self, mark: Mark, now: float) -> Iterator[tuple[Conversation, Message]]:
+        """Of all changed conversations, even if Chatwoot cannot show one of them."""
         broken: list[ServerTrouble] = []
-        for number, conversation in enumerate(self._changed(mark, now)):
+        for number, conversation in enumerate(self._list_changed(mark, now)):
             if number >= AT_ONCE:
                 self.pause(PAUSE)
             try:
@@ -100,14 +101,14 @@ class Reconciler:
         if broken:
             raise broken[0]
 
-    def _changed(self, mark: Mark, now: float) -> Iterable[Conversation]:
+    def _list_changed(self, mark: Mark, now: float) -> Iterable[Conversation]:
         seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
         if seconds > LONG_LOOK:
-            return self._page_by_page(now - seconds, now)
+            return self._list_page_by_page(now - seconds, now)
         return self.chatwoot.recently_updated(self.channel.config.inbox, round(seconds))
 
-    def _page_by_page(self, since: float, now: float) -> Iterator[Conversation]:
-        """A conversation that goes on meanwhile moves to the first page, which was read before: so
+    def _list_page_by_page(self, since: float, now: float) -> Iterator[Conversation]:
+        """A conversation that goes on meanwhile moves to the first page, which has been read: so
         those that have changed since are asked for at the end, in one answer."""
         listed = dict[int, int]()
         for conversation in self.chatwoot.active_since(self.channel.config.inbox, since):
@@ -129,8 +130,8 @@ class Reconciler:
             self.lanes.redden(ids.reply_id(self.channel.name, event.id))
         return new
 
-    def _first_contact(self, now: float) -> None:
-        # One page: the conversation with the newest message is in it.
+    def _set_first_mark(self, now: float) -> None:
+        # The conversation with the newest message is on the first page.
         active = self.chatwoot.active_since(self.channel.config.inbox, since=0.0)
         known = islice(active, CONVERSATIONS_PER_PAGE)
         newest = max((conversation.newest_message for conversation in known), default=0)
@@ -147,8 +148,11 @@ class Reconciler:
         )
 
 
-class Rounds:
-    """Every channel in turn, once a minute or as set; of several clocks only one goes."""
+class Reconciliation:
+    """Looks for what was missed on every channel in turn, every minute or as set.
+
+    Of several clocks one does, for each channel.
+    """
 
     def __init__(
         self, settings: Settings, lanes: Lanes, intake: Intake, stop: threading.Event
@@ -167,14 +171,14 @@ class Rounds:
         ]
 
     def run(self) -> None:
-        """Look at once, then again and again, until the stop."""
+        """Look at once, then at intervals, until the clock stops."""
         while not self._stop.is_set():
             for reconciler in self._reconcilers:
                 self._look(reconciler)
             self._stop.wait(self._every)
 
-    def let_go(self) -> None:
-        """Let the next clock look at once: it need not wait for the leases to run out."""
+    def release_leases(self) -> None:
+        """Let another clock look at once, without waiting for the leases to run out."""
         for reconciler in self._reconcilers:
             with suppress(redis.RedisError):
                 self._lanes.let_go(f"reconciler:{reconciler.channel.name}", self._token)
@@ -186,7 +190,7 @@ class Rounds:
             if self._lanes.hold(f"reconciler:{name}", self._token, seconds=lease):
                 reconciler.look()
         except Exception as error:
-            # A fault of ours, too: the thread must not end with it, nor other channels wait.
+            # Nor may a fault of ours end the thread, or keep other channels waiting.
             expected = isinstance(error, (DeliveryError, redis.RedisError))
             logs.event(
                 log,

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.twilio import Twilio
-from gateway.clock.channel_poller import Attendant
+from gateway.clock.channel_poller import ChannelPoller
 from gateway.config import Channel
 from gateway.errors import Unreachable
 from gateway.model import Batch, WebRequest
@@ -59,9 +59,9 @@ def _heard(hooks: ScriptedServer, number: int) -> list[Recorded]:
     return hooks.requests
 
 
-def attendant(env: Env, sms: Channel, stop: threading.Event | None = None) -> Attendant:
+def poller(env: Env, sms: Channel, stop: threading.Event | None = None) -> ChannelPoller:
     adapter = Twilio(sms.config, env.settings.site(sms, Runtime()))
-    return Attendant(sms, adapter, env.lanes, env.intake, stop or threading.Event())
+    return ChannelPoller(sms, adapter, env.lanes, env.intake, stop or threading.Event())
 
 
 def web_takes(env: Env, sms: Channel, call: Recorded) -> int:
@@ -74,8 +74,8 @@ def web_takes(env: Env, sms: Channel, call: Recorded) -> int:
 def test_an_sms_that_came_while_web_was_down_is_found_once(
     env: Env, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
 ) -> None:
-    clock = attendant(env, sms)
-    assert clock.caught_up() == 0
+    clock = poller(env, sms)
+    assert clock.catch_up() == 0
     hooks.otherwise = answer(503, b"")
     lost = twilio.customer_texts(ADA, twilio.number, "is anybody there?")
     _heard(hooks, 1)
@@ -83,9 +83,9 @@ def test_an_sms_that_came_while_web_was_down_is_found_once(
     twilio.customer_texts(ADA, twilio.number, "hello?")
     calls = {call.form["Body"]: call for call in _heard(hooks, 2)}
     assert web_takes(env, sms, calls["hello?"]) == 1
-    assert clock.caught_up() == 1
+    assert clock.catch_up() == 1
     assert env.store.exists(f"gw:msg:i:cards:{lost}")
-    assert clock.caught_up() == 0
+    assert clock.catch_up() == 0
     assert web_takes(env, sms, calls["is anybody there?"]) == 0  # it comes after all
 
 
@@ -93,38 +93,38 @@ def test_what_was_written_before_the_channel_was_set_up_is_left_alone(
     env: Env, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twilio.customer_texts(ADA, twilio.number, "long ago")
-    clock, now = attendant(env, sms), time.time
+    clock, now = poller(env, sms), time.time
     monkeypatch.setattr(time, "time", lambda: now() + 2)
-    assert clock.caught_up() == 0
+    assert clock.catch_up() == 0
     monkeypatch.setattr(time, "time", lambda: now() + 60)
-    assert clock.caught_up() == 0
+    assert clock.catch_up() == 0
 
 
 def test_a_look_that_failed_is_made_up_for(
     env: Env, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
 ) -> None:
-    clock = attendant(env, sms)
-    clock.caught_up()
+    clock = poller(env, sms)
+    clock.catch_up()
     before = env.store.get("gw:caught_up:cards")
     twilio.faults.add(Fault(Kind.DROP, method="GET"))
     twilio.customer_texts(ADA, twilio.number, "hello?")
     with pytest.raises(Unreachable):
-        clock.caught_up()
+        clock.catch_up()
     assert env.store.get("gw:caught_up:cards") == before
-    assert clock.caught_up() == 1
+    assert clock.catch_up() == 1
     assert env.store.get("gw:caught_up:cards") != before
 
 
 def test_of_two_clocks_one_asks(
     env: Env, sms: Channel, twilio: TwilioStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Attendant] = []
+    asked: list[ChannelPoller] = []
 
-    def noted(self: Attendant) -> int:
+    def noted(self: ChannelPoller) -> int:
         asked.append(self)
         return 0
 
-    monkeypatch.setattr(Attendant, "caught_up", noted)
+    monkeypatch.setattr(ChannelPoller, "catch_up", noted)
     monkeypatch.setattr(Twilio, "connect", lambda self: "connected")
     stop = threading.Event()
 
@@ -133,12 +133,12 @@ def test_of_two_clocks_one_asks(
         return True
 
     monkeypatch.setattr(stop, "wait", once)
-    one, two = attendant(env, sms, stop), attendant(env, sms, stop)
+    one, two = poller(env, sms, stop), poller(env, sms, stop)
     for each in (one, two):
         stop.clear()
         each.run()
     assert asked == [one]
-    one.let_go()
+    one.release_leases()
     stop.clear()
     two.run()
     assert asked == [one, two]
@@ -170,10 +170,10 @@ def test_a_clock_that_does_not_get_through_makes_way_for_another(
 
     monkeypatch.setattr(stop, "wait", once)
     monkeypatch.setattr(Asked, "poll", _then(stop, Asked.poll))
-    one, two = (Attendant(channel, each, env.lanes, env.intake, stop) for each in networks)
+    one, two = (ChannelPoller(channel, each, env.lanes, env.intake, stop) for each in networks)
     for each in (one, two):
         each.run()
-        one.keep()  # with every tick
+        one.renew_lease()  # with every tick
         stop.clear()
     assert networks[1].asked == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.clock.delay_notices import Delays
+from gateway.clock.delay_notices import DelayNotices
 from gateway.errors import Permanent, Retry, Unreachable
 from gateway.intake.doorbell import Bell, queue_key
 from tests.relay.env import Env
@@ -17,8 +17,8 @@ def somebody_wrote(env: Env) -> None:
 
 
 @pytest.fixture
-def delays(env: Env) -> Delays:
-    return Delays(env.settings, env.lanes, Bell(env.store))
+def delays(env: Env) -> DelayNotices:
+    return DelayNotices(env.settings, env.lanes, Bell(env.store))
 
 
 def an_hour_passes(env: Env) -> None:
@@ -28,15 +28,15 @@ def an_hour_passes(env: Env) -> None:
 
 
 def test_a_reply_that_waits_is_explained_once_and_then_reported_as_delivered(
-    env: Env, delays: Delays
+    env: Env, delays: DelayNotices
 ) -> None:
     env.network.errors = [Retry("The provider has a pause.", after=40.0)]
     number = env.agent_replies("hi")
     env.drain()
-    assert delays.look() == 0
+    assert delays.leave_notes() == 0
     an_hour_passes(env)
-    assert delays.look() == 1
-    assert delays.look() == 0
+    assert delays.leave_notes() == 1
+    assert delays.leave_notes() == 0
     env.drain()
     [note] = env.notes()
     assert note.startswith(
@@ -50,7 +50,7 @@ def test_a_reply_that_waits_is_explained_once_and_then_reported_as_delivered(
 
 
 def test_one_that_nobody_attempts_because_the_gate_is_closed_is_explained_too(
-    env: Env, delays: Delays
+    env: Env, delays: DelayNotices
 ) -> None:
     env.customer_writes("me too", peer="p2")
     env.drain()
@@ -60,43 +60,43 @@ def test_one_that_nobody_attempts_because_the_gate_is_closed_is_explained_too(
     env.agent_replies("and you", conversation=2)
     env.drain()
     an_hour_passes(env)
-    assert delays.look() == 2
+    assert delays.leave_notes() == 2
     env.drain()
     [note] = env.notes(2)
     assert "The provider cannot be reached" in note
 
 
-def test_a_note_does_not_ring_while_a_ring_is_unheard(env: Env, delays: Delays) -> None:
+def test_a_note_does_not_ring_while_a_ring_is_unheard(env: Env, delays: DelayNotices) -> None:
     env.network.errors = [Retry("busy", after=40.0)]
     env.agent_replies("hi")
     env.drain()
     an_hour_passes(env)
     env.store.delete(queue_key())
     Bell(env.store).ring()
-    assert delays.look() == 1
+    assert delays.leave_notes() == 1
     assert env.store.llen(queue_key()) == 1
 
 
-def test_one_that_failed_after_all_is_red_and_that_says_it(env: Env, delays: Delays) -> None:
+def test_one_that_failed_after_all_is_red_and_that_says_it(env: Env, delays: DelayNotices) -> None:
     env.network.errors = [Retry("busy", after=40.0), Permanent("No such customer")]
     number = env.agent_replies("hi")
     env.drain()
     an_hour_passes(env)
-    delays.look()
+    delays.leave_notes()
     env.drain_until(lambda: env.shown(number)["status"] == "failed")
     env.drain()
     assert len(env.notes()) == 1
 
 
 def test_with_a_dead_chatwoot_the_reply_is_sent_and_the_notes_come_later(
-    env: Env, delays: Delays
+    env: Env, delays: DelayNotices
 ) -> None:
     env.network.errors = [Retry("busy", after=40.0)]
     env.agent_replies("hi")
     env.drain()
     an_hour_passes(env)
     env.chatwoot.go_away()
-    delays.look()
+    delays.leave_notes()
     env.drain_until(lambda: env.network.sent)
     env.chatwoot.come_back()
     env.drain_until(lambda: len(env.notes()) == 2)
@@ -110,4 +110,4 @@ def test_zero_means_never(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     env.agent_replies("hi")
     env.drain()
     an_hour_passes(env)
-    assert Delays(env.settings, env.lanes, Bell(env.store)).look() == 0
+    assert DelayNotices(env.settings, env.lanes, Bell(env.store)).leave_notes() == 0

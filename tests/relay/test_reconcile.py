@@ -20,7 +20,7 @@ from gateway.clock.reconcile import (
     PAUSE,
     ROUNDS_OF_A_LEASE,
     Reconciler,
-    Rounds,
+    Reconciliation,
 )
 from gateway.errors import ServerTrouble, Unreachable
 from gateway.lanes.watermark import mark_of
@@ -371,7 +371,7 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
     env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = threading.Event()
-    one, two = (Rounds(env.settings, env.lanes, env.intake, stop) for _ in range(2))
+    one, two = (Reconciliation(env.settings, env.lanes, env.intake, stop) for _ in range(2))
 
     def once(timeout: float | None = None) -> bool:
         stop.set()
@@ -385,7 +385,7 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
     assert env.chatwoot.requests.total() == before
     lease = env.settings.gateway.reconcile_every * ROUNDS_OF_A_LEASE
     assert 0 < env.store.pttl("gw:reconciler:cards") <= lease * 1000
-    one.let_go()
+    one.release_leases()
     stop.clear()
     two.run()
     assert env.chatwoot.requests.total() > before
@@ -419,9 +419,9 @@ def test_a_recovered_reply_is_no_longer_red(env: Env, reconciler: Reconciler) ->
     assert env.shown(number)["status"] == "sent"
 
 
-def test_a_bug_in_a_look_does_not_end_the_rounds(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_a_look_does_not_end_the_looks(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     stop, looked = threading.Event(), Reconciler.look
-    rounds = Rounds(env.settings, env.lanes, env.intake, stop)
+    reconciliation = Reconciliation(env.settings, env.lanes, env.intake, stop)
     faults, seen = [KeyError("a bug")], list[int]()
 
     def faulty(self: Reconciler) -> int:
@@ -433,5 +433,5 @@ def test_a_bug_in_a_look_does_not_end_the_rounds(env: Env, monkeypatch: pytest.M
 
     monkeypatch.setattr(Reconciler, "look", faulty)
     monkeypatch.setattr(stop, "wait", lambda _: stop.is_set())
-    rounds.run()
+    reconciliation.run()
     assert seen == [0]
