@@ -9,35 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import SecretStr
 
 from gateway.chatwoot.api import Api, Json
 from gateway.chatwoot.fields import Fields, WrongShape
-from gateway.chatwoot.values import Inbox, Profile
+from gateway.chatwoot.values import Inbox
 
 API_INBOX: Final = "Channel::Api"
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What a Chatwoot says of itself to everybody (`app/controllers/api_controller.rb`)."""
-
-    version: str
-    time: float | None
-    """Unix seconds by its own clock, whole ones; None if it does not tell."""
-    queue_works: bool
-    """Whether its job queue answers: without it no webhook leaves."""
-
-    @classmethod
-    def read(cls, fields: Fields) -> Installation:
-        return cls(
-            version=fields.text("version"),
-            time=_moment(fields.optional_text("timestamp")),
-            queue_works=fields.optional_text("queue_services") in {"", "ok"},
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +70,16 @@ class Webhook:
         )
 
 
-class Administration:
-    """One account, with the token of one of its administrators. Nothing is retried.
+class Admin:
+    """One account, seen by one of its administrators. Nothing is retried.
 
-    Arguments as for `Chatwoot`. Every call raises a `DeliveryError`: `NotAllowed` if the token's
-    user is no administrator.
+    Every call raises a `DeliveryError`: `NotAllowed` if the token's user is not an administrator.
     """
 
-    def __init__(self, url: str, account: int, token: SecretStr, *, deadline: float = 15.0) -> None:
-        self._api = Api(url, token, deadline=deadline)
-        self._account = f"/api/v1/accounts/{account}"
-
-    def close(self) -> None:
-        """Give up connections."""
-        self._api.close()
-
-    def installation(self) -> Installation:
-        """Needs no token."""
-        return self._api.read("/api", Installation.read)
-
-    def profile(self) -> Profile:
-        return self._api.read("/api/v1/profile", Profile.read)
+    def __init__(self, api: Api, account: str) -> None:
+        """`account`: its path, which its addresses begin with."""
+        self._api = api
+        self._account = account
 
     def features(self) -> frozenset[str] | None:
         """The features that are switched on in the account; None if it does not tell."""
@@ -119,10 +88,6 @@ class Administration:
     def inboxes(self) -> tuple[Inbox, ...]:
         """All of the account, of every kind."""
         return self._api.read(f"{self._account}/inboxes", _inboxes)
-
-    def inbox(self, inbox_id: int) -> Inbox:
-        """Raises `Missing`."""
-        return self._api.read(f"{self._account}/inboxes/{inbox_id}", Inbox.read)
 
     def create_inbox(self, name: str, webhook_url: str) -> Inbox:
         """A new API inbox without members."""
@@ -193,13 +158,6 @@ def _titles(fields: Fields) -> tuple[str, ...]:
 
 def _new_webhook(fields: Fields) -> Webhook:
     return Webhook.read(fields.object("payload").object("webhook"))
-
-
-def _moment(timestamp: str) -> float | None:
-    try:
-        return datetime.strptime(timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
 
 
 def _features(fields: Fields) -> frozenset[str] | None:

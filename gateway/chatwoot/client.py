@@ -8,29 +8,39 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from pydantic import SecretStr
 
-from gateway.chatwoot.api import Api, Json, invalid, refused_fields, said, storable
-from gateway.chatwoot.errors import Missing, Stumbled, Taken, TooMuch
+from gateway.chatwoot.admin import Admin
+from gateway.chatwoot.api import Api, Json, storable
+from gateway.chatwoot.conversation_defaults import Priority
+from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.fields import Fields
+from gateway.chatwoot.limits import attribute, fitting
 from gateway.chatwoot.multipart import Form
-from gateway.chatwoot.values import Contact, Conversation, Inbox, Kind, Message, Profile
-from gateway.errors import DeliveryError, Throttled
-from gateway.http.session import Answer, meaning
+from gateway.chatwoot.refusals import (
+    conversation_refused,
+    message_refused,
+    source_id_taken,
+    status_refused,
+)
+from gateway.chatwoot.values import (
+    Contact,
+    Conversation,
+    Inbox,
+    Installation,
+    Kind,
+    Message,
+    Profile,
+)
 from gateway.model import File, Status
 
-LONGEST_CONTENT: Final = 150_000
-LONGEST_ATTRIBUTE: Final = 1_500
 CONVERSATIONS_PER_PAGE: Final = 25
 MESSAGES_PER_PAGE: Final = 100
-CUT_NOTE: Final = "\n\n[cut here: the message is longer than Chatwoot takes]"
 SLOWEST_UPLOAD: Final = 256 * 1024
 """Bytes in a second, at which a call with files may still end in time."""
-FLOOD_PAUSE: Final = 10.0
-"""Seconds to wait after a refused message: Chatwoot's flood limit counts the last minute."""
 
 
 class Chatwoot:
@@ -44,19 +54,22 @@ class Chatwoot:
         self._api = Api(url, token, deadline=deadline)
         self._deadline = deadline
         self._account = f"/api/v1/accounts/{account}"
+        self.admin = Admin(self._api, self._account)
+        """What only an administrator's token may do."""
 
     def close(self) -> None:
         """Give up connections. Called once, when the process ends."""
         self._api.close()
 
-    def version(self) -> str:
-        """The installation's version, «4.13.0». Needs no token."""
-        return self._api.read("/api", lambda fields: fields.text("version"))
+    def installation(self) -> Installation:
+        """Needs no token."""
+        return self._api.read("/api", Installation.read)
 
     def profile(self) -> Profile:
         return self._api.read("/api/v1/profile", Profile.read)
 
     def inbox(self, inbox_id: int) -> Inbox:
+        """Raises `Missing`."""
         return self._api.read(f"{self._account}/inboxes/{inbox_id}", Inbox.read)
 
     def find_contact(self, inbox_id: int, source_id: str) -> Contact | None:
@@ -83,8 +96,8 @@ class Chatwoot:
     ) -> Contact:
         """A new contact, with its address in an inbox. `phone`: E.164. Empty means «not known».
 
-        Raises `Taken` if the address has a contact already, and `Invalid` with `attributes` if the
-        phone, e-mail or identifier belongs to another contact (or is not acceptable).
+        Raises `AddressTaken` if the address has a contact already, and `Invalid` with `attributes`
+        if the phone, e-mail or identifier belongs to another contact (or is not acceptable).
         """
         body: dict[str, Json] = {
             "inbox_id": inbox_id,
@@ -97,7 +110,7 @@ class Chatwoot:
             "additional_attributes": dict(attributes or {}),
         }
         path = f"{self._account}/contacts"
-        return self._api.write("POST", path, body, _created_contact, _source_id_taken)
+        return self._api.write("POST", path, body, _created_contact, source_id_taken)
 
     def filter_contacts(
         self, *, phone: str = "", email: str = "", identifier: str = ""
@@ -121,11 +134,11 @@ class Chatwoot:
     def attach_source(self, contact_id: int, inbox_id: int, source_id: str) -> None:
         """Make an address in an inbox the contact's. Repeating it does no harm.
 
-        Raises `Taken` if the address belongs to another contact.
+        Raises `AddressTaken` if the address belongs to another contact.
         """
         path = f"{self._account}/contacts/{contact_id}/contact_inboxes"
         body: dict[str, Json] = {"inbox_id": inbox_id, "source_id": source_id}
-        self._api.write("POST", path, body, _nothing, _source_id_taken)
+        self._api.write("POST", path, body, _nothing, source_id_taken)
 
     def update_contact(
         self,
@@ -197,7 +210,7 @@ class Chatwoot:
         All three ids are always sent: from a source id alone Chatwoot takes the first in the whole
         installation. Attributes longer than 1,500 characters are cut, as Chatwoot refuses them.
         `given`: what a new one shall have: «status», «assignee_id», «team_id»,
-        «custom_attributes». Raises `Taken` if the address belongs to another contact.
+        «custom_attributes». Raises `AddressTaken` if the address belongs to another contact.
         """
         body: dict[str, Json] = {
             "inbox_id": inbox_id,
@@ -209,7 +222,18 @@ class Chatwoot:
             **(given or {}),
         }
         path = f"{self._account}/conversations"
-        return self._api.write("POST", path, body, Conversation.read, _conversation_refused)
+        return self._api.write("POST", path, body, Conversation.read, conversation_refused)
+
+    def set_labels(self, conversation_id: int, labels: Iterable[str]) -> tuple[str, ...]:
+        """Replace all labels of a conversation: name also those that shall stay."""
+        body: dict[str, Json] = {"labels": list(labels)}
+        path = f"{self._conversation(conversation_id)}/labels"
+        return self._api.write("POST", path, body, _labels)
+
+    def set_priority(self, conversation_id: int, priority: Priority | None) -> None:
+        """Give a conversation a priority, or take it away."""
+        body: dict[str, Json] = {"priority": priority}
+        self._api.tell("POST", f"{self._conversation(conversation_id)}/toggle_priority", body)
 
     def create_message(
         self,
@@ -239,9 +263,9 @@ class Chatwoot:
         if files:
             form, seconds = _form(body, files), self._time_for(*files)
             return self._api.send_form(
-                "POST", path, form, Message.read, _message_refused, deadline=seconds
+                "POST", path, form, Message.read, message_refused, deadline=seconds
             )
-        return self._api.write("POST", path, body, Message.read, _message_refused)
+        return self._api.write("POST", path, body, Message.read, message_refused)
 
     def messages_after(self, conversation_id: int, after: int) -> Iterator[Message]:
         """The messages with an id above `after`, ascending; asks page by page as they are used."""
@@ -274,7 +298,7 @@ class Chatwoot:
         """
         body: dict[str, Json] = {"status": status.value, "external_error": reason or None}
         path = f"{self._conversation(conversation_id)}/messages/{message_id}"
-        return self._api.write("PATCH", path, body, Message.read, _status_refused)
+        return self._api.write("PATCH", path, body, Message.read, status_refused)
 
     def delete_message(self, conversation_id: int, message_id: int) -> None:
         """Replace a message by «deleted». Its id and source id stay."""
@@ -291,17 +315,6 @@ class Chatwoot:
     def _conversations(self, params: dict[str, str | int]) -> tuple[Conversation, ...]:
         path = f"{self._account}/conversations"
         return self._api.read(path, _conversation_list, {"status": "all", **params})
-
-
-def fitting(text: str, last: str = "", *, note: str = CUT_NOTE) -> str:
-    """`text` and `last`; what is too much for a Chatwoot message is cut off `text`, with a note."""
-    room = LONGEST_CONTENT - len(last)
-    return (text if len(text) <= room else text[: room - len(note)] + note) + last
-
-
-def attribute(value: str) -> str:
-    """`value` as Chatwoot keeps it in a conversation's additional attributes."""
-    return str(value)[:LONGEST_ATTRIBUTE]
 
 
 def _equal(key: str, value: str) -> dict[str, Json]:
@@ -336,26 +349,16 @@ def _conversation_list(fields: Fields) -> tuple[Conversation, ...]:
     return tuple(Conversation.read(item) for item in fields.object("data").objects("payload"))
 
 
+def _labels(fields: Fields) -> tuple[str, ...]:
+    return fields.text_list("payload")
+
+
 def _messages(fields: Fields) -> tuple[Message, ...]:
     return tuple(Message.read(item) for item in fields.objects("payload"))
 
 
 def _nothing(_: Fields) -> None:
     return None
-
-
-def _source_id_taken(answer: Answer) -> DeliveryError | None:
-    """A source id that is in use breaks a database index there, which Chatwoot answers with 500."""
-    if answer.status != 500:
-        return None
-    return Taken("The address has a contact in Chatwoot already", detail=f"{answer.method} 500")
-
-
-def _conversation_refused(answer: Answer) -> DeliveryError | None:
-    """Without `attributes` it is no validation: the source id is another contact's by now."""
-    if answer.status != 422 or refused_fields(answer):
-        return None
-    return Taken("The address has another contact in Chatwoot by now", detail=said(answer))
 
 
 def _form(body: Mapping[str, Json], files: Sequence[File]) -> Form:
@@ -365,24 +368,3 @@ def _form(body: Mapping[str, Json], files: Sequence[File]) -> Form:
         clean = storable(value)
         texts.append((name, clean if isinstance(clean, str) else json.dumps(clean)))
     return Form(texts, "attachments[]", files)
-
-
-def _message_refused(answer: Answer) -> DeliveryError | None:
-    """Chatwoot answers 422 to whatever goes wrong here, its flood limit and passing faults too, and
-    500 if it cannot show what it has stored."""
-    if answer.status == 413:
-        return TooMuch("more than the server before Chatwoot takes", detail="POST 413")
-    if answer.status == 500:
-        failed = meaning(answer)
-        return Stumbled(failed.reason, after=answer.retry_after, detail=failed.detail)
-    if answer.status != 422:
-        return None
-    refused = invalid(answer)
-    return Stumbled(refused.reason, after=FLOOD_PAUSE, detail=refused.detail)
-
-
-def _status_refused(answer: Answer) -> DeliveryError | None:
-    """The flood limit is a validation of the message as a whole, checked on updates too."""
-    if answer.status != 422 or refused_fields(answer) != ("base",):
-        return None
-    return Throttled("Too many messages in this conversation", after=60.0, scope="lane")

@@ -29,7 +29,7 @@ class TooMuch(Permanent):
     """The web server before Chatwoot does not take as much at once."""
 
 
-class Taken(Retry):
+class AddressTaken(Retry):
     """The source id belongs to a contact already: somebody was faster. Look it up again."""
 
 

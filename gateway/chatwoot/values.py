@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pydantic import SecretStr
@@ -33,6 +34,25 @@ class Kind(StrEnum):
 
 
 _KINDS = (Kind.INCOMING, Kind.OUTGOING, Kind.ACTIVITY, Kind.TEMPLATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What a Chatwoot says of itself to everybody (`app/controllers/api_controller.rb`)."""
+
+    version: str
+    time: float | None
+    """Unix seconds by its own clock, whole ones; None if it does not tell."""
+    queue_works: bool
+    """Whether its job queue answers: without it no webhook leaves."""
+
+    @classmethod
+    def read(cls, fields: Fields) -> Installation:
+        return cls(
+            version=fields.text("version"),
+            time=_moment(fields.optional_text("timestamp")),
+            queue_works=fields.optional_text("queue_services") in {"", "ok"},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +189,13 @@ class Conversation:
             labels=() if fields.values.get("labels") is None else fields.text_list("labels"),
             priority=fields.optional_text("priority"),
         )
+
+
+def _moment(timestamp: str) -> float | None:
+    try:
+        return datetime.strptime(timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
 
 
 def _source_id_told_by(messages: tuple[Fields, ...]) -> str:

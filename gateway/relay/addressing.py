@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from gateway.adapter import Adapter
 from gateway.chatwoot.agent_initiated import is_made_up, thread_of
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.errors import Missing
-from gateway.chatwoot.errors import Taken as AddressTaken
+from gateway.chatwoot.errors import AddressTaken, Missing
 from gateway.chatwoot.values import Contact
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Retry

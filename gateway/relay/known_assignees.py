@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from gateway.chatwoot.admin import Administration, Agent, Team
+from gateway.chatwoot.admin import Admin, Agent, Team
 from gateway.chatwoot.assignees import agent_called, team_called
 from gateway.errors import DeliveryError
 
@@ -20,9 +20,9 @@ FRESH = 300.0
 class KnownAssignees:
     """One account's, as Chatwoot listed them at most five minutes ago. Threads may share it."""
 
-    def __init__(self, administration: Administration) -> None:
-        self._teams: _Known[Team] = _Known(administration.teams)
-        self._agents: _Known[Agent] = _Known(administration.agents)
+    def __init__(self, admin: Admin) -> None:
+        self._teams: _Known[Team] = _Known(admin.teams)
+        self._agents: _Known[Agent] = _Known(admin.agents)
 
     def team(self, wanted: int | str) -> Team | None:
         """Raises a `DeliveryError` if Chatwoot cannot be asked and never was."""

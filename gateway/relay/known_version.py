@@ -35,7 +35,7 @@ class KnownVersion:
 
     def _ask(self) -> bool:
         try:
-            number = re.match(r"(\d+)\.(\d+)", self._chatwoot.version())
+            number = re.match(r"(\d+)\.(\d+)", self._chatwoot.installation().version)
         except DeliveryError:
             return True
         return number is None or (int(number[1]), int(number[2])) >= DRAWS_DELIVERED

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.adapter import Adapter
-from gateway.chatwoot.admin import Administration
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.desk import Desk
 from gateway.chatwoot.downloads import Home, Media
 from gateway.config import Channel, Settings
 from gateway.files.scratch import Scratch
@@ -45,17 +43,8 @@ class Deliveries:
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
-        self._desks = {
-            name: Desk(account.api_url, account.account, account.token)
-            for name, account in settings.accounts.items()
-        }
-        self._administrations = {
-            name: Administration(account.api_url, account.account, account.token)
-            for name, account in settings.accounts.items()
-        }
         self._assignees = {
-            name: KnownAssignees(administration)
-            for name, administration in self._administrations.items()
+            name: KnownAssignees(chatwoot.admin) for name, chatwoot in self.chatwoots.items()
         }
         self.adapters: Mapping[str, Adapter] = {
             name: channel.adapter(channel.config, settings.site(channel, runtime))
@@ -87,10 +76,6 @@ class Deliveries:
             adapter.close()
         for chatwoot in self.chatwoots.values():
             chatwoot.close()
-        for desk in self._desks.values():
-            desk.close()
-        for administration in self._administrations.values():
-            administration.close()
         for media in self.media.values():
             media.close()
         self.scratch.close()
@@ -118,7 +103,6 @@ class Deliveries:
             openings=Openings(
                 channel,
                 chatwoot,
-                self._desks[channel.account.name],
                 self._assignees[channel.account.name],
             ),
             once=once,

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, Finding
-from gateway.chatwoot.admin import Administration, Webhook
+from gateway.chatwoot.admin import Webhook
+from gateway.chatwoot.client import Chatwoot
 from gateway.config import Channel, ChatwootAccount, Settings
 from gateway.setup.checks.inbox import SET_UP
 from gateway.setup.checks.signing import TAKE_IT, is_held
@@ -33,7 +34,7 @@ class ContactWebhook:
 
     settings: Settings
     account: ChatwootAccount
-    administration: Administration
+    chatwoot: Chatwoot
     _at: Channel | None = field(init=False, default=None)
     _webhook: Webhook | None = field(init=False, default=None)
 
@@ -44,9 +45,9 @@ class ContactWebhook:
         self._find()
         if self._at is None or self._webhook is None:
             self._at = self._channels[0]
-            self._webhook = self.administration.create_webhook(self._url(self._at), EVENTS)
+            self._webhook = self.chatwoot.admin.create_webhook(self._url(self._at), EVENTS)
         elif self._lacking or self._webhook.url != self._url(self._at):
-            self._webhook = self.administration.update_webhook(
+            self._webhook = self.chatwoot.admin.update_webhook(
                 self._webhook.id, self._url(self._at), (*self._webhook.events, *self._lacking)
             )
         else:
@@ -112,7 +113,7 @@ class ContactWebhook:
             for channel in self._channels
             for token in self.settings.path_tokens(channel)
         }
-        for webhook in self.administration.webhooks():
+        for webhook in self.chatwoot.admin.webhooks():
             for ending, channel in endings.items():
                 if webhook.url.endswith(ending) and (not self._webhook or self._lacking):
                     self._at, self._webhook = channel, webhook

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 
 from gateway.adapter import Finding
-from gateway.chatwoot.admin import Administration
+from gateway.chatwoot.client import Chatwoot
 from gateway.config import ChatwootAccount, Settings
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
@@ -42,35 +42,33 @@ def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Li
 
 def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
     subject = f"chatwoot.{account.name}"
-    administration = Administration(account.api_url, account.account, account.token)
-    with contextlib.closing(administration):
+    chatwoot = Chatwoot(account.api_url, account.account, account.token)
+    with contextlib.closing(chatwoot):
         try:
-            installation = administration.installation()
+            installation = chatwoot.installation()
         except DeliveryError as error:
             cure = f"Look whether {account.api_url} is right, and whether Chatwoot runs."
             yield Line(subject, Finding.bad("reachable", error.reason, cure))
             return
         private = is_private(settings.gateway.public_url)
         yield from lines_about(subject, known_faults(installation.version, private=private))
-        rights = administrator(account, administration)
+        rights = administrator(account, chatwoot)
         yield from lines_about(subject, rights.findings)
         yield from lines_about(
-            subject, _asked("account", look_at_account(installation, administration, rights))
+            subject, _asked("account", look_at_account(installation, chatwoot, rights))
         )
         if rights.granted:
-            contacts = ContactWebhook(settings, account, administration)
+            contacts = ContactWebhook(settings, account, chatwoot)
             yield from lines_about(subject, _asked("contact webhook", contacts.look()))
-            yield from _inboxes(settings, account, administration)
+            yield from _inboxes(settings, account, chatwoot)
 
 
-def _inboxes(
-    settings: Settings, account: ChatwootAccount, administration: Administration
-) -> Iterator[Line]:
+def _inboxes(settings: Settings, account: ChatwootAccount, chatwoot: Chatwoot) -> Iterator[Line]:
     for channel in settings.channels.values():
         if channel.account == account:
-            findings = look_at_inbox(settings, channel, administration)
+            findings = look_at_inbox(settings, channel, chatwoot)
             yield from lines_about(f"channels.{channel.name}", _asked("inbox", findings))
-            findings = look_at_opening(channel, administration)
+            findings = look_at_opening(channel, chatwoot)
             yield from lines_about(f"channels.{channel.name}", _asked("opening", findings))
 
 

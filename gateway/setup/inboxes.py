@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.adapter import Finding
-from gateway.chatwoot.admin import API_INBOX, Administration, Agent
+from gateway.chatwoot.admin import API_INBOX, Agent
+from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Inbox
 from gateway.config import Channel
@@ -38,7 +39,7 @@ class InboxUnclear(Exception):
 class InboxSetup:
     """The inboxes of one account. `taken`: the numbers of those that other channels have."""
 
-    administration: Administration
+    chatwoot: Chatwoot
     taken: set[int] = field(default_factory=set)
     found: dict[str, Inbox] = field(default_factory=dict)
     """The inboxes that are there now, by channel."""
@@ -66,7 +67,7 @@ class InboxSetup:
         return self._by_name(wanted) or self._new(wanted)
 
     def _by_number(self, number: int) -> tuple[Inbox, Finding]:
-        inbox = self.administration.inbox(number)
+        inbox = self.chatwoot.inbox(number)
         if inbox.channel_type != API_INBOX:
             raise InboxUnclear(
                 f"inbox {number} «{inbox.name}» is not an API inbox, but {inbox.channel_type}",
@@ -77,7 +78,7 @@ class InboxSetup:
     def _by_name(self, wanted: Wanted) -> tuple[Inbox, Finding] | None:
         named = [
             inbox
-            for inbox in self.administration.inboxes()
+            for inbox in self.chatwoot.admin.inboxes()
             if inbox.name == wanted.name
             and inbox.channel_type == API_INBOX
             and inbox.id not in self.taken
@@ -94,20 +95,20 @@ class InboxSetup:
         return named[0], Finding.good("inbox", text)
 
     def _new(self, wanted: Wanted) -> tuple[Inbox, Finding]:
-        inbox = self.administration.create_inbox(wanted.name, wanted.webhook_url)
+        inbox = self.chatwoot.admin.create_inbox(wanted.name, wanted.webhook_url)
         return inbox, Finding.changed("inbox", f"made «{wanted.name}», number {inbox.id}")
 
     def _webhook(self, inbox: Inbox, wanted: Wanted) -> Finding:
         if inbox.webhook_url == wanted.webhook_url:
             return Finding.good("webhook", "the inbox calls this gateway")
-        self.administration.set_webhook_url(inbox.id, wanted.webhook_url)
+        self.chatwoot.admin.set_webhook_url(inbox.id, wanted.webhook_url)
         return Finding.changed("webhook", "the inbox calls this gateway from now on")
 
     def _members(self, inbox: Inbox, emails: tuple[str, ...]) -> Finding:
-        members = self.administration.members(inbox.id)
+        members = self.chatwoot.admin.members(inbox.id)
         if members and not emails:
             return Finding.good("agents", f"{_names(members)} work in it")
-        everybody = self.administration.agents()
+        everybody = self.chatwoot.admin.agents()
         known = {agent.email.casefold(): agent for agent in everybody}
         if strangers := [email for email in emails if email.casefold() not in known]:
             return Finding.bad(
@@ -119,7 +120,7 @@ class InboxSetup:
         new = [agent for agent in wanted if agent not in members]
         if not new:
             return Finding.good("agents", f"{_names(members)} work in it")
-        self.administration.set_members(inbox.id, [*members, *new])
+        self.chatwoot.admin.set_members(inbox.id, [*members, *new])
         return Finding.changed("agents", f"{_names(new)} work in it from now on")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, Finding
-from gateway.chatwoot.admin import Administration
+from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Inbox
 from gateway.config import Channel, ChatwootAccount, Settings, load, named_inboxes
 from gateway.errors import DeliveryError
@@ -73,18 +73,18 @@ def _set_up_account(
     outcome: Outcome,
 ) -> None:
     channels = [c for c in settings.channels.values() if c.account == account]
-    administration = Administration(account.api_url, account.account, account.token)
-    with contextlib.closing(administration):
-        rights = administrator(account, administration)
+    chatwoot = Chatwoot(account.api_url, account.account, account.token)
+    with contextlib.closing(chatwoot):
+        rights = administrator(account, chatwoot)
         outcome.lines += lines_about(f"chatwoot.{account.name}", rights.findings)
-        contacts = ContactWebhook(settings, account, administration)
+        contacts = ContactWebhook(settings, account, chatwoot)
         if not rights.granted:
             outcome.lines += lines_about(f"chatwoot.{account.name}", contacts.by_hand())
             return
         findings = _told("contact webhook", contacts.make())
         outcome.lines += lines_about(f"chatwoot.{account.name}", findings)
         numbered = {c.config.inbox for c in channels if c.name not in names}
-        inboxes = InboxSetup(administration, taken=numbered)
+        inboxes = InboxSetup(chatwoot, taken=numbered)
         for channel in channels:
             wanted = _wanted(settings, channel, names, agents)
             findings = _told("inbox", inboxes.make(wanted))

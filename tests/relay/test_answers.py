@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.chatwoot.client import LONGEST_CONTENT
+from gateway.chatwoot.limits import LONGEST_CONTENT
 from gateway.lanes import bodies, ids
 from gateway.model import Inbound
 from gateway.relay.to_chatwoot.quoting import LONGEST_QUOTE, quoting

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gateway.adapter import Verdict
-from gateway.chatwoot.admin import Administration
+from gateway.chatwoot.client import Chatwoot
 from gateway.intake.intake import Intake
 from gateway.lanes import ids
 from gateway.lanes.address_changes import Moves
@@ -254,9 +254,9 @@ def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(
         gateway=env.settings.gateway.model_copy(update={"public_url": server.url}),
     )
     account = settings.accounts["main"]
-    administration = Administration(account.url, account.account, account.token)
+    chatwoot = Chatwoot(account.url, account.account, account.token)
     try:
-        [made] = ContactWebhook(settings, account, administration).make()
+        [made] = ContactWebhook(settings, account, chatwoot).make()
         assert made.verdict is Verdict.CHANGED
         with store.changing():
             inbox = store.inboxes.get(pair.channel("phones").config.inbox)
@@ -270,7 +270,7 @@ def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(
         pair.deliver()
     finally:
         server.stop()
-        administration.close()
+        chatwoot.close()
     assert [(part.peer, part.text) for part in pair.sent("phones")] == [(NEW, "after")]
 
 

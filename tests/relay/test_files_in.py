@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway.chatwoot.client import CUT_NOTE, LONGEST_CONTENT, Chatwoot
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.limits import CUT_NOTE, LONGEST_CONTENT
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Message
 from gateway.config.values import GatewaySettings

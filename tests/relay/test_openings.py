@@ -11,7 +11,6 @@ import redis
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.conversation_defaults import Opening
-from gateway.chatwoot.desk import Desk
 from gateway.lanes import ids
 from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
@@ -119,7 +118,7 @@ def test_numbers_do_as_well_as_names(build: Build) -> None:
 def test_only_a_conversation_that_begins_is_given_anything(build: Build) -> None:
     env = build(Opening(labels=("new",), priority="low"))
     known(env)
-    api = Desk(env.chatwoot.url, 1, env.channel.account.token)
+    api = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     api.set_labels(1, [])
     api.set_priority(1, None)
     env.lanes.forget(ids.inbound_lane("cards", "p0"), "1")
@@ -206,32 +205,32 @@ def test_a_passing_fault_is_repeated_and_makes_the_message_no_doubt(
 
 
 @contextmanager
-def killed_at(where: type, call: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def killed_at(call: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The worker dies as it is about to make a call."""
 
     def die(*args: object, **kwargs: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(where, call, die)
+        patch.setattr(Chatwoot, call, die)
         yield
 
 
-DEATHS = [(Desk, "set_labels"), (Desk, "set_priority"), (Chatwoot, "create_message")]
+DEATHS = ["set_labels", "set_priority", "create_message"]
 
 
-@pytest.mark.parametrize(("where", "call"), DEATHS)
+@pytest.mark.parametrize("call", DEATHS)
 @pytest.mark.parametrize("lock", [False, True])
 def test_after_a_death_what_was_left_to_do_is_done(
-    build: Build, monkeypatch: pytest.MonkeyPatch, where: type, call: str, lock: bool
+    build: Build, monkeypatch: pytest.MonkeyPatch, call: str, lock: bool
 ) -> None:
     env = build(Opening(labels=("new",), priority="low"), lock=lock)
     env.customer_writes("one", person=ADA)
-    with killed_at(where, call, monkeypatch):
+    with killed_at(call, monkeypatch):
         env.drain()
     assert env.incoming() == []
     # Meanwhile a rule labels it, too.
-    rules = Desk(env.chatwoot.url, 1, env.channel.account.token)
+    rules = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     rules.set_labels(1, ["by-a-rule", *only(env)["labels"]])
     rules.close()
     env.make_due()
@@ -254,9 +253,9 @@ def test_a_priority_that_somebody_gave_it_meanwhile_stays(
 ) -> None:
     env = build(Opening(priority="low"))
     env.customer_writes("one")
-    with killed_at(Desk, "set_priority", monkeypatch):
+    with killed_at("set_priority", monkeypatch):
         env.drain()
-    agent = Desk(env.chatwoot.url, 1, env.channel.account.token)
+    agent = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     agent.set_priority(1, "urgent")
     agent.close()
     env.make_due()
@@ -269,7 +268,7 @@ def test_what_an_agent_took_off_does_not_come_back_with_a_late_repetition(build:
     env.chatwoot.fault("drop", method="POST", path="*/messages")
     env.customer_writes("one")
     env.drain()
-    agent = Desk(env.chatwoot.url, 1, env.channel.account.token)
+    agent = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     agent.set_labels(1, [])
     agent.close()
     env.drain_until(lambda: env.count("delivered_in") == 1)
@@ -279,7 +278,7 @@ def test_what_an_agent_took_off_does_not_come_back_with_a_late_repetition(build:
 def test_in_a_locked_inbox_an_old_conversation_is_given_nothing(build: Build) -> None:
     env = build(Opening(labels=("new",), priority="low"), lock=True)
     known(env)
-    desk = Desk(env.chatwoot.url, 1, env.channel.account.token)
+    desk = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     desk.set_labels(1, [])
     desk.set_priority(1, None)
     desk.close()

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.errors import Invalid, Missing, NotAllowed, Taken
+from gateway.chatwoot.errors import AddressTaken, Invalid, Missing, NotAllowed
 from gateway.chatwoot.events import AgentMessage, Event, Ignored, MessageDeleted, MessageUpdated
 from gateway.chatwoot.signature import verify
 from gateway.chatwoot.values import Inbox, Kind
@@ -73,7 +73,7 @@ def inbound(peer: str = "tg:1", person: Person = ADA, thread: str = "") -> Inbou
 
 def test_what_the_installation_tells(stand_in: ChatwootStandIn, chatwoot: Chatwoot) -> None:
     inbox = inbox_of(chatwoot, stand_in, lock=True)
-    assert chatwoot.version().startswith("4.")
+    assert chatwoot.installation().version.startswith("4.")
     assert chatwoot.profile().roles[1] == "administrator"
     assert inbox.lock_to_single_conversation
     assert inbox.channel_type == "Channel::Api"
@@ -165,15 +165,15 @@ def test_the_answer_to_an_agents_first_message_stays_in_its_conversation(
 def test_refusals(stand_in: ChatwootStandIn, chatwoot: Chatwoot) -> None:
     inbox = inbox_of(chatwoot, stand_in)
     place = resolve(chatwoot, inbox, inbound())
-    with pytest.raises(Taken):
+    with pytest.raises(AddressTaken):
         chatwoot.create_contact(inbox.id, "tg:1", "Eve")
     with pytest.raises(Invalid) as refused:
         chatwoot.create_contact(inbox.id, "tg:9", "Eve", email=ADA.email, phone=ADA.phone)
     assert set(refused.value.attributes) == {"email", "phone_number"}
     other = chatwoot.create_contact(inbox.id, "tg:8", "Eve")
-    with pytest.raises(Taken):
+    with pytest.raises(AddressTaken):
         chatwoot.attach_source(other.id, inbox.id, "tg:1")
-    with pytest.raises(Taken):
+    with pytest.raises(AddressTaken):
         chatwoot.create_conversation(inbox.id, other.id, "tg:1")
     with pytest.raises(Missing):
         chatwoot.create_message(999, "x", source_id="gw:1")

@@ -12,8 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.chatwoot.api import until_next_minute
-from gateway.chatwoot.client import CUT_NOTE, Chatwoot
-from gateway.chatwoot.errors import Invalid, Missing, NotAllowed, Stumbled, Taken
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.errors import AddressTaken, Invalid, Missing, NotAllowed, Stumbled
+from gateway.chatwoot.limits import CUT_NOTE
 from gateway.chatwoot.values import Kind
 from gateway.errors import (
     BadCredentials,
@@ -148,7 +149,7 @@ def test_version_profile_inbox_and_conversation_are_read(
     script.says(200, {"id": 5, "name": "Bob", "accounts": [{"id": 1, "role": "administrator"}]})
     script.says(200, {"id": 7, "name": "Bot", "secret": "k3y", "lock_to_single_conversation": True})
     script.says(200, conversation(12))
-    assert chatwoot.version() == "4.13.0"
+    assert chatwoot.installation().version == "4.13.0"
     assert chatwoot.profile().roles == {1: "administrator"}
     inbox = chatwoot.inbox(7)
     assert inbox.lock_to_single_conversation
@@ -344,14 +345,14 @@ def test_both_dialects_of_error_are_read(script: Script, chatwoot: Chatwoot) -> 
 def test_a_500_for_an_address_means_taken(script: Script, chatwoot: Chatwoot) -> None:
     for _ in range(2):
         script.says(500, {"status": 500, "error": "Internal Server Error"})
-    assert type(refusal(lambda: chatwoot.create_contact(7, "s", "Ada"))) is Taken
-    assert type(refusal(lambda: chatwoot.attach_source(42, 7, "s"))) is Taken
+    assert type(refusal(lambda: chatwoot.create_contact(7, "s", "Ada"))) is AddressTaken
+    assert type(refusal(lambda: chatwoot.attach_source(42, 7, "s"))) is AddressTaken
 
 
 def test_an_address_of_another_contact(script: Script, chatwoot: Chatwoot) -> None:
     script.says(422, {"error": "source_id should be unique"})
     script.says(422, {"message": "too long", "attributes": ["additional_attributes"]})
-    assert type(refusal(lambda: chatwoot.create_conversation(7, 42, "s"))) is Taken
+    assert type(refusal(lambda: chatwoot.create_conversation(7, 42, "s"))) is AddressTaken
     assert type(refusal(lambda: chatwoot.create_conversation(7, 42, "s"))) is Invalid
 
 
@@ -381,7 +382,7 @@ def test_nonsense_after_a_question_is_trouble(
     script: Script, chatwoot: Chatwoot, body: bytes
 ) -> None:
     questions: list[Callable[[], object]] = [
-        chatwoot.version,
+        chatwoot.installation,
         chatwoot.profile,
         lambda: chatwoot.inbox(7),
         lambda: chatwoot.conversation(7),

@@ -14,7 +14,6 @@ from gateway.chatwoot.admin import Agent, Team
 from gateway.chatwoot.api import Json
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.conversation_defaults import Opening
-from gateway.chatwoot.desk import Desk
 from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Conversation
 from gateway.config import Channel
@@ -37,7 +36,6 @@ class Openings:
 
     channel: Channel
     chatwoot: Chatwoot
-    desk: Desk
     assignees: KnownAssignees
 
     def begin(self, contact_id: int, source_id: str, attributes: Mapping[str, str]) -> Conversation:
@@ -66,11 +64,11 @@ class Openings:
         if set(opening.labels) - set(conversation.labels):
             labels = dict.fromkeys((*conversation.labels, *opening.labels))
             before(f"labels:{number}")
-            self._put_on(taken, "labels", lambda: self.desk.set_labels(number, labels))
+            self._put_on(taken, "labels", lambda: self.chatwoot.set_labels(number, labels))
         if opening.priority and not conversation.priority:
             before(f"priority:{number}")
             self._put_on(
-                taken, "priority", lambda: self.desk.set_priority(number, opening.priority)
+                taken, "priority", lambda: self.chatwoot.set_priority(number, opening.priority)
             )
 
     @property

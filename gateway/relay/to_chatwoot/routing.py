@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from gateway.chatwoot.agent_initiated import is_made_up, thread_of
-from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot, attribute
-from gateway.chatwoot.errors import Invalid, Taken
+from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
+from gateway.chatwoot.errors import AddressTaken, Invalid
+from gateway.chatwoot.limits import attribute
 from gateway.chatwoot.values import Contact, Conversation, Inbox
 from gateway.errors import ServerTrouble
 from gateway.model import Inbound
@@ -95,7 +96,7 @@ class _Search:
         if contact is None:
             try:
                 new = self._create_contact(self._phone, self._email, self._identifier)
-            except (Taken, Invalid) as refused:
+            except (AddressTaken, Invalid) as refused:
                 contact = self._after_refusal(refused)
             else:
                 # Nobody has written from this address before: no conversation to look for.
@@ -128,7 +129,7 @@ class _Search:
         self.before("contact_inbox")
         try:
             self.chatwoot.attach_source(contact.id, self.inbox.id, self.inbound.peer)
-        except Taken as taken:
+        except AddressTaken as taken:
             if (owner := self._known_contact()) is not None:
                 return owner
             raise _trouble(taken) from taken
@@ -146,11 +147,11 @@ class _Search:
             attributes=attributes_of(self.inbound),
         )
 
-    def _after_refusal(self, refused: Taken | Invalid) -> Contact:
+    def _after_refusal(self, refused: AddressTaken | Invalid) -> Contact:
         """Somebody has it already, or Chatwoot dislikes it: then the contact goes without."""
         if (contact := self._known_contact() or self._same_person()) is not None:
             return contact
-        if isinstance(refused, Taken):
+        if isinstance(refused, AddressTaken):
             raise _trouble(refused) from refused
         bad = set(refused.attributes)
         if not bad or not bad <= {"email", "phone_number", "identifier"}:
@@ -279,6 +280,6 @@ def _context(inbound: Inbound) -> str:
     return text if text == attribute(text) else ""
 
 
-def _trouble(taken: Taken) -> ServerTrouble:
+def _trouble(taken: AddressTaken) -> ServerTrouble:
     """Chatwoot answers 500 for a taken address; if nobody has it, it was a true 500."""
     return ServerTrouble("Chatwoot cannot make the contact", detail=taken.detail)

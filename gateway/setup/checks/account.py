@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from gateway.adapter import Finding
-from gateway.chatwoot.admin import Administration, Installation
+from gateway.chatwoot.client import Chatwoot
+from gateway.chatwoot.values import Installation
 from gateway.setup.checks.token_rights import Rights
 
 CONTINUITY: Final = "email_continuity_on_api_channel"
@@ -16,13 +17,13 @@ WRONG_CLOCK: Final = 60.0
 
 
 def look_at_account(
-    installation: Installation, administration: Administration, rights: Rights
+    installation: Installation, chatwoot: Chatwoot, rights: Rights
 ) -> Iterator[Finding]:
     """Raises a `DeliveryError` if Chatwoot cannot be asked."""
     yield _queue(installation)
     yield _clock(installation, time.time())
     if rights.granted:
-        yield _continuity(administration.features())
+        yield _continuity(chatwoot.admin.features())
 
 
 def _queue(installation: Installation) -> Finding:

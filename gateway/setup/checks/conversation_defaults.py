@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.adapter import Finding
-from gateway.chatwoot.admin import Administration, Agent, Team
+from gateway.chatwoot.admin import Agent, Team
 from gateway.chatwoot.assignees import agent_called, team_called
+from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.config import Channel
 
 ADMINISTRATOR = "administrator"
 
 
-def look_at_opening(channel: Channel, administration: Administration) -> Iterator[Finding]:
+def look_at_opening(channel: Channel, chatwoot: Chatwoot) -> Iterator[Finding]:
     """Nothing for what is not configured. Raises a `DeliveryError` if Chatwoot cannot be asked."""
     opening = channel.config.opening
     team = None
     if opening.team is not None:
-        teams = administration.teams()
+        teams = chatwoot.admin.teams()
         team = team_called(teams, opening.team)
         yield _team(channel, opening.team, team, teams)
     if opening.assignee is not None:
-        yield _assignee(channel, opening.assignee, team, administration)
+        yield _assignee(channel, opening.assignee, team, chatwoot)
     if opening.labels:
-        yield _labels(opening.labels, administration)
+        yield _labels(opening.labels, chatwoot)
 
 
 def _team(
@@ -42,23 +43,23 @@ def _team(
 
 
 def _assignee(
-    channel: Channel, wanted: int | str, team: Team | None, administration: Administration
+    channel: Channel, wanted: int | str, team: Team | None, chatwoot: Chatwoot
 ) -> Finding:
-    agent = agent_called(administration.agents(), wanted)
+    agent = agent_called(chatwoot.admin.agents(), wanted)
     if agent is None:
         return Finding.bad(
             "assignee",
             f"nobody in the account is «{wanted}»: conversations begin without an agent",
             f"Invite them in Chatwoot (Settings, Agents), or mend {_key(channel, 'assignee')}.",
         )
-    if not _sees(agent, channel.config.inbox, administration):
+    if not _sees(agent, channel.config.inbox, chatwoot):
         return Finding.bad(
             "assignee",
             f"{_name(agent)} does not work in the inbox, and does not see its conversations",
             f"Run `python -m gateway setup --agents {agent.email}`, or add them in Chatwoot "
             "(Settings, Inboxes, Collaborators).",
         )
-    if team is not None and agent not in administration.team_members(team.id):
+    if team is not None and agent not in chatwoot.admin.team_members(team.id):
         return Finding.bad(
             "assignee",
             f"{_name(agent)} is not in the team «{team.name}»: Chatwoot takes them off",
@@ -67,15 +68,15 @@ def _assignee(
     return Finding.good("assignee", f"conversations begin as those of {_name(agent)}")
 
 
-def _sees(agent: Agent, inbox: int, administration: Administration) -> bool:
+def _sees(agent: Agent, inbox: int, chatwoot: Chatwoot) -> bool:
     try:
-        return agent.role == ADMINISTRATOR or agent in administration.members(inbox)
+        return agent.role == ADMINISTRATOR or agent in chatwoot.admin.members(inbox)
     except Missing:
         return True  # of an inbox that is not there another line speaks
 
 
-def _labels(labels: tuple[str, ...], administration: Administration) -> Finding:
-    known = {title.lower() for title in administration.labels()}
+def _labels(labels: tuple[str, ...], chatwoot: Chatwoot) -> Finding:
+    known = {title.lower() for title in chatwoot.admin.labels()}
     if unknown := [label for label in labels if label not in known]:
         return Finding.note(
             "labels",

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from gateway.adapter import Finding
-from gateway.chatwoot.admin import API_INBOX, Administration
+from gateway.chatwoot.admin import API_INBOX
+from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Inbox
 from gateway.config import Channel, Settings
@@ -15,13 +16,11 @@ from gateway.setup.checks.signing import look_at_signing
 SET_UP = "Run `python -m gateway setup`."
 
 
-def look_at_inbox(
-    settings: Settings, channel: Channel, administration: Administration
-) -> Iterator[Finding]:
+def look_at_inbox(settings: Settings, channel: Channel, chatwoot: Chatwoot) -> Iterator[Finding]:
     """Raises a `DeliveryError` if Chatwoot cannot be asked."""
     number = channel.config.inbox
     try:
-        inbox = administration.inbox(number)
+        inbox = chatwoot.inbox(number)
     except Missing:
         cure = f"Run `python -m gateway setup`, or mend [channels.{channel.name}] inbox."
         yield Finding.bad("inbox", f"there is no inbox {number} in the account", cure)
@@ -34,7 +33,7 @@ def look_at_inbox(
     yield Finding.good("inbox", f"«{inbox.name}» is there, number {number}")
     yield _webhook(settings, channel, inbox)
     yield look_at_signing(channel, inbox.secret)
-    if administration.members(number):
+    if chatwoot.admin.members(number):
         yield Finding.good("agents", "somebody works in the inbox")
     else:
         text = "nobody works in the inbox: its conversations are seen by administrators only"

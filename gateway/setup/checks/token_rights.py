@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.adapter import Finding
-from gateway.chatwoot.admin import Administration
+from gateway.chatwoot.client import Chatwoot
 from gateway.config import ChatwootAccount
 from gateway.errors import BadCredentials, DeliveryError
 
@@ -23,11 +23,11 @@ class Rights:
     findings: tuple[Finding, ...]
 
 
-def administrator(account: ChatwootAccount, administration: Administration) -> Rights:
+def administrator(account: ChatwootAccount, chatwoot: Chatwoot) -> Rights:
     """Ask Chatwoot whose token it is. Raises nothing: what goes wrong is a finding."""
     how = HOW.format(account=account.account, name=account.name)
     try:
-        profile = administration.profile()
+        profile = chatwoot.profile()
     except BadCredentials as error:
         return _refused("token", error.reason, how)
     except DeliveryError as error:

@@ -1,5 +1,5 @@
 """What an agent does in the dashboard, as calls: looking through conversations and contacts,
-labelling, assigning, resolving, merging.
+assigning, resolving, merging.
 
 Addresses and bodies are those of `app/controllers/api/v1/accounts` in Chatwoot;
 https://developers.chatwoot.com/api-reference describes most of them.
@@ -14,7 +14,6 @@ from typing import Literal, TypeAlias
 from pydantic import SecretStr
 
 from gateway.chatwoot.api import Api, Json
-from gateway.chatwoot.conversation_defaults import Priority
 from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.values import Contact, Conversation
 
@@ -32,7 +31,7 @@ class Condition:
     value: str | int
 
 
-class Desk:
+class Dashboard:
     """One account, with the token of one of its users. Nothing is retried.
 
     Arguments as for `Chatwoot`. Every call raises a `DeliveryError`; `Missing` for an id that is
@@ -61,9 +60,6 @@ class Desk:
         path = f"{self._account}/conversations/filter?page={page}"
         return self._api.ask(path, {"payload": _query(conditions)}, _found)
 
-    def conversation(self, conversation_id: int) -> Conversation:
-        return self._api.read(self._conversation(conversation_id), Conversation.read)
-
     def set_status(self, conversation_id: int, status: ConversationStatus) -> None:
         """Resolve, open again … With an agent's token, opening also assigns it to that agent."""
         body: dict[str, Json] = {"status": status}
@@ -78,16 +74,6 @@ class Desk:
 
     def labels(self, conversation_id: int) -> tuple[str, ...]:
         return self._api.read(f"{self._conversation(conversation_id)}/labels", _labels)
-
-    def set_labels(self, conversation_id: int, labels: Iterable[str]) -> tuple[str, ...]:
-        """Replace all labels: name also those that shall stay."""
-        body: dict[str, Json] = {"labels": list(labels)}
-        path = f"{self._conversation(conversation_id)}/labels"
-        return self._api.write("POST", path, body, _labels)
-
-    def set_priority(self, conversation_id: int, priority: Priority | None) -> None:
-        body: dict[str, Json] = {"priority": priority}
-        self._api.tell("POST", f"{self._conversation(conversation_id)}/toggle_priority", body)
 
     def search_contacts(self, words: str, *, page: int = 1) -> tuple[Contact, ...]:
         """Those whose name, e-mail, phone or identifier contains `words`, 15 a page.

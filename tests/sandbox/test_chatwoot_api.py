@@ -14,15 +14,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from gateway.chatwoot.admin import Administration
+from gateway.chatwoot.admin import Admin
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.desk import Condition, Desk
 from gateway.chatwoot.errors import Invalid, Missing
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Kind
 from gateway.http.session import Answer, Session
 from gateway.model import File, Status
 from sandbox.chatwoot import ChatwootStandIn
+from tests.sandbox.dashboard import Condition, Dashboard
 
 DESCRIBED = json.loads(Path(__file__).with_name("chatwoot_api.json").read_text())
 """Address → names of its parameters, out of Chatwoot's published OpenAPI description."""
@@ -54,12 +54,11 @@ NEVER_DESCRIBED = {
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """A Chatwoot with a contact and a conversation, and all three clients of it."""
+    """A Chatwoot with a contact and a conversation, its client, and the dashboard."""
 
     stand_in: ChatwootStandIn
     chatwoot: Chatwoot
-    desk: Desk
-    administration: Administration
+    dashboard: Dashboard
     inbox: int
     contact: int
     conversation: int
@@ -73,59 +72,54 @@ def office(tmp_path: Path) -> Iterator[Office]:
     with ChatwootStandIn() as stand_in:
         inbox = stand_in.add_inbox("Bot", None)
         account = (stand_in.url, 1, SecretStr(stand_in.access_token))
-        chatwoot, desk, administration = (
-            Chatwoot(*account),
-            Desk(*account),
-            Administration(*account),
-        )
+        chatwoot, dashboard = Chatwoot(*account), Dashboard(*account)
         contact = chatwoot.create_contact(inbox, "tg:1", "Ada", email="ada@example.com").id
         conversation = chatwoot.create_conversation(inbox, contact, "tg:1").id
         yield Office(
             stand_in,
             chatwoot,
-            desk,
-            administration,
+            dashboard,
             inbox,
             contact,
             conversation,
             File("me.jpg", "image/jpeg", 3, picture),
         )
-        for client in (chatwoot, desk, administration):
+        for client in (chatwoot, dashboard):
             client.close()
 
 
 def test_conversations_are_listed_and_filtered(office: Office) -> None:
-    desk, number = office.desk, office.conversation
-    desk.set_status(number, "resolved")
-    assert [found.id for found in desk.conversations()] == [number]
-    assert desk.conversations(status="open") == ()
+    dashboard, number = office.dashboard, office.conversation
+    dashboard.set_status(number, "resolved")
+    assert [found.id for found in dashboard.conversations()] == [number]
+    assert dashboard.conversations(status="open") == ()
     resolved = Condition("status", "equal_to", "resolved")
     here = Condition("inbox_id", "equal_to", office.inbox)
-    assert [found.id for found in desk.filter_conversations([resolved, here])] == [number]
-    assert desk.filter_conversations([Condition("status", "equal_to", "open")]) == ()
-    assert desk.conversation(number).status == "resolved"
+    assert [found.id for found in dashboard.filter_conversations([resolved, here])] == [number]
+    assert dashboard.filter_conversations([Condition("status", "equal_to", "open")]) == ()
+    assert office.chatwoot.conversation(number).status == "resolved"
 
 
 def test_labels_are_replaced(office: Office) -> None:
-    assert office.desk.set_labels(office.conversation, ["vip", "angry"]) == ("vip", "angry")
-    assert office.desk.set_labels(office.conversation, ["vip"]) == ("vip",)
-    assert office.desk.labels(office.conversation) == ("vip",)
+    assert office.chatwoot.set_labels(office.conversation, ["vip", "angry"]) == ("vip", "angry")
+    assert office.chatwoot.set_labels(office.conversation, ["vip"]) == ("vip",)
+    assert office.dashboard.labels(office.conversation) == ("vip",)
 
 
 def test_a_priority_is_given_and_taken_away(office: Office) -> None:
-    office.desk.set_priority(office.conversation, "urgent")
-    assert office.desk.conversation(office.conversation).priority == "urgent"
-    office.desk.set_priority(office.conversation, None)
-    assert office.desk.conversation(office.conversation).priority == ""
+    office.chatwoot.set_priority(office.conversation, "urgent")
+    assert office.chatwoot.conversation(office.conversation).priority == "urgent"
+    office.chatwoot.set_priority(office.conversation, None)
+    assert office.chatwoot.conversation(office.conversation).priority == ""
 
 
 def test_a_conversation_is_born_with_what_it_is_given(office: Office) -> None:
     agent, stranger = office.stand_in.agent.id, office.stand_in.administrator.id
     team = office.stand_in.add_team("Sales", agent)
     office.stand_in.add_label("VIP")
-    assert [(each.id, each.name) for each in office.administration.teams()] == [(team, "sales")]
-    assert [each.id for each in office.administration.team_members(team)] == [agent]
-    assert office.administration.labels() == ("vip",)
+    assert [(each.id, each.name) for each in office.chatwoot.admin.teams()] == [(team, "sales")]
+    assert [each.id for each in office.chatwoot.admin.team_members(team)] == [agent]
+    assert office.chatwoot.admin.labels() == ("vip",)
 
     def born(**given: Any) -> Any:
         account = (office.inbox, office.contact, "tg:1")
@@ -142,16 +136,16 @@ def test_a_conversation_is_born_with_what_it_is_given(office: Office) -> None:
 
 def test_what_a_blocked_contact_begins_is_born_resolved_and_not_opened(office: Office) -> None:
     office.stand_in.agent_blocks(office.conversation)
-    assert office.desk.contact(office.contact).blocked
+    assert office.dashboard.contact(office.contact).blocked
     made = office.chatwoot.create_conversation(
         office.inbox, office.contact, "tg:1", given={"status": "open"}
     )
     assert made.status == "resolved"
     office.chatwoot.create_message(made.id, "spam", source_id="gw:x:1")
-    assert office.desk.conversation(made.id).status == "resolved"
+    assert office.chatwoot.conversation(made.id).status == "resolved"
     office.stand_in.agent_unblocks(made.id)
     office.chatwoot.create_message(made.id, "sorry", source_id="gw:x:2")
-    assert office.desk.conversation(made.id).status == "open"
+    assert office.chatwoot.conversation(made.id).status == "open"
 
 
 def test_a_conversation_is_given_to_an_agent_and_taken_back(office: Office) -> None:
@@ -159,34 +153,36 @@ def test_a_conversation_is_given_to_an_agent_and_taken_back(office: Office) -> N
         [shown] = office.stand_in.conversations()
         return shown["meta"].get("assignee", {}).get("id")
 
-    office.desk.assign(office.conversation, office.stand_in.agent.id)
+    office.dashboard.assign(office.conversation, office.stand_in.agent.id)
     assert assignee() == office.stand_in.agent.id
-    office.desk.assign(office.conversation, None)
+    office.dashboard.assign(office.conversation, None)
     assert assignee() is None
 
 
 def test_contacts_are_found_changed_and_merged(office: Office) -> None:
     other = office.chatwoot.create_contact(office.inbox, "tg:2", "Ada L", phone="+15551230001")
-    assert [found.id for found in office.desk.search_contacts("ada@example")] == [office.contact]
-    office.desk.update_contact(office.contact, {"name": "Ada Lovelace"})
+    assert [found.id for found in office.dashboard.search_contacts("ada@example")] == [
+        office.contact
+    ]
+    office.dashboard.update_contact(office.contact, {"name": "Ada Lovelace"})
     with pytest.raises(Invalid) as refused:
-        office.desk.update_contact(other.id, {"email": "ada@example.com"})
+        office.dashboard.update_contact(other.id, {"email": "ada@example.com"})
     assert refused.value.attributes == ("email",)
-    merged = office.desk.merge_contacts(office.contact, other.id)
+    merged = office.dashboard.merge_contacts(office.contact, other.id)
     assert (merged.name, merged.phone) == ("Ada Lovelace", "+15551230001")
-    assert office.desk.contact(office.contact).phone == "+15551230001"
+    assert office.dashboard.contact(office.contact).phone == "+15551230001"
     with pytest.raises(Missing):
-        office.desk.contact(other.id)
+        office.dashboard.contact(other.id)
 
 
 def test_the_accounts_webhooks_are_made_once_and_removed(office: Office) -> None:
-    made = office.administration.create_webhook("https://gw.example/hook", ["contact_updated"])
-    assert office.administration.webhooks() == (made,)
+    made = office.chatwoot.admin.create_webhook("https://gw.example/hook", ["contact_updated"])
+    assert office.chatwoot.admin.webhooks() == (made,)
     assert made.events == ("contact_updated",)
     with pytest.raises(Invalid):
-        office.administration.create_webhook("https://gw.example/hook", ["contact_updated"])
-    office.administration.delete_webhook(made.id)
-    assert office.administration.webhooks() == ()
+        office.chatwoot.admin.create_webhook("https://gw.example/hook", ["contact_updated"])
+    office.chatwoot.admin.delete_webhook(made.id)
+    assert office.chatwoot.admin.webhooks() == ()
 
 
 def test_no_call_has_an_address_or_a_parameter_that_chatwoot_does_not_know(
@@ -230,7 +226,7 @@ def public_calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         left.add(f"{client.__name__}.{name}")
         monkeypatch.setattr(client, name, noted)
 
-    for client in (Chatwoot, Desk, Administration):
+    for client in (Chatwoot, Admin, Dashboard):
         for name, call in list(vars(client).items()):
             if callable(call) and not name.startswith("_") and name != "close":
                 noting(client, name, call)
@@ -247,10 +243,10 @@ def names_in(form: Form | None) -> set[str]:
 
 
 def call_everything(office: Office) -> None:
-    """Every public call of the three clients."""
-    chatwoot, desk = office.chatwoot, office.desk
+    """Every public call."""
+    chatwoot, dashboard = office.chatwoot, office.dashboard
     inbox, contact, number = office.inbox, office.contact, office.conversation
-    chatwoot.version()
+    chatwoot.installation()
     chatwoot.profile()
     chatwoot.inbox(inbox)
     chatwoot.find_contact(inbox, "tg:1")
@@ -280,37 +276,33 @@ def call_everything(office: Office) -> None:
     chatwoot.message(number, message)
     chatwoot.update_status(number, message, Status.DELIVERED)
     chatwoot.delete_message(number, message)
-    desk.conversations()
-    desk.filter_conversations([Condition("status", "equal_to", "open")])
-    desk.conversation(number)
-    desk.set_status(number, "resolved")
-    desk.assign(number, office.stand_in.agent.id)
-    desk.set_labels(number, ["a"])
-    desk.labels(number)
-    desk.set_priority(number, "high")
-    desk.search_contacts("ada")
-    desk.contact(contact)
-    desk.update_contact(contact, {"name": "Ada L"})
-    desk.merge_contacts(contact, new)
-    call_administration(office)
+    dashboard.conversations()
+    dashboard.filter_conversations([Condition("status", "equal_to", "open")])
+    dashboard.set_status(number, "resolved")
+    dashboard.assign(number, office.stand_in.agent.id)
+    chatwoot.set_labels(number, ["a"])
+    dashboard.labels(number)
+    chatwoot.set_priority(number, "high")
+    dashboard.search_contacts("ada")
+    dashboard.contact(contact)
+    dashboard.update_contact(contact, {"name": "Ada L"})
+    dashboard.merge_contacts(contact, new)
+    call_admin(office)
 
 
-def call_administration(office: Office) -> None:
-    administration = office.administration
-    administration.installation()
-    administration.profile()
-    administration.features()
-    administration.inboxes()
-    made = administration.create_inbox("New", "https://gw.example/x").id
-    administration.inbox(made)
-    administration.set_webhook_url(made, "https://gw.example/y")
-    administration.agents()
-    administration.teams()
-    administration.team_members(office.stand_in.add_team("sales"))
-    administration.labels()
-    administration.members(made)
-    administration.set_members(made, administration.agents())
-    hook = administration.create_webhook("https://gw.example/z", ["message_created"])
-    administration.webhooks()
-    administration.update_webhook(hook.id, "https://gw.example/z", ["contact_updated"])
-    administration.delete_webhook(hook.id)
+def call_admin(office: Office) -> None:
+    admin = office.chatwoot.admin
+    admin.features()
+    admin.inboxes()
+    made = admin.create_inbox("New", "https://gw.example/x").id
+    admin.set_webhook_url(made, "https://gw.example/y")
+    admin.agents()
+    admin.teams()
+    admin.team_members(office.stand_in.add_team("sales"))
+    admin.labels()
+    admin.members(made)
+    admin.set_members(made, admin.agents())
+    hook = admin.create_webhook("https://gw.example/z", ["message_created"])
+    admin.webhooks()
+    admin.update_webhook(hook.id, "https://gw.example/z", ["contact_updated"])
+    admin.delete_webhook(hook.id)

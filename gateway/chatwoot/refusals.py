@@ -1,0 +1,50 @@
+"""What a refusal means at one address only, where it means more than its status says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.chatwoot.api import invalid, refused_fields, said
+from gateway.chatwoot.errors import AddressTaken, Stumbled, TooMuch
+from gateway.errors import DeliveryError, Throttled
+from gateway.http.session import Answer, meaning
+
+FLOOD_PAUSE: Final = 10.0
+"""Seconds to wait after a refused message: Chatwoot's flood limit counts the last minute."""
+
+
+def source_id_taken(answer: Answer) -> DeliveryError | None:
+    """A source id that is in use breaks a database index there, which Chatwoot answers with 500."""
+    if answer.status != 500:
+        return None
+    return AddressTaken(
+        "The address has a contact in Chatwoot already", detail=f"{answer.method} 500"
+    )
+
+
+def conversation_refused(answer: Answer) -> DeliveryError | None:
+    """Without `attributes` it is no validation: the source id is another contact's by now."""
+    if answer.status != 422 or refused_fields(answer):
+        return None
+    return AddressTaken("The address has another contact in Chatwoot by now", detail=said(answer))
+
+
+def message_refused(answer: Answer) -> DeliveryError | None:
+    """Chatwoot answers 422 to whatever goes wrong here, its flood limit and passing faults too, and
+    500 if it cannot show what it has stored."""
+    if answer.status == 413:
+        return TooMuch("more than the server before Chatwoot takes", detail="POST 413")
+    if answer.status == 500:
+        failed = meaning(answer)
+        return Stumbled(failed.reason, after=answer.retry_after, detail=failed.detail)
+    if answer.status != 422:
+        return None
+    refused = invalid(answer)
+    return Stumbled(refused.reason, after=FLOOD_PAUSE, detail=refused.detail)
+
+
+def status_refused(answer: Answer) -> DeliveryError | None:
+    """The flood limit is a validation of the message as a whole, checked on updates too."""
+    if answer.status != 422 or refused_fields(answer) != ("base",):
+        return None
+    return Throttled("Too many messages in this conversation", after=60.0, scope="lane")
