@@ -148,7 +148,7 @@ class ChannelConfig(BaseModel):
         description="seconds a reply waits before it is sent, so that a swapped pair is put right; "
         "longer, and it is the time an agent has to take a reply back",
     )
-    on_unknown: Literal["resend", "hold"] = Field(
+    on_uncertain: Literal["resend", "ask"] = Field(
         default="resend",
         description="what to do with a reply that may or may not have arrived",
     )

@@ -63,7 +63,7 @@ class BadCredentials(DeliveryError):
     """The token or password is refused: nothing will pass before somebody mends it."""
 
 
-class Unknown(DeliveryError):
+class Uncertain(DeliveryError):
     """The request was written and no answer came: it may or may not have arrived."""
 
 

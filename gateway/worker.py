@@ -36,9 +36,9 @@ from gateway.observability import logs
 from gateway.observability.heartbeat import Alive, Heartbeat
 from gateway.observability.logs import Redactor
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.indicators import Signs
-from gateway.relay.lane_worker import Relay
-from gateway.relay.quarantine import Crowd
+from gateway.relay.indicators import Indicators
+from gateway.relay.lane_worker import LaneWorker
+from gateway.relay.quarantine import Quarantine
 from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect, connect_worker
@@ -67,20 +67,20 @@ class Workshop:
     """What a worker process has at hand."""
 
     lanes: Lanes
-    relay: Relay
+    lane_worker: LaneWorker
     pool: ThreadPoolExecutor
     limits: Limits
     stop: threading.Event
     bell: Bell
     pulse: Pulse
-    signs: Signs
+    indicators: Indicators
     alive: Alive
 
     def drain(self) -> int:
         """Deliver what is due. Returns how many lanes were claimed."""
 
         def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-            self.relay.work(hold, stop=stop, still_ours=still_ours)
+            self.lane_worker.work(hold, stop=stop, still_ours=still_ours)
 
         with self.pulse.expected():
             drain = Drain(
@@ -90,7 +90,7 @@ class Workshop:
                 self.limits,
                 stop=self.stop,
                 beat=self.pulse.beat,
-                wait=self.signs.wait,
+                wait=self.indicators.wait,
                 ring=self.bell.ring,
                 worker=self.alive.name,
             )
@@ -180,13 +180,13 @@ def main(settings: Settings) -> None:
     pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="lane")
     workshop = Workshop(
         lanes=lanes,
-        relay=Relay(lanes, deliveries, Crowd(), Redactor(settings.secret_values())),
+        lane_worker=LaneWorker(lanes, deliveries, Quarantine(), Redactor(settings.secret_values())),
         pool=pool,
         limits=limits,
         stop=stop,
         bell=Bell(store),
         pulse=Pulse(max(limits.lease, SHORTEST_STALL), _die),
-        signs=Signs(Hints(store), deliveries.adapters, pool),
+        indicators=Indicators(Hints(store), deliveries.adapters, pool),
         alive=Alive(lanes, limits.lease),
     )
     threading.Thread(target=workshop.alive.run, args=(stop,), name="alive", daemon=True).start()

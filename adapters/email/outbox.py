@@ -15,7 +15,7 @@ from gateway.errors import (
     DeliveryError,
     Permanent,
     Retry,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.http.session import check_fence
@@ -51,7 +51,7 @@ class Outbox:
     """Seconds for each of the steps: connecting, addressing, handing the mail over."""
 
     def send(self, sender: str, peer: str, mail: bytes) -> None:
-        """Raises `Unknown` if the server was lost after it may have taken the mail."""
+        """Raises `Uncertain` if the server was lost after it may have taken the mail."""
         with self._connected() as smtp:
             with within(self.deadline, lambda: smtp.sock):
                 _expect(smtp.mail(sender), (250,))
@@ -67,7 +67,7 @@ class Outbox:
         except smtplib.SMTPResponseException:
             raise  # an answer, if not the one that was hoped for
         except OSError as error:
-            raise Unknown("The mail server was lost while it took the mail") from error
+            raise Uncertain("The mail server was lost while it took the mail") from error
 
     def check(self) -> None:
         """Log in, and no more."""

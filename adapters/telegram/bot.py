@@ -28,7 +28,7 @@ from gateway.errors import (
     Permanent,
     Retry,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.http.session import Answer, Session, check_fence, meaning
@@ -87,7 +87,7 @@ class BotLine:
         self._starting = asyncio.Lock()
 
     def write(self, work: Work[T], *, size: int = 0) -> T:
-        """Do what changes something, with `size` bytes of a file. Raises `Unknown` if it may have
+        """Do what changes something, with `size` bytes of a file. Raises `Uncertain` if it may have
         been done unnoticed."""
         bot = self.ready()
         check_fence()
@@ -98,7 +98,7 @@ class BotLine:
         bot = self.ready()
         try:
             return self._call(work(bot), self._deadline + waiting)
-        except Unknown as error:
+        except Uncertain as error:
             raise Unreachable(error.reason, detail=error.detail) from None
 
     def download(self, file_id: str, http: Session) -> Iterator[bytes]:
@@ -122,7 +122,7 @@ class BotLine:
             return self._bot
         try:
             return self._call(self._start(), self._deadline)
-        except Unknown as error:
+        except Uncertain as error:
             raise Unreachable(error.reason, detail=error.detail) from None
 
     def close(self) -> None:
@@ -164,9 +164,9 @@ class BotLine:
             # «from None»: the library's own texts and causes may carry the token.
             raise what_it_means(error, self._redacted(error)) from None
         except TimeoutError:
-            raise Unknown("Telegram did not answer in time") from None
+            raise Uncertain("Telegram did not answer in time") from None
         except MISREAD as error:
-            raise Unknown(
+            raise Uncertain(
                 "Telegram gave an answer that makes no sense", detail=type(error).__name__
             ) from None
 
@@ -207,7 +207,7 @@ def _less_common(error: TelegramError, text: str) -> DeliveryError:
         case NetworkError() if error.__cause__ is None:
             return Permanent(f"Telegram refuses this: {error.message}", detail=text)
         case _:
-            return Unknown("The connection to Telegram broke off", detail=text)
+            return Uncertain("The connection to Telegram broke off", detail=text)
 
 
 def _refusal(text: str) -> type[Permanent]:

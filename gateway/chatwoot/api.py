@@ -24,7 +24,7 @@ from gateway.errors import (
     DeliveryError,
     ServerTrouble,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.http.session import Answer, Session, meaning
@@ -70,7 +70,7 @@ class Api:
             answer = self._http.exchange(
                 "POST", self._url + path, headers=self._headers, json=storable(body)
             )
-        except Unknown as lost:
+        except Uncertain as lost:
             raise Unreachable(lost.reason, detail=lost.detail) from lost
         return self._parsed(replace(answer, method="GET"), parse)
 
@@ -82,7 +82,7 @@ class Api:
         parse: Callable[[Fields], T],
         special: Special | None = None,
     ) -> T:
-        """A call that changes something. Raises `Unknown` if it may have done so unheard."""
+        """A call that changes something. Raises `Uncertain` if it may have done so unheard."""
         answer = self._http.exchange(
             method, self._url + path, headers=self._headers, json=storable(body)
         )

@@ -24,7 +24,7 @@ from gateway.errors import (
     Retry,
     ServerTrouble,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.http.deadlines import Watch, Watchdog, WatchedTransport, watching
@@ -64,7 +64,7 @@ class Answer:
         return self.body.decode("utf-8", errors="replace")
 
     def json(self) -> Any:
-        """The body as JSON. If it is none: `Unknown` after a write, else `ServerTrouble`."""
+        """The body as JSON. If it is none: `Uncertain` after a write, else `ServerTrouble`."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -90,7 +90,7 @@ class Answer:
         detail = f"{self.method} {self.status}: {what}: {self.text[:200]!r}"
         if self.method in SAFE_METHODS:
             return ServerTrouble(reason, detail=detail)
-        return Unknown(reason, detail=detail)
+        return Uncertain(reason, detail=detail)
 
     @property
     def retry_after(self) -> float | None:
@@ -141,7 +141,7 @@ class Session:
         in seconds for this call only.
 
         Raises the error that an answer other than 2xx means, `Unreachable` if nothing was written,
-        and `Unknown` if a write may have arrived without our learning of it.
+        and `Uncertain` if a write may have arrived without our learning of it.
         """
         answer = self.exchange(method, url, **options)
         if 200 <= answer.status < 300:
@@ -286,7 +286,7 @@ def meaning(answer: Answer) -> DeliveryError:
         return BadCredentials("The access token or password is refused", detail=detail)
     if status in UNHEARD and answer.method not in SAFE_METHODS:
         # A proxy speaks here: what stands behind it may have done the work.
-        return Unknown("No answer came from behind the proxy", detail=detail)
+        return Uncertain("No answer came from behind the proxy", detail=detail)
     if status >= 500 or status == 408:
         return ServerTrouble("The other side has trouble", after=answer.retry_after, detail=detail)
     if 300 <= status < 400:
@@ -329,4 +329,4 @@ def _what_failed(method: str, url: str, error: Exception, watch: Watch) -> Deliv
     reason = f"{host} did not answer in time" if late else f"{host} broke the connection off"
     if method in SAFE_METHODS:
         return Unreachable(reason, detail=detail)
-    return Unknown(reason, detail=detail)
+    return Uncertain(reason, detail=detail)

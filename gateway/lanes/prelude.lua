@@ -16,7 +16,7 @@ local ANSWER = 60             -- seconds that a lane keeps its last answer, for 
 local BRAKED = 10000          -- ms between two messages of a customer who floods us
 local QUIET = 60000           -- ms of silence that end such a flood
 local BY_ITSELF = 'failed by itself'  -- shown: Chatwoot marked a reply, and we never said so
-local COMPANY = 2             -- deaths of workers after which a message is a suspect: consequences.py
+local COMPANY = 2             -- deaths of workers after which a message is a suspect: retry_policy.py
 local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
 local function key_msg(id) return ns .. ':msg:' .. id end

@@ -43,7 +43,7 @@ class Brake:
     """When a customer's messages are too many to be passed on as they come."""
 
     of: str
-    """Whose brake it is: `naming.brake`."""
+    """Whose brake it is: `ids.brake`."""
     most: int
     """More than these within the window set it on."""
     window: float

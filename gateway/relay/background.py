@@ -13,7 +13,7 @@ PATIENCE = 5.0
 """Seconds that the end of a process waits for what is under way."""
 
 
-class Aside:
+class Background:
     """A thread that does one piece of work at a time. It never keeps its process from ending: what
     is under way then is broken off."""
 
@@ -28,7 +28,7 @@ class Aside:
         with self._starting:
             # Begun with the first piece, and anew should one have had a fault that it did not tell.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="background", daemon=True)
                 self._thread.start()
         try:
             self._waiting.put_nowait(work)

@@ -14,14 +14,14 @@ from gateway.intake.indicators import Hint, Hints, Typing
 from gateway.observability import logs
 
 AT_ONCE = 4
-"""Signs that are shown at once. A network that hangs must not take the threads that deliver."""
+"""Indicators shown at once: a network that hangs must not take the threads that deliver."""
 FULL_WAIT = 0.05
 """Seconds until it is looked again whether one of them has come back."""
 
 log = logging.getLogger(__name__)
 
 
-class Signs:
+class Indicators:
     """What a drain does while it has nothing to deliver: wait, and show what the hints are about.
     Nothing is tried twice: the next sign comes with the next words, or with another press."""
 

@@ -23,8 +23,8 @@ from gateway.relay.delivery import (
     NotNow,
     still_seen,
 )
-from gateway.relay.quarantine import Crowd
-from gateway.relay.retry_policy import COMPANY, DEATHS, BrokeDown, Bury, Defer, consequence
+from gateway.relay.quarantine import Quarantine
+from gateway.relay.retry_policy import COMPANY, DEATHS, BrokeDown, Bury, Defer, decide
 
 MESSAGES, SECONDS = 50, 10.0
 """What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
@@ -47,13 +47,13 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class LaneWorker:
     """Delivers what a claimed lane holds. Threads share it, each with a lane of its own."""
 
     lanes: Lanes
     deliveries: Callable[[Hold, Kind], Delivery]
     """The way to deliver a kind of message of a lane."""
-    crowd: Crowd
+    quarantine: Quarantine
     redact: Callable[[str], str] = str
     """Takes secrets out of a reason: agents read it, and it may quote what the other side said."""
 
@@ -159,7 +159,7 @@ class Relay:
     def _failed(
         self, hold: Hold, taken: Taken, delivery: Delivery, error: DeliveryError, after: After
     ) -> Taken | None:
-        follows = consequence(error, taken, delivery.patience)
+        follows = decide(error, taken, delivery.patience)
         match follows:
             case Bury():
                 return self._bury(hold, taken, delivery, follows, after, detail=error.detail)
@@ -217,12 +217,12 @@ class Relay:
 
     @contextmanager
     def _in_its_turn(self, hold: Hold, taken: Taken) -> Iterator[None]:
-        """Beside others; a suspect alone, and not at work before it is."""
+        """Beside others; a poison message alone, and not at work before it is."""
         if taken.crashes < COMPANY:
-            with self.crowd.among_others():
+            with self.quarantine.among_others():
                 yield
         else:
-            with self.crowd.alone():
+            with self.quarantine.alone():
                 self.lanes.begin(hold, taken.id)
                 yield
 

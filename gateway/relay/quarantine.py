@@ -1,4 +1,4 @@
-"""Letting a suspect run alone: a message whose attempts ended in dead workers."""
+"""The quarantine: a poison message, whose attempts ended in dead workers, is tried alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Crowd:
-    """Deliveries of one process: many at a time, or a single suspect.
+class Quarantine:
+    """Deliveries of one process: many at a time, or a single poison message.
 
     A message that killed two workers is tried once more with nothing beside it, so that no
     innocent one is taken for the cause.
@@ -17,14 +17,15 @@ class Crowd:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._others = 0
-        self._suspects = 0
+        self._poisonous = 0
+        """Poison messages that are delivered alone, or wait for that."""
         self._alone = False
 
     @contextmanager
     def among_others(self) -> Iterator[None]:
-        """Deliver beside others; waits while a suspect is, or wants to be, alone."""
+        """Deliver beside others; waits while a poison message is, or waits to be, alone."""
         with self._changed:
-            self._changed.wait_for(lambda: self._suspects == 0)
+            self._changed.wait_for(lambda: self._poisonous == 0)
             self._others += 1
         try:
             yield
@@ -37,7 +38,7 @@ class Crowd:
     def alone(self) -> Iterator[None]:
         """Deliver with nothing beside it."""
         with self._changed:
-            self._suspects += 1
+            self._poisonous += 1
             self._changed.wait_for(lambda: self._others == 0 and not self._alone)
             self._alone = True
         try:
@@ -45,5 +46,5 @@ class Crowd:
         finally:
             with self._changed:
                 self._alone = False
-                self._suspects -= 1
+                self._poisonous -= 1
                 self._changed.notify_all()

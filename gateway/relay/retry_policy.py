@@ -12,7 +12,7 @@ from gateway.errors import (
     Retry,
     ServerTrouble,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.lanes import Certainty, Taken, Trouble
@@ -31,11 +31,11 @@ BREAKDOWNS = 3
 """Attempts at a reply that a fault in the code may end: each may have reached the customer."""
 
 
-class Unsettled(ServerTrouble):
+class UncertainAnswer(ServerTrouble):
     """The other side answers, but of this attempt nobody knows how far it came."""
 
 
-class BrokeDown(Unsettled):
+class BrokeDown(UncertainAnswer):
     """A fault in our code, or in an adapter's, ended the attempt: nobody knows how far it came."""
 
 
@@ -62,15 +62,15 @@ class Patience:
 
     age_limit: float | None = None
     """Seconds; None: for ever, as for a customer's message."""
-    hold_unknown: bool = False
+    ask_when_uncertain: bool = False
     """Ask the agent rather than send twice, when a reply may have arrived."""
 
 
-def consequence(error: DeliveryError, taken: Taken, patience: Patience) -> Defer | Bury:
+def decide(error: DeliveryError, taken: Taken, patience: Patience) -> Defer | Bury:
     """What to do with a message whose delivery raised `error`."""
     if isinstance(error, Permanent):
         return Bury(error.reason)
-    if _may_have_arrived(error) and patience.hold_unknown:
+    if _may_have_arrived(error) and patience.ask_when_uncertain:
         return Bury(MAY_HAVE_ARRIVED, "uncertain")
     if isinstance(error, BrokeDown) and taken.kind == "out" and taken.refusals + 1 >= BREAKDOWNS:
         return Bury(error.reason, "uncertain")
@@ -105,7 +105,7 @@ def _later(error: DeliveryError, taken: Taken) -> Defer:
 
 
 def _may_have_arrived(error: DeliveryError) -> bool:
-    return isinstance(error, (Unknown, Unsettled))
+    return isinstance(error, (Uncertain, UncertainAnswer))
 
 
 def _trouble(error: DeliveryError) -> Trouble:
@@ -115,7 +115,7 @@ def _trouble(error: DeliveryError) -> Trouble:
             return "throttled"
         case BadCredentials():
             return "credentials"
-        case Unknown() | Unreachable():
+        case Uncertain() | Unreachable():
             return "down"
         case ServerTrouble():
             return "refused"

@@ -14,17 +14,17 @@ from gateway.lanes.address_changes import Moves
 from gateway.lanes.bodies import UnknownVersion
 from gateway.model import Rate
 from gateway.relay.addressing import Addressing
-from gateway.relay.background import Aside
+from gateway.relay.background import Background
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.known_assignees import KnownAssignees
 from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.known_version import KnownVersion
-from gateway.relay.to_chatwoot.avatars import LARGEST, Portraits
-from gateway.relay.to_chatwoot.contact_sync import People
+from gateway.relay.to_chatwoot.avatars import LARGEST, Avatars
+from gateway.relay.to_chatwoot.contact_sync import ContactSync
 from gateway.relay.to_chatwoot.delivery import InboundDelivery
-from gateway.relay.to_chatwoot.exactly_once import Once
+from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce
 from gateway.relay.to_chatwoot.files import CustomerFiles
-from gateway.relay.to_chatwoot.new_conversations import Openings
+from gateway.relay.to_chatwoot.new_conversations import NewConversations
 from gateway.relay.to_chatwoot.retry_button import RetryDelivery
 from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery
 from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
@@ -55,7 +55,7 @@ class Deliveries:
             for name, account in settings.accounts.items()
         }
         self.scratch = Scratch()
-        self.aside = Aside()
+        self.background = Background()
         self._ways = {
             name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
         }
@@ -71,7 +71,7 @@ class Deliveries:
         return ways[kind]
 
     def close(self) -> None:
-        self.aside.close()
+        self.background.close()
         for adapter in self.adapters.values():
             adapter.close()
         for chatwoot in self.chatwoots.values():
@@ -90,7 +90,7 @@ class Deliveries:
         addressing = Addressing(channel, adapter, chatwoot, Moves(self._lanes))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
-        once = Once(self._lanes, chatwoot, settings.gateway.uncertain_after)
+        exactly_once = ExactlyOnce(self._lanes, chatwoot, settings.gateway.uncertain_after)
         inbound = InboundDelivery(
             lanes=self._lanes,
             channel=channel,
@@ -98,30 +98,30 @@ class Deliveries:
             inbox=KnownInbox(chatwoot, channel.config.inbox),
             pace=Pace(overall, each),
             addressing=addressing,
-            people=People(chatwoot, channel.config.inbox, self._portraits(channel)),
+            contact_sync=ContactSync(chatwoot, channel.config.inbox, self._avatars(channel)),
             files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
-            openings=Openings(
+            new_conversations=NewConversations(
                 channel,
                 chatwoot,
                 self._assignees[channel.account.name],
             ),
-            once=once,
+            exactly_once=exactly_once,
         )
         return {
             "in": inbound,
             "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
             "status": StatusDelivery(chatwoot, KnownVersion(chatwoot), Pace(overall)),
-            "note": NoteDelivery(chatwoot, once, Pace(overall)),
+            "note": NoteDelivery(chatwoot, exactly_once, Pace(overall)),
             "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
 
-    def _portraits(self, channel: Channel) -> Portraits:
+    def _avatars(self, channel: Channel) -> Avatars:
         account = channel.account
         files = CustomerFiles(
             self.adapters[channel.name], self.scratch, min(LARGEST, account.upload_limit)
         )
-        return Portraits(self._lanes, channel, self.chatwoots[account.name], files, self.aside)
+        return Avatars(self._lanes, channel, self.chatwoots[account.name], files, self.background)
 
 
 def _per_minute(limit: int, burst: int) -> Rate | None:

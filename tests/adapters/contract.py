@@ -340,7 +340,7 @@ def nonsense_after_a_write_is_unknown(subject: Subject, server: ScriptedServer) 
     adapter = subject.adapter(server.url)
     for content in NONSENSE:
         server.otherwise = answer(200, content)
-        assert type(failure(adapter, a_part(subject))) is errors.Unknown, content
+        assert type(failure(adapter, a_part(subject))) is errors.Uncertain, content
 
 
 def nobody_there_is_unreachable(subject: Subject) -> None:
@@ -351,7 +351,7 @@ def nobody_there_is_unreachable(subject: Subject) -> None:
 def a_lost_answer_is_unknown(subject: Subject, server: ScriptedServer) -> None:
     subject.prepare(server)
     server.otherwise = hang_up
-    assert type(failure(subject.adapter(server.url), a_part(subject))) is errors.Unknown
+    assert type(failure(subject.adapter(server.url), a_part(subject))) is errors.Uncertain
 
 
 def no_answer_is_waited_for_longer_than_the_deadline(
@@ -364,7 +364,7 @@ def no_answer_is_waited_for_longer_than_the_deadline(
     began = monotonic()
     error = failure(adapter, a_part(subject))
     assert monotonic() - began < 4
-    assert type(error) is errors.Unknown
+    assert type(error) is errors.Uncertain
 
 
 BEHAVIOURS = (silence, drip_headers, drip_body)

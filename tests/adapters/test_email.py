@@ -20,7 +20,7 @@ from gateway.errors import (
     LeaseLost,
     Permanent,
     Retry,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.http.session import fence
@@ -297,7 +297,7 @@ def test_a_peer_that_is_no_address_is_refused(mailbox: Email, peer: str) -> None
         ({"DATA": "451 later"}, Retry, "later"),
         ({"mail": "554 spam"}, Permanent, "spam"),
         ({"mail": "452 full"}, Retry, "full"),
-        ({"mail": "hang up"}, Unknown, "lost"),
+        ({"mail": "hang up"}, Uncertain, "lost"),
         ({"RCPT": "hang up"}, Unreachable, "broke the connection off"),
         ({"connect": "554 go away"}, Permanent, "go away"),
         ({"connect": "421 busy"}, Retry, "busy"),
@@ -314,7 +314,7 @@ def test_what_the_server_says_is_told(
 
 
 @pytest.mark.parametrize(
-    ("where", "error"), [("connect", Unreachable), ("RCPT", Unreachable), ("mail", Unknown)]
+    ("where", "error"), [("connect", Unreachable), ("RCPT", Unreachable), ("mail", Uncertain)]
 )
 def test_a_dripping_server_is_left_at_the_deadline(where: str, error: type[DeliveryError]) -> None:
     with SmtpScript({where: "drip"}) as server:
@@ -347,7 +347,7 @@ def test_a_lost_answer_is_unknown_and_repeating_is_safe(
 ) -> None:
     provider.lose_answer_to_data()
     part = Part("9:1", ANNA, "x")
-    with pytest.raises(Unknown):
+    with pytest.raises(Uncertain):
         mailbox.send(part)
     mailbox.send(part)
     assert len({answer["Message-ID"] for answer in provider.inbox_of(ANNA)}) == 1

@@ -26,8 +26,8 @@ from gateway.lanes import Entry, Hold, Lanes, bodies, ids
 from gateway.lanes.bodies import NoteText
 from gateway.model import Inbound, Person
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.lane_worker import Relay
-from gateway.relay.quarantine import Crowd
+from gateway.relay.lane_worker import LaneWorker
+from gateway.relay.quarantine import Quarantine
 from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
 from sandbox.chatwoot import ChatwootStandIn, payloads
@@ -51,7 +51,7 @@ requests_per_minute = 0
 adapter = "tests.faults.cards:Cards"
 inbox = {inbox}
 settle = 0
-on_unknown = "{on_unknown}"
+on_uncertain = "{on_uncertain}"
 box = "{folder}/box"
 """
 
@@ -119,10 +119,10 @@ class Env:
         """Deliver what is due, once the leases of whoever died have run out, until `done`."""
         self.store.delete(queue_key())  # as a worker does that hears the ring
         stop, limits = threading.Event(), Limits(threads=8, lease=10, linger=0.05, longest=20)
-        relay = Relay(self.lanes, self.deliveries, Crowd())
+        worker = LaneWorker(self.lanes, self.deliveries, Quarantine())
 
         def work(hold: Hold, last: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-            relay.work(hold, stop=last, still_ours=still_ours)
+            worker.work(hold, stop=last, still_ours=still_ours)
 
         def drained() -> object:
             Drain(self.lanes, work, pool, limits, stop=stop, beat=lambda: None).run()
@@ -224,14 +224,14 @@ def _post(url: str, path: str, body: Any) -> bool:
 def env(
     request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, store: redis.Redis
 ) -> Iterator[Env]:
-    """Indirectly parametrised: `on_unknown`."""
+    """Indirectly parametrised: `on_uncertain`."""
     with ChatwootStandIn() as chatwoot:
         (tmp_path / "channels.toml").write_text(
             CHANNELS.format(
                 url=chatwoot.url,
                 token=chatwoot.access_token,
                 inbox=chatwoot.add_inbox("Cards", None),
-                on_unknown=getattr(request, "param", "resend"),
+                on_uncertain=getattr(request, "param", "resend"),
                 folder=tmp_path,
             )
         )

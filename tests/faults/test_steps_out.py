@@ -69,7 +69,7 @@ def test_web_is_killed_and_chatwoot_never_repeats(env: Env, step: Step) -> None:
     assert env.sent() == ONCE
 
 
-@pytest.mark.parametrize("env", ["hold"], indirect=True)
+@pytest.mark.parametrize("env", ["ask"], indirect=True)
 def test_on_hold_what_may_have_arrived_is_shown_to_the_agent_and_goes_out_by_retry(
     env: Env,
 ) -> None:

@@ -24,9 +24,9 @@ from gateway.intake.intake import Intake, Stored
 from gateway.lanes import DeadLetters, GatePolicy, Lanes
 from gateway.model import Capabilities, Inbound, Part, Person, Sent, Status
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.indicators import Signs
-from gateway.relay.lane_worker import Relay
-from gateway.relay.quarantine import Crowd
+from gateway.relay.indicators import Indicators
+from gateway.relay.lane_worker import LaneWorker
+from gateway.relay.quarantine import Quarantine
 from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
 from sandbox.chatwoot import ChatwootStandIn, payloads
@@ -61,7 +61,7 @@ class Env:
     lanes: Lanes
     intake: Intake
     deliveries: Deliveries
-    relay: Relay
+    lane_worker: LaneWorker
     pool: ThreadPoolExecutor
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -91,9 +91,9 @@ class Env:
         limits = Limits(threads=threads, lease=lease, linger=linger, longest=20)
 
         def work(hold: Any, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-            self.relay.work(hold, stop=stop, still_ours=still_ours)
+            self.lane_worker.work(hold, stop=stop, still_ours=still_ours)
 
-        signs = Signs(Hints(self.store), self.deliveries.adapters, self.pool)
+        indicators = Indicators(Hints(self.store), self.deliveries.adapters, self.pool)
         Drain(
             self.lanes,
             work,
@@ -101,7 +101,7 @@ class Env:
             limits,
             stop=self.stop,
             beat=lambda: None,
-            wait=signs.wait,
+            wait=indicators.wait,
         ).run()
 
     def drain_until(self, found: Callable[[], T], *, seconds: float = 10.0) -> T:
@@ -195,7 +195,7 @@ def opened(settings: Settings, chatwoot: ChatwootStandIn, store: redis.Redis) ->
             lanes=lanes,
             intake=Intake(lanes, Bell(store)),
             deliveries=deliveries,
-            relay=Relay(lanes, deliveries, Crowd()),
+            lane_worker=LaneWorker(lanes, deliveries, Quarantine()),
             pool=pool,
         )
         for network in deliveries.adapters.values():

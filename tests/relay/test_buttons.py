@@ -11,7 +11,7 @@ import redis
 from gateway.errors import Unreachable
 from gateway.intake.indicators import Hints
 from gateway.model import ButtonLimits, Capabilities, Inbound
-from gateway.relay.indicators import Signs
+from gateway.relay.indicators import Indicators
 from tests.relay.env import Env, Postcards
 
 DOORS = [{"title": title, "value": title.lower()} for title in ("Front", "Back")]
@@ -120,14 +120,14 @@ def test_nobody_is_left_waiting_when_many_press_at_once(
     offers(env)
     for number in range(12):
         presses(env, "Back", f"q{number}")
-    signs = Signs(Hints(env.store), env.deliveries.adapters, env.pool)
+    indicators = Indicators(Hints(env.store), env.deliveries.adapters, env.pool)
     for _ in range(12):
-        signs.wait(0.01)
+        indicators.wait(0.01)
     go_on.set()
     deadline = time.monotonic() + 10
     while len(Keyed.heard) < 12:
         assert time.monotonic() < deadline, "somebody was left waiting"
-        signs.wait(0.01)
+        indicators.wait(0.01)
 
 
 def test_who_changes_their_mind_has_said_both(env: Env) -> None:

@@ -22,13 +22,13 @@ from gateway.errors import (
     Permanent,
     ServerTrouble,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.lanes import Taken
 from gateway.model import Receipt, Status
 from gateway.relay import lane_worker
-from gateway.relay.retry_policy import REFUSALS, Bury, Defer, Patience, consequence
+from gateway.relay.retry_policy import REFUSALS, Bury, Defer, Patience, decide
 from tests.relay.env import Env
 
 HTML = "<html><body>Please wait</body></html>"
@@ -51,19 +51,19 @@ def answered(status: int, body: str, content_type: str = "application/json") -> 
 
 
 TROUBLES = {
-    "down": Trouble("drop_unread", Unknown, Unreachable),
-    "gone while it was asked": Trouble("drop", Unknown, Unreachable),
-    "silent": Trouble("silence", Unknown, Unreachable, {"seconds": 0.1}),
-    "answers and nobody hears it": Trouble("lose", Unknown, Unreachable),
-    "half an answer": Trouble("half", Unknown, Unreachable),
+    "down": Trouble("drop_unread", Uncertain, Unreachable),
+    "gone while it was asked": Trouble("drop", Uncertain, Unreachable),
+    "silent": Trouble("silence", Uncertain, Unreachable, {"seconds": 0.1}),
+    "answers and nobody hears it": Trouble("lose", Uncertain, Unreachable),
+    "half an answer": Trouble("half", Uncertain, Unreachable),
     "401 forbidden": Trouble("status", NotAllowed, NotAllowed, answered(401, DENIED)),
     "404 of a proxy": Trouble("status", ServerTrouble, ServerTrouble, answered(404, HTML)),
     "429": Trouble("status", Throttled, Throttled, answered(429, "Retry later\n", "text/plain")),
     "500": Trouble("status", ServerTrouble, ServerTrouble),
-    "502": Trouble("status", Unknown, ServerTrouble, answered(502, HTML, "text/html")),
+    "502": Trouble("status", Uncertain, ServerTrouble, answered(502, HTML, "text/html")),
     "503": Trouble("status", ServerTrouble, ServerTrouble, answered(503, HTML, "text/html")),
-    "a page": Trouble("html", Unknown, ServerTrouble),
-    "nothing": Trouble("empty", Unknown, ServerTrouble),
+    "a page": Trouble("html", Uncertain, ServerTrouble),
+    "nothing": Trouble("empty", Uncertain, ServerTrouble),
 }
 
 
@@ -79,9 +79,9 @@ def met(monkeypatch: pytest.MonkeyPatch) -> list[Meaning]:
 
     def noted(error: DeliveryError, taken: Taken, patience: Patience) -> Defer | Bury:
         kinds.append(type(error))
-        return consequence(error, taken, patience)
+        return decide(error, taken, patience)
 
-    monkeypatch.setattr(lane_worker, "consequence", noted)
+    monkeypatch.setattr(lane_worker, "decide", noted)
     return kinds
 
 

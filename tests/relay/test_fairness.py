@@ -18,8 +18,8 @@ from gateway.lanes import Hold, Lanes, Pace, Taken
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.delivery import Done
 from gateway.relay.drain import Drain, Limits
-from gateway.relay.lane_worker import Relay
-from gateway.relay.quarantine import Crowd
+from gateway.relay.lane_worker import LaneWorker
+from gateway.relay.quarantine import Quarantine
 from gateway.relay.retry_policy import Patience
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Postcards, opened, settings_for, webhook
@@ -64,11 +64,11 @@ def fill(lanes: Lanes, peer: str, count: int) -> None:
 @contextmanager
 def draining(lanes: Lanes, delivery: Held) -> Iterator[None]:
     """A drain that runs beside the test."""
-    relay, stop = Relay(lanes, lambda hold, kind: delivery, Crowd()), threading.Event()
+    worker, stop = LaneWorker(lanes, lambda hold, kind: delivery, Quarantine()), threading.Event()
     with ThreadPoolExecutor(LIMITS.threads) as pool:
         drain = Drain(
             lanes,
-            lambda hold, last, ours: relay.work(hold, stop=last, still_ours=ours),
+            lambda hold, last, ours: worker.work(hold, stop=last, still_ours=ours),
             pool,
             LIMITS,
             stop=stop,

@@ -14,7 +14,7 @@ from gateway.lanes import Entry, Kind, Lane, Pace
 from gateway.lanes.values import Direction
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.retry_policy import BREAKDOWNS, DEATHS
-from gateway.relay.to_chatwoot.exactly_once import Once
+from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce
 from tests.relay.env import Env
 
 
@@ -86,14 +86,14 @@ def test_of_what_an_adapter_found_all_or_nothing_is_stored(env: Env) -> None:
 
 
 def test_a_bug_behind_the_posting_posts_once(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    faults, settled = [KeyError("id")], Once.settled
+    faults, settled = [KeyError("id")], ExactlyOnce.settled
 
-    def broken(self: Once, *given: Any) -> Any:
+    def broken(self: ExactlyOnce, *given: Any) -> Any:
         if faults:
             raise faults.pop()
         return settled(self, *given)
 
-    monkeypatch.setattr(Once, "settled", broken)
+    monkeypatch.setattr(ExactlyOnce, "settled", broken)
     env.customer_writes("hello")
     env.drain_until(lambda: env.count("delivered_in") == 1)
     assert not faults

@@ -15,7 +15,7 @@ from gateway.chatwoot.limits import CUT_NOTE, LONGEST_CONTENT
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Message
 from gateway.config.values import GatewaySettings
-from gateway.errors import Permanent, ServerTrouble, Unknown, Unreachable
+from gateway.errors import Permanent, ServerTrouble, Uncertain, Unreachable
 from gateway.model import Attachment, File
 from gateway.relay.retry_policy import REFUSALS
 from gateway.relay.to_chatwoot.files import CONTINUED
@@ -183,7 +183,7 @@ def test_an_upload_that_always_breaks_off_does_not_hold_its_lane_up_for_ever(
 
     def behind_a_limit(self: Chatwoot, conversation: int, text: str, **more: Any) -> Message:
         if more.get("files"):
-            raise Unknown("The connection was broken off")
+            raise Uncertain("The connection was broken off")
         return post(self, conversation, text, **more)
 
     monkeypatch.setattr(Chatwoot, "create_message", behind_a_limit)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import LeaseLost, PeerGone, Permanent, Retry, Throttled, Unknown, Unreachable
+from gateway.errors import LeaseLost, PeerGone, Permanent, Retry, Throttled, Uncertain, Unreachable
 from gateway.lanes import Pace
 from gateway.model import Part, Receipt, Sent, Status
 from tests.relay.env import Env, Postcards
@@ -118,7 +118,7 @@ def test_throttled_waits_as_long_as_it_is_told(env: Env) -> None:
 
 
 def test_unknown_is_sent_again_by_default_and_counted(env: Env) -> None:
-    env.network.after = [Unknown("no answer")]
+    env.network.after = [Uncertain("no answer")]
     env.agent_replies("hi")
     env.drain_until(lambda: env.count("delivered_out"))
     assert texts(env) == ["hi", "hi"]
@@ -266,7 +266,7 @@ def test_a_sent_reply_without_a_name_at_the_network_leaves_a_note(
 
 
 def test_agents_are_told_if_a_reply_may_have_arrived_before_it_was_deleted(env: Env) -> None:
-    env.network.after = [Unknown("No answer came")]
+    env.network.after = [Uncertain("No answer came")]
     number = env.agent_replies("oops")
     env.drain()
     assert env.count("uncertain") == 1
@@ -301,9 +301,9 @@ def test_of_a_reply_whose_deletion_is_refused_in_part_the_rest_is_taken_back(
 
 
 @pytest.fixture
-def on_hold(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    hold = env.channel.config.model_copy(update={"on_unknown": "hold"})
-    monkeypatch.setattr(type(env.channel), "config", hold)
+def asks_when_uncertain(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = env.channel.config.model_copy(update={"on_uncertain": "ask"})
+    monkeypatch.setattr(type(env.channel), "config", asks)
 
 
 def dies(env: Env, name: str = "dies") -> None:
@@ -321,7 +321,7 @@ def is_red(env: Env, number: int) -> bool:
     return bool(env.shown(number)["status"] == "failed")
 
 
-@pytest.mark.usefixtures("on_hold")
+@pytest.mark.usefixtures("asks_when_uncertain")
 def test_on_hold_an_uncertain_reply_asks_the_agent_and_retry_sends_it(env: Env) -> None:
     number = env.agent_replies("hi")
     dies(env)
@@ -333,9 +333,9 @@ def test_on_hold_an_uncertain_reply_asks_the_agent_and_retry_sends_it(env: Env) 
     assert texts(env) == ["hi"]
 
 
-@pytest.mark.usefixtures("on_hold")
+@pytest.mark.usefixtures("asks_when_uncertain")
 def test_on_hold_a_lost_answer_asks_the_agent_and_is_counted(env: Env) -> None:
-    env.network.after = [Unknown("no answer")]
+    env.network.after = [Uncertain("no answer")]
     number = env.agent_replies("hi")
     env.agent_replies("and more")
     env.drain_until(lambda: is_red(env, number))
@@ -347,7 +347,7 @@ def test_on_hold_a_lost_answer_asks_the_agent_and_is_counted(env: Env) -> None:
     assert env.shown(number)["status"] == "sent"
 
 
-@pytest.mark.usefixtures("on_hold")
+@pytest.mark.usefixtures("asks_when_uncertain")
 def test_on_hold_a_press_of_retry_that_may_have_worked_asks_once_more(env: Env) -> None:
     number = env.agent_replies("hi")
     dies(env)
@@ -374,14 +374,14 @@ class Recognises(Postcards):
     capabilities = replace(Postcards.capabilities, idempotent=True)
 
 
-@pytest.mark.usefixtures("on_hold")
+@pytest.mark.usefixtures("asks_when_uncertain")
 @pytest.mark.parametrize(("kind", "calls"), [(Asked, 1), (Recognises, 2)])
 @pytest.mark.parametrize("lost", ["after", "errors"])
 def test_a_network_that_knows_is_asked_or_told_again_whatever_the_setting(
     env: Env, monkeypatch: pytest.MonkeyPatch, kind: type[Postcards], calls: int, lost: str
 ) -> None:
     monkeypatch.setattr(env.network, "__class__", kind)
-    getattr(env.network, lost).append(Unknown("no answer"))
+    getattr(env.network, lost).append(Uncertain("no answer"))
     number = env.agent_replies("hi")
     env.drain_until(lambda: env.count("delivered_out"))
     assert env.count("uncertain") == 1

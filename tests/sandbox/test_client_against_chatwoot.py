@@ -19,7 +19,7 @@ from gateway.chatwoot.events import AgentMessage, Event, Ignored, MessageDeleted
 from gateway.chatwoot.signature import verify
 from gateway.chatwoot.values import Inbox, Kind
 from gateway.chatwoot.webhook import read
-from gateway.errors import BadCredentials, ServerTrouble, Throttled, Unknown
+from gateway.errors import BadCredentials, ServerTrouble, Throttled, Uncertain
 from gateway.model import Inbound, Person, Status
 from gateway.relay.to_chatwoot.routing import Place, resolve
 from sandbox.chatwoot import ChatwootStandIn
@@ -135,7 +135,7 @@ def test_a_lost_answer_makes_nothing_twice(
 ) -> None:
     inbox = inbox_of(chatwoot, stand_in)
     stand_in.fault("lose", method="POST", path=path)
-    with pytest.raises(Unknown):
+    with pytest.raises(Uncertain):
         resolve(chatwoot, inbox, inbound())
     place = resolve(chatwoot, inbox, inbound())
     assert [each["id"] for each in stand_in.conversations()] == [place.conversation_id]

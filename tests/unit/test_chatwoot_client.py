@@ -21,7 +21,7 @@ from gateway.errors import (
     DeliveryError,
     ServerTrouble,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.http.session import Answer, fence
@@ -357,7 +357,7 @@ def test_an_address_of_another_contact(script: Script, chatwoot: Chatwoot) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "meaning"), [(500, Stumbled), (503, ServerTrouble), (502, Unknown)]
+    ("status", "meaning"), [(500, Stumbled), (503, ServerTrouble), (502, Uncertain)]
 )
 def test_trouble_while_posting(
     script: Script, chatwoot: Chatwoot, status: int, meaning: type[DeliveryError]
@@ -374,7 +374,7 @@ def test_nonsense_after_a_write_leaves_it_unknown(
     script: Script, chatwoot: Chatwoot, body: bytes
 ) -> None:
     script.says(200, body)
-    assert type(refusal(lambda: post(chatwoot))) is Unknown
+    assert type(refusal(lambda: post(chatwoot))) is Uncertain
 
 
 @pytest.mark.parametrize("body", NONSENSE)
@@ -407,7 +407,7 @@ def test_a_question_whose_answer_is_lost_can_be_asked_again(
 ) -> None:
     script.says(0).says(0).says(502, b"")
     assert type(refusal(lambda: chatwoot.find_contact(7, "s"))) is Unreachable
-    assert type(refusal(lambda: post(chatwoot))) is Unknown
+    assert type(refusal(lambda: post(chatwoot))) is Uncertain
     assert type(refusal(lambda: chatwoot.find_contact(7, "s"))) is ServerTrouble
     assert len(script.calls) == 3
 
@@ -425,7 +425,7 @@ def test_a_silent_server_is_given_up_at_the_deadline() -> None:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
         chatwoot = Chatwoot(url, 1, SecretStr(TOKEN), deadline=0.2)
         began = time.monotonic()
-        assert type(refusal(lambda: post(chatwoot))) is Unknown
+        assert type(refusal(lambda: post(chatwoot))) is Uncertain
         assert time.monotonic() - began < 3
         chatwoot.close()
 

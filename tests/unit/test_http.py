@@ -20,7 +20,7 @@ from gateway.errors import (
     Retry,
     ServerTrouble,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.http.session import LARGEST_ANSWER, MOST_WAYS, Answer, Session, check_fence, fence
@@ -73,10 +73,10 @@ def failure(session: Session, method: str, url: str) -> DeliveryError:
         (429, "POST", Throttled),
         (500, "POST", ServerTrouble),
         (503, "POST", ServerTrouble),
-        (502, "POST", Unknown),
-        (504, "POST", Unknown),
-        (520, "POST", Unknown),
-        (524, "POST", Unknown),
+        (502, "POST", Uncertain),
+        (504, "POST", Uncertain),
+        (520, "POST", Uncertain),
+        (524, "POST", Uncertain),
         (502, "GET", ServerTrouble),
         (302, "POST", Retry),
     ],
@@ -148,7 +148,7 @@ def test_a_call_ends_at_its_total_deadline(
     began = monotonic()
     error = failure(impatient, "POST", server.url)
     assert monotonic() - began < 2
-    assert type(error) is Unknown
+    assert type(error) is Uncertain
     assert "in time" in error.reason
     assert type(failure(impatient, "GET", server.url)) is Unreachable
 
@@ -159,14 +159,14 @@ def test_a_dripping_answer_is_cut_on_a_kept_connection_too(
     server.script = [answer(200, {}), drip_body]
     impatient.get(server.url)
     began = monotonic()
-    assert type(failure(impatient, "POST", server.url)) is Unknown
+    assert type(failure(impatient, "POST", server.url)) is Uncertain
     assert monotonic() - began < 2
     assert {request.connection for request in server.requests} == {1}
 
 
 def test_a_lost_answer_is_unknown_after_a_write(server: ScriptedServer, session: Session) -> None:
     server.otherwise = hang_up
-    assert type(failure(session, "POST", server.url)) is Unknown
+    assert type(failure(session, "POST", server.url)) is Uncertain
     assert type(failure(session, "GET", server.url)) is Unreachable
 
 
@@ -180,7 +180,7 @@ def test_an_answer_that_is_no_json_is_unknown_after_a_write(
     server: ScriptedServer, session: Session
 ) -> None:
     server.otherwise = answer(200, b"<html>")
-    with pytest.raises(Unknown):
+    with pytest.raises(Uncertain):
         session.post(server.url).json()
     with pytest.raises(ServerTrouble):
         session.get(server.url).json()
@@ -189,7 +189,7 @@ def test_an_answer_that_is_no_json_is_unknown_after_a_write(
 
 def test_an_endless_answer_is_cut(server: ScriptedServer, session: Session) -> None:
     server.otherwise = answer(200, b"x" * (LARGEST_ANSWER + 1))
-    assert type(failure(session, "POST", server.url)) is Unknown
+    assert type(failure(session, "POST", server.url)) is Uncertain
 
 
 def test_a_decompression_bomb_is_cut_too(server: ScriptedServer, session: Session) -> None:
@@ -197,7 +197,7 @@ def test_a_decompression_bomb_is_cut_too(server: ScriptedServer, session: Sessio
     bomb = gzip.compress(bytes(LARGEST_ANSWER + 1))
     assert len(bomb) < 20_000
     server.otherwise = answer(200, bomb, {"Content-Encoding": "gzip"})
-    assert type(failure(session, "POST", server.url)) is Unknown
+    assert type(failure(session, "POST", server.url)) is Uncertain
     assert type(failure(session, "GET", server.url)) is Unreachable
 
 

@@ -25,7 +25,7 @@ from gateway.lanes import Lanes, Taken
 from gateway.lanes.client import LEDGER_SECONDS
 from gateway.model import Portrait
 from gateway.observability import logs
-from gateway.relay.background import Aside
+from gateway.relay.background import Background
 from gateway.relay.to_chatwoot.files import CustomerFiles
 
 LARGEST: Final = 15 * 1024 * 1024
@@ -52,14 +52,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Portraits:
+class Avatars:
     """The pictures of one channel's customers."""
 
     lanes: Lanes
     channel: Channel
     chatwoot: Chatwoot
     files: CustomerFiles
-    aside: Aside
+    background: Background
 
     def look_later(self, taken: Taken, peer: str) -> Mapping[str, str]:
         """Have it looked for a picture, if it is time to, and return what to remember of that with
@@ -69,7 +69,7 @@ class Portraits:
         now = time.time()
         if now - float(taken.route.get("portrait", 0)) < EVERY:
             return {}
-        return {"portrait": f"{now:.0f}"} if self.aside.do(partial(self._look, peer)) else {}
+        return {"portrait": f"{now:.0f}"} if self.background.do(partial(self._look, peer)) else {}
 
     def _look(self, peer: str) -> None:
         try:

@@ -12,25 +12,25 @@ from gateway.lanes import Taken
 from gateway.model import Inbound
 from gateway.observability import logs
 from gateway.relay.to_chatwoot import contact_fields
-from gateway.relay.to_chatwoot.avatars import Portraits
+from gateway.relay.to_chatwoot.avatars import Avatars
 from gateway.relay.to_chatwoot.routing import Place
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class ContactSync:
     """The people of one inbox."""
 
     chatwoot: Chatwoot
     inbox: int
-    portraits: Portraits
+    avatars: Avatars
 
     def kept_fresh(self, taken: Taken, message: Inbound, place: Place) -> Mapping[str, str]:
         """What to remember of the person who wrote, after their contact has been brought up to
         date. No call in the steady state; trouble is left to the next message."""
         known = self._known(taken, message, place)
-        return {**known, **self.portraits.look_later(taken, message.peer)}
+        return {**known, **self.avatars.look_later(taken, message.peer)}
 
     def _known(self, taken: Taken, message: Inbound, place: Place) -> Mapping[str, str]:
         told = contact_fields.fingerprint(message)

@@ -24,10 +24,10 @@ from gateway.relay.delivery import Done, NotNow
 from gateway.relay.floods import tell_of_flood
 from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.retry_policy import Patience
-from gateway.relay.to_chatwoot.contact_sync import People
-from gateway.relay.to_chatwoot.exactly_once import Kept, Once, Spot, spots_of
+from gateway.relay.to_chatwoot.contact_sync import ContactSync
+from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce, Kept, Spot, spots_of
 from gateway.relay.to_chatwoot.files import CustomerFiles, Fetched, Share
-from gateway.relay.to_chatwoot.new_conversations import Openings, was_interrupted
+from gateway.relay.to_chatwoot.new_conversations import NewConversations, was_interrupted
 from gateway.relay.to_chatwoot.quoting import Answer, answer, quoting
 from gateway.relay.to_chatwoot.routing import Place, resolve
 
@@ -49,10 +49,10 @@ class InboundDelivery:
     inbox: KnownInbox
     pace: Pace
     addressing: Addressing
-    people: People
+    contact_sync: ContactSync
     files: CustomerFiles
-    openings: Openings
-    once: Once
+    new_conversations: NewConversations
+    exactly_once: ExactlyOnce
 
     @property
     def patience(self) -> Patience:
@@ -60,7 +60,7 @@ class InboundDelivery:
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         message = bodies.read_inbound(taken.body, taken.version)
-        self.once.wait(taken)
+        self.exactly_once.wait(taken)
         text = _with_time(message, _with_choice(taken, message))
         *earlier, last = self.files.shares(self.channel.name, message, text)
         for share in earlier:
@@ -74,27 +74,27 @@ class InboundDelivery:
         return self._delivered(hold, taken, message, last)
 
     def _delivered(self, hold: Hold, taken: Taken, message: Inbound, share: Share) -> Done:
-        if (found := self.once.found(spots_of(taken), share.source)) is not None:
+        if (found := self.exactly_once.found(spots_of(taken), share.source)) is not None:
             return self._done(hold, taken, message, found, _place(taken))
         place = self._place(hold, taken, message)
         if taken.uncertain and not taken.target:
             # Nothing is known of the earlier attempt, not even when it was.
             anywhere = Spot(place.conversation_id, 0 if place.contact_id else place.newest)
-            if (found := self.once.found([anywhere], share.source)) is not None:
+            if (found := self.exactly_once.found([anywhere], share.source)) is not None:
                 return self._done(hold, taken, message, found, place)
         answered = self._answered(message, share, place)
         share = replace(share, text=quoting(answered.quoted, share.text))
         spot = Spot(place.conversation_id, place.newest)
         with self.files.at_hand(share, taken) as fetched:
             if taken.uncertain or place.contact_id or share.attachments or share.number > 1:
-                self.once.announce(hold, taken, str(spot))
-            posted = self.once.posted(
+                self.exactly_once.announce(hold, taken, str(spot))
+            posted = self.exactly_once.posted(
                 spot,
                 share.source,
                 partial(self._post, message, share, fetched, answered, spot.conversation),
                 upload=bool(fetched.attached),
             )
-        kept = self.once.settled(taken, share.source, posted)
+        kept = self.exactly_once.settled(taken, share.source, posted)
         return self._done(hold, taken, message, kept, place)
 
     def _answered(self, message: Inbound, share: Share, place: Place) -> Answer:
@@ -131,7 +131,7 @@ class InboundDelivery:
             return _place(taken)
 
         def before(step: str) -> None:
-            self.once.announce(hold, taken, step)
+            self.exactly_once.announce(hold, taken, step)
 
         with self._alone_with(hold, message):
             try:
@@ -141,14 +141,14 @@ class InboundDelivery:
                     message,
                     before,
                     self.addressing.first_of,
-                    begin=self.openings.begin,
+                    begin=self.new_conversations.begin,
                     former=self.addressing.former,
                 )
             except Missing as gone:
                 # Merged or deleted between two calls, or the inbox itself: that can be mended.
                 raise Retry(gone.reason, detail=gone.detail) from gone
         if (found := place.conversation) and (place.begun or was_interrupted(taken, found)):
-            self.openings.finish(taken, found, before)
+            self.new_conversations.finish(taken, found, before)
         return place
 
     @contextmanager
@@ -185,7 +185,7 @@ class InboundDelivery:
             memo = {"conversation": str(posted.conversation_id), "newest": str(posted.id)}
         if place.contact_id:
             memo["contact"] = str(place.contact_id)
-        memo.update(self.people.kept_fresh(taken, message, place))
+        memo.update(self.contact_sync.kept_fresh(taken, message, place))
         memo.update(_memo_of_the_search(taken, place))
         if "brake" in taken.route:
             tell_of_flood(self.lanes, self.channel, message.peer, posted.conversation_id)

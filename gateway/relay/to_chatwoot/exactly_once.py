@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing, Stumbled
 from gateway.chatwoot.values import Message
-from gateway.errors import DeliveryError, ServerTrouble, Unknown
+from gateway.errors import DeliveryError, ServerTrouble, Uncertain
 from gateway.lanes import Hold, Lanes, Taken
 from gateway.relay.delivery import NotNow, announce
-from gateway.relay.retry_policy import Unsettled
+from gateway.relay.retry_policy import UncertainAnswer
 
 MESSAGE = "message:"
 
@@ -51,7 +51,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class ExactlyOnce:
     """Knows whether an uncertain message arrived. Whoever asks for more has waited first."""
 
     lanes: Lanes
@@ -91,11 +91,11 @@ class Once:
             why: ServerTrouble = ServerTrouble(
                 refused.reason, after=refused.after, detail=refused.detail
             )
-        except Unknown as lost:
+        except Uncertain as lost:
             if not upload:
                 raise
             found = self._despite(lost, spot, source)
-            why = Unsettled(lost.reason, detail=lost.detail)
+            why = UncertainAnswer(lost.reason, detail=lost.detail)
         if found is None:
             raise why
         return found.message
@@ -111,7 +111,7 @@ class Once:
         try:
             return self.found([spot], source)
         except DeliveryError as error:
-            raise Unknown(trouble.reason, detail=trouble.detail) from error
+            raise Uncertain(trouble.reason, detail=trouble.detail) from error
 
     def _copies(self, spots: Iterable[Spot], source: str) -> list[Message]:
         return [m for spot in spots for m in self._behind(spot) if m.source_id == source]

@@ -17,7 +17,7 @@ from gateway.chatwoot.conversation_defaults import Opening
 from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Conversation
 from gateway.config import Channel
-from gateway.errors import DeliveryError, Permanent, Throttled, Unknown, Unreachable
+from gateway.errors import DeliveryError, Permanent, Throttled, Uncertain, Unreachable
 from gateway.lanes import Taken
 from gateway.observability import logs
 from gateway.relay.known_assignees import KnownAssignees
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Openings:
+class NewConversations:
     """Begins the conversations of one channel."""
 
     channel: Channel
@@ -107,7 +107,7 @@ class Openings:
         except DeliveryError as error:
             if isinstance(error, Permanent) or taken.attempts >= TRIES:
                 self._left_out(what, str(error))
-            elif isinstance(error, Unknown):
+            elif isinstance(error, Uncertain):
                 # It can be done twice, and the message itself is not on its way yet.
                 raise Unreachable(error.reason, detail=error.detail) from error
             else:

@@ -15,7 +15,7 @@ from gateway.model import Status
 from gateway.relay.delivery import Done
 from gateway.relay.known_version import KnownVersion
 from gateway.relay.retry_policy import Patience
-from gateway.relay.to_chatwoot.exactly_once import Once, Spot, spots_of
+from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce, Spot, spots_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class NoteDelivery:
     """Leaves a private note in a conversation, once."""
 
     chatwoot: Chatwoot
-    once: Once
+    exactly_once: ExactlyOnce
     pace: Pace
 
     @property
@@ -68,9 +68,9 @@ class NoteDelivery:
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         note = bodies.read_note(taken.body, taken.version)
-        self.once.wait(taken)
+        self.exactly_once.wait(taken)
         source = ids.source_id(hold.lane.channel, taken.id)
-        if (found := self.once.found(spots_of(taken), source)) is not None:
+        if (found := self.exactly_once.found(spots_of(taken), source)) is not None:
             return Done(doubled=found.removed)
         # If the conversation was deleted, nobody is left to be told.
         with suppress(Missing):
@@ -81,9 +81,9 @@ class NoteDelivery:
         # A note is rare: one call more, to have something behind which it can be looked for.
         older = note.in_reply_to or self.chatwoot.conversation(note.conversation).newest_message
         spot = Spot(note.conversation, older)
-        self.once.announce(hold, taken, str(spot))
-        posted = self.once.posted(spot, source, partial(self._post, note, source))
-        return self.once.settled(taken, source, posted).removed
+        self.exactly_once.announce(hold, taken, str(spot))
+        posted = self.exactly_once.posted(spot, source, partial(self._post, note, source))
+        return self.exactly_once.settled(taken, source, posted).removed
 
     def _post(self, note: NoteText, source: str) -> Message:
         return self.chatwoot.create_message(

@@ -50,8 +50,8 @@ class OutboundDelivery:
         able = self.adapter.capabilities
         # Nobody need decide about what the network itself can tell, or recognises.
         known = able.idempotent or self.adapter.finds
-        hold = config.on_unknown == "hold" and not known
-        return Patience(config.age_limit or able.age_limit, hold_unknown=hold)
+        ask = config.on_uncertain == "ask" and not known
+        return Patience(config.age_limit or able.age_limit, ask_when_uncertain=ask)
 
     def deliver(self, hold: Hold, taken: Taken) -> Done:
         reply = bodies.read_reply(taken.body, taken.version)
@@ -108,7 +108,7 @@ class OutboundDelivery:
             return self.adapter.find(part) or self._send(part)
         # Once for each press of Retry: an attempt after it that died asks the agent again.
         told_to = taken.replayed and not taken.crashes
-        if self.patience.hold_unknown and not told_to:
+        if self.patience.ask_when_uncertain and not told_to:
             raise Permanent(MAY_HAVE_ARRIVED)
         return self._send(part)
 

@@ -11,7 +11,7 @@ import pytest
 from gateway.chatwoot.webhook import read
 from gateway.errors import Unreachable
 from gateway.intake.indicators import Hints
-from gateway.relay.indicators import Signs
+from gateway.relay.indicators import Indicators
 from sandbox.chatwoot import payloads
 from sandbox.chatwoot.records import Event
 from tests.relay.env import Env, Postcards
@@ -137,14 +137,14 @@ def test_a_sign_that_fails_harms_nothing(env: Env, error: Exception) -> None:
 
 
 def test_signs_that_were_shown_leave_room_for_others(env: Env) -> None:
-    signs = Signs(Hints(env.store), env.deliveries.adapters, env.pool)
+    indicators = Indicators(Hints(env.store), env.deliveries.adapters, env.pool)
     for shown in range(1, 9):
         env.store.delete("gw:typing:cards/1")  # some time later
         agent_types(env)
         deadline = time.monotonic() + 5
         while len(Lively.seen) < shown:
             assert time.monotonic() < deadline, "it was not shown"
-            signs.wait(0.01)
+            indicators.wait(0.01)
 
 
 def test_signs_that_hang_leave_the_threads_to_the_messages(

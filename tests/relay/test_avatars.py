@@ -14,7 +14,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Unreachable
 from gateway.lanes import ids
 from gateway.model import Attachment, Portrait
-from gateway.relay.background import MOST, Aside
+from gateway.relay.background import MOST, Background
 from gateway.relay.to_chatwoot.avatars import EVERY
 from sandbox.chatwoot.contacts import update_contact
 from sandbox.chatwoot.records import Upload
@@ -63,7 +63,7 @@ def wait(found: Callable[[], object]) -> None:
 def writes(env: Env, text: str) -> None:
     env.customer_writes(text)
     env.drain()
-    wait(lambda: env.deliveries.aside.idle)
+    wait(lambda: env.deliveries.background.idle)
 
 
 def a_day_later(env: Env) -> None:
@@ -235,13 +235,13 @@ def test_a_person_costs_no_call_more_before_the_message_is_there(
 def test_a_piece_of_work_with_a_fault_is_not_the_last(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aside, done = Aside(), threading.Event()
+    background, done = Background(), threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
 
     def fault() -> None:
         raise ZeroDivisionError
 
-    assert aside.do(fault)
-    wait(lambda: aside.idle)
-    wait(lambda: aside.do(done.set) and done.wait(0.1))
-    aside.close()
+    assert background.do(fault)
+    wait(lambda: background.idle)
+    wait(lambda: background.do(done.set) and done.wait(0.1))
+    background.close()

@@ -12,7 +12,7 @@ import redis
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
-from gateway.errors import Unknown
+from gateway.errors import Uncertain
 from gateway.lanes import Entry, bodies, ids
 from gateway.lanes.bodies import NoteText
 from gateway.lanes.scripts import Scripts
@@ -305,7 +305,7 @@ def late(env: Env, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
             post(slow, 1, text, **more)
         if order == "before ours, which is lost too":
             post(slow, 1, text, **more)
-            raise Unknown("no answer")
+            raise Uncertain("no answer")
         return ours
 
     monkeypatch.setattr(Chatwoot, "create_message", twice)
@@ -375,7 +375,7 @@ def test_of_several_shares_only_the_uncertain_one_is_looked_for(
         posted = post(self, conversation, text, **more)
         if more["source_id"].endswith("~share2") and not lost:
             lost.append(posted)
-            raise Unknown("no answer")
+            raise Uncertain("no answer")
         return posted
 
     monkeypatch.setattr(Chatwoot, "create_message", lose_the_second)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Inbox
-from gateway.errors import ServerTrouble, Unknown
+from gateway.errors import ServerTrouble, Uncertain
 from gateway.model import Inbound, Person
 from gateway.relay.to_chatwoot.contact_fields import name_of
 from gateway.relay.to_chatwoot.routing import Place, Step, context_in, resolve
@@ -256,7 +256,7 @@ def test_a_conversation_whose_answer_was_lost_is_found_by_asking_again(
     script: Script, chatwoot: Chatwoot
 ) -> None:
     script.says(200, contact()).says(200, conversations()).says(0)
-    with pytest.raises(Unknown):
+    with pytest.raises(Uncertain):
         resolve(chatwoot, INBOX, inbound())
     script.says(200, contact()).says(200, conversations(conversation(12)))
     assert resolve(chatwoot, INBOX, inbound()) == Place(42, 12)

@@ -71,7 +71,7 @@ def test_who_has_lost_a_lane_leaves_the_locks_on_its_person_to_whoever_took_it_o
 ) -> None:
     env.customer_writes("hello")
     [hold] = env.lanes.claim(1, lease=60, most_each=1, at_work={}, token="lost").holds
-    env.relay.work(hold, stop=lambda: False, still_ours=lambda: False)
+    env.lane_worker.work(hold, stop=lambda: False, still_ours=lambda: False)
     assert list(env.store.scan_iter("gw:person:*")) == ["gw:person:main:p1"]
     env.store.delete(f"gw:lease:{hold.lane}")
     env.drain_until(lambda: env.incoming() == ["hello"])

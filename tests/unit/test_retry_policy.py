@@ -14,11 +14,11 @@ from gateway.errors import (
     Retry,
     ServerTrouble,
     Throttled,
-    Unknown,
+    Uncertain,
     Unreachable,
 )
 from gateway.lanes import Taken
-from gateway.relay.retry_policy import BrokeDown, Bury, Defer, Patience, backoff, consequence
+from gateway.relay.retry_policy import BrokeDown, Bury, Defer, Patience, backoff, decide
 
 FRESH = Taken(
     id="o:cards:1",
@@ -39,13 +39,13 @@ FOR_EVER = Patience()
 
 @pytest.mark.parametrize("error", [Permanent("no"), PeerGone("blocked")])
 def test_what_never_works_is_buried(error: DeliveryError) -> None:
-    assert consequence(error, FRESH, FOR_EVER) == Bury(error.reason)
+    assert decide(error, FRESH, FOR_EVER) == Bury(error.reason)
 
 
 @pytest.mark.parametrize(
     ("error", "certainty", "trouble"),
     [
-        (Unknown("?"), "uncertain", "down"),
+        (Uncertain("?"), "uncertain", "down"),
         (Unreachable("away"), "", "down"),
         (BadCredentials("token"), "", "credentials"),
         (ServerTrouble("500"), "", "refused"),
@@ -58,46 +58,46 @@ def test_what_never_works_is_buried(error: DeliveryError) -> None:
 def test_what_an_error_says_of_its_destination(
     error: DeliveryError, certainty: str, trouble: str
 ) -> None:
-    follows = consequence(error, FRESH, FOR_EVER)
+    follows = decide(error, FRESH, FOR_EVER)
     assert isinstance(follows, Defer)
     assert (follows.certainty, follows.trouble) == (certainty, trouble)
 
 
 def test_a_network_that_names_a_time_is_believed_up_to_an_hour() -> None:
-    asked = consequence(Throttled("429", after=42.0), FRESH, FOR_EVER)
+    asked = decide(Throttled("429", after=42.0), FRESH, FOR_EVER)
     assert isinstance(asked, Defer)
     assert asked.seconds == 42.0
-    absurd = consequence(Throttled("429", after=1e9), FRESH, FOR_EVER)
+    absurd = decide(Throttled("429", after=1e9), FRESH, FOR_EVER)
     assert isinstance(absurd, Defer)
     assert absurd.seconds == 3600.0
 
 
 def test_a_stale_reply_is_failed_and_a_customers_message_never() -> None:
     old = replace(FRESH, age=3601.0)
-    buried = consequence(Unreachable("away"), old, Patience(age_limit=3600.0))
+    buried = decide(Unreachable("away"), old, Patience(age_limit=3600.0))
     assert buried == Bury("Not delivered within 1 h: away")
-    assert isinstance(consequence(Unreachable("away"), old, FOR_EVER), Defer)
+    assert isinstance(decide(Unreachable("away"), old, FOR_EVER), Defer)
 
 
 def test_eight_refusals_bury_only_while_others_pass() -> None:
     refused = replace(FRESH, refusals=7)
-    assert isinstance(consequence(ServerTrouble("500"), refused, FOR_EVER), Defer)
+    assert isinstance(decide(ServerTrouble("500"), refused, FOR_EVER), Defer)
     others_pass = replace(refused, served_since_refusal=True)
-    assert isinstance(consequence(ServerTrouble("500"), others_pass, FOR_EVER), Bury)
+    assert isinstance(decide(ServerTrouble("500"), others_pass, FOR_EVER), Bury)
 
 
 def test_what_breaks_down_three_times_is_sent_to_a_customer_no_more() -> None:
     twice = replace(FRESH, refusals=1)
-    assert isinstance(consequence(BrokeDown("a bug"), twice, FOR_EVER), Defer)
+    assert isinstance(decide(BrokeDown("a bug"), twice, FOR_EVER), Defer)
     thrice = replace(FRESH, refusals=2)
-    assert consequence(BrokeDown("a bug"), thrice, FOR_EVER) == Bury("a bug", "uncertain")
+    assert decide(BrokeDown("a bug"), thrice, FOR_EVER) == Bury("a bug", "uncertain")
     inbound = replace(thrice, kind="in")  # of which Chatwoot can be asked whether it arrived
-    assert isinstance(consequence(BrokeDown("a bug"), inbound, FOR_EVER), Defer)
+    assert isinstance(decide(BrokeDown("a bug"), inbound, FOR_EVER), Defer)
 
 
-@pytest.mark.parametrize("error", [Unknown("?"), BrokeDown("a bug")])
+@pytest.mark.parametrize("error", [Uncertain("?"), BrokeDown("a bug")])
 def test_on_hold_what_may_have_arrived_is_left_to_the_agent(error: DeliveryError) -> None:
-    held = consequence(error, FRESH, Patience(hold_unknown=True))
+    held = decide(error, FRESH, Patience(ask_when_uncertain=True))
     assert isinstance(held, Bury)
     assert "Retry" in held.reason
 
