@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from sandbox.chatwoot.server import Application, Hangup, Head, Reply
+from sandbox.chatwoot.server import Application, Hangup, Head, Reply, Upgrade
 
 
 class Kind(StrEnum):
@@ -88,7 +88,7 @@ class Faults:
         """Work that was still to be done late is never done: the server has died."""
         self._stopping.set()
 
-    def answer(self, head: Head, read: Callable[[], bytes]) -> Reply:
+    def answer(self, head: Head, read: Callable[[], bytes]) -> Reply | Upgrade:
         if not self._active:
             return self._application(head, read)
         matching = self._take(head)
@@ -132,7 +132,7 @@ class Faults:
             self._application(head, read)
         if fault.kind in {Kind.LOSE, Kind.HALF}:
             reply = self._application(head, read)
-            if fault.kind is Kind.LOSE:
+            if fault.kind is Kind.LOSE or isinstance(reply, Upgrade):
                 raise Hangup
             return replace(reply, cut=len(reply.body) // 2)
         return _nonsense(fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -33,6 +34,8 @@ class User:
     token: str
     roles: dict[str, str]
     """Account id (as text, for JSON) to `administrator` or `agent`."""
+    pubsub_token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    """Subscribes to the event stream."""
 
     def role_in(self, account_id: int) -> str | None:
         return self.roles.get(str(account_id))

@@ -44,6 +44,14 @@ class Reply:
     cut: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The connection stops to be HTTP: `talk` has it until it returns, then it is closed."""
+
+    talk: Callable[[socket.socket, BinaryIO], None]
+    """Gets the socket, and the stream to read from: it may hold bytes that came already."""
+
+
 class Hangup(Exception):
     """Close the connection without an answer."""
 
@@ -52,7 +60,7 @@ class BadRequest(Exception):
     """What came is not HTTP."""
 
 
-Application = Callable[[Head, Callable[[], bytes]], Reply]
+Application = Callable[[Head, Callable[[], bytes]], Reply | Upgrade]
 """Answers a request; the second argument reads the body. May raise Hangup."""
 
 
@@ -130,6 +138,9 @@ class Server:
         body = _Body(head, connection, stream)
         reply = self._application(head, body.read)
         body.read()
+        if isinstance(reply, Upgrade):
+            reply.talk(connection, stream)
+            return False
         connection.sendall(_render(reply))
         return head.keep_alive and reply.cut is None
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import queue
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from sandbox.chatwoot.application import Application
+from sandbox.chatwoot.cable import PATH as CABLE
+from sandbox.chatwoot.cable import Cable
 from sandbox.chatwoot.control import Control
 from sandbox.chatwoot.desk import AgentDesk
 from sandbox.chatwoot.faults import Fault, Faults, Kind
@@ -17,7 +20,7 @@ from sandbox.chatwoot.inboxes import create_inbox, update_inbox
 from sandbox.chatwoot.limits import RequestLimits
 from sandbox.chatwoot.records import Event, User
 from sandbox.chatwoot.saving import StateFile
-from sandbox.chatwoot.server import Server
+from sandbox.chatwoot.server import Head, Reply, Server, Upgrade
 from sandbox.chatwoot.store import Store
 from sandbox.chatwoot.version import NEWEST, version_named
 from sandbox.chatwoot.webhooks import WebhookSender
@@ -52,8 +55,10 @@ class ChatwootStandIn(AgentDesk):
         self.webhooks = WebhookSender(
             store, timeout=webhook_timeout, seed=seed, duplicates=duplicates
         )
-        self._application = Application(store, RequestLimits(request_limit, search_limit, store))
-        self.faults = Faults(self._application)
+        self.cable = Cable(store, seed=seed)
+        limits = RequestLimits(request_limit, search_limit, store)
+        self._application = Application(store, limits)
+        self.faults = Faults(self._answer)
         self._feed = Feed()
         store.listeners.append(self._tell)
         self._server = Server(self.faults.answer, port)
@@ -94,6 +99,7 @@ class ChatwootStandIn(AgentDesk):
         self._control.start()
         self.store.url = self.url
         self.webhooks.start()
+        self.cable.start()
         return self
 
     def stop(self) -> None:
@@ -101,6 +107,7 @@ class ChatwootStandIn(AgentDesk):
         self._server.stop()
         self._control.stop()
         self.webhooks.stop()
+        self.cable.stop()
         if self._file is not None:
             self._file.stop()
 
@@ -190,6 +197,10 @@ class ChatwootStandIn(AgentDesk):
     def wait_for_webhooks(self, seconds: float = 10.0) -> bool:
         """Wait until every webhook has had its attempt. False if time ran out first."""
         return self.webhooks.wait_until_idle(seconds)
+
+    def _answer(self, head: Head, read: Callable[[], bytes]) -> Reply | Upgrade:
+        """The event stream has an address beside those of the HTTP interfaces."""
+        return self.cable.answer(head) if head.path == CABLE else self._application(head, read)
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:

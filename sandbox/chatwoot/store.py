@@ -84,7 +84,10 @@ class Store:
         self.blob_delay = 0.0
         self.actor: User | Bot | None = None
         """Who makes the change: activity messages name them."""
+        self.witnesses: list[Callable[[Event], None]] = []
+        """Called at once with each event, when the rows are as the event found them."""
         self.listeners: list[Callable[[list[Event]], None]] = []
+        """Called with the events of a change that ended well, under the lock."""
         self._lock = threading.RLock()
         self._depth = 0
         self._events: list[Event] = []
@@ -118,6 +121,8 @@ class Store:
 
     def emit(self, event: Event) -> None:
         self._events.append(event)
+        for witness in self.witnesses:
+            witness(event)
 
     def add_conversation(self, conversation: Conversation) -> None:
         self._by_display[conversation.account_id, conversation.display_id] = conversation.id

@@ -38,6 +38,7 @@ def show_profile(call: Call) -> JSON:
         "provider": "email",
         "confirmed": True,
         "access_token": user.token,
+        "pubsub_token": user.pubsub_token,
         "account_id": accounts[0]["id"] if accounts else None,
         "role": accounts[0]["role"] if accounts else None,
         "accounts": accounts,
