@@ -32,6 +32,7 @@ from gateway.model import (
     WebRequest,
 )
 from gateway.runtime import Runtime
+from gateway.storable import storable
 
 __all__ = [
     "Adapter",
@@ -212,6 +213,10 @@ class Finding:
     text: str
     cure: str = ""
     """What exactly to do about it."""
+
+    def __post_init__(self) -> None:
+        for name in ("check", "text", "cure"):
+            object.__setattr__(self, name, storable(getattr(self, name)))
 
     @classmethod
     def good(cls, check: str, text: str) -> Finding:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gateway.storable import storable
+
 Scope = Literal["lane", "destination"]
 
 
@@ -15,9 +17,9 @@ class DeliveryError(Exception):
     """A delivery did not succeed. Raise one of the subclasses."""
 
     def __init__(self, reason: str, *, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
+        self.reason = storable(str(reason))
+        self.detail = storable(str(detail))
+        super().__init__(self.reason)
 
 
 class Permanent(DeliveryError):

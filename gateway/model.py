@@ -2,6 +2,7 @@
 
 What adapters make of a network's data is checked as it is made, so that a wrong type (an id that is
 a number there, a name that is null) is found in the adapter's own line and nothing of it is stored.
+Its texts become such as Redis and Chatwoot can keep: no adapter need think of NULs and surrogates.
 """
 
 from __future__ import annotations
@@ -14,14 +15,30 @@ from typing import Any
 
 from gateway.errors import Malformed
 from gateway.payload import read_json
+from gateway.storable import storable
 
 
-def _check_texts(value: object, *names: str) -> None:
-    """Raises TypeError, without the value: it may be a customer's."""
+def _set_storable(value: object, *names: str) -> None:
+    """Put `storable` texts in place of these. Raises TypeError for what is not a text, without the
+    value itself: it may be a customer's."""
     for name in names:
         found = getattr(value, name)
         if not isinstance(found, str):
             raise _wrong(f"{type(value).__name__}.{name}", "a str", found)
+        object.__setattr__(value, name, storable(found))
+
+
+def _set_storable_mappings(value: object, *names: str) -> None:
+    for name in names:
+        found = getattr(value, name)
+        if not isinstance(found, Mapping):
+            raise _wrong(f"{type(value).__name__}.{name}", "a mapping", found)
+        kept = {_kept(key): _kept(text) for key, text in found.items()}
+        object.__setattr__(value, name, kept)
+
+
+def _kept(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
 
 
 def _wrong(where: str, wanted: str, found: object) -> TypeError:
@@ -77,7 +94,7 @@ class Person:
     understands it."""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "name", "phone", "email", "username", "language", "identifier")
+        _set_storable(self, "name", "phone", "email", "username", "language", "identifier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +124,7 @@ class Attachment:
     """In bytes, if the network tells."""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "id", "name", "content_type")
+        _set_storable(self, "id", "name", "content_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +135,9 @@ class Portrait:
     """Another text whenever it is another picture."""
     picture: Attachment
     """`Adapter.open` fetches it. Chatwoot takes JPEG, PNG and GIF."""
+
+    def __post_init__(self) -> None:
+        _set_storable(self, "version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +188,8 @@ class Inbound:
     to show that it was heard. Not stored with the message."""
 
     def __post_init__(self) -> None:
-        _check_texts(self, "id", "peer", "text", "thread", "reply_to", "quoted", "press")
+        _set_storable(self, "id", "peer", "text", "thread", "reply_to", "quoted", "press")
+        _set_storable_mappings(self, "context", "attributes")
         self._check_values()
         if not self.id or not self.peer:  # one id for all would make all but one repetitions
             raise Malformed("a message without an id, or without a sender")
@@ -200,7 +221,7 @@ class Receipt:
     def __post_init__(self) -> None:
         if not isinstance(self.status, Status):
             raise _wrong("Receipt.status", "a Status", self.status)
-        _check_texts(self, "external_id", "part", "reason")
+        _set_storable(self, "external_id", "part", "reason")
 
 
 def only_items(found: Iterable[object]) -> tuple[Inbound | Receipt, ...]:
@@ -262,7 +283,8 @@ class Sent:
     more: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_texts(self, "external_id")
+        _set_storable(self, "external_id")
+        object.__setattr__(self, "more", tuple(_kept(each) for each in self.more))
 
     @property
     def external_ids(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from gateway.model import Span, Style
+from gateway.storable import storable
 
 MARKS = {"strong": Style.BOLD, "em": Style.ITALIC, "s": Style.STRIKE}
 ABSOLUTE_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -97,7 +98,7 @@ def render(markdown: str, styles: frozenset[Style]) -> Rich:
     plain text («label (address)», «> » before a quotation). A line break is a line break, and
     Chatwoot's editor's own ones (a backslash before the newline) lose their backslash.
     """
-    source = markdown.replace("\0", "")
+    source = storable(markdown)
     if TOO_DEEP.search(source):
         return Rich(source)
     lines = source.rstrip().count("\n") + 1

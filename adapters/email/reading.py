@@ -16,6 +16,7 @@ from inscriptis import get_text
 from adapters.email.attachments import MOST_FILES, attachments
 from adapters.email.threads import OwnIds, message_ids, shortened, token_of
 from gateway.model import Inbound, Person
+from gateway.storable import storable
 
 UNREADABLE = (
     ArithmeticError,
@@ -124,7 +125,7 @@ def _first_address(mail: Message, header: str) -> tuple[str, str] | None:
     # Addresses are found before encoded words are decoded: a decoded name may hold a comma.
     for name, address in getaddresses(_raw(mail, header)):
         if "@" in address:
-            return _decoded(name), _clean(address).lower()
+            return _decoded(name), address.lower()
     return None
 
 
@@ -149,7 +150,7 @@ def _decoded(value: str) -> str:
         piece if isinstance(piece, str) else decode(piece, charset or "utf-8")
         for piece, charset in pieces
     )
-    return " ".join(_clean(text or value).split())
+    return " ".join((text or value).split())
 
 
 def _date(mail: Message) -> float | None:
@@ -183,7 +184,9 @@ def _content(part: Message) -> str:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""
-    return _clean(decode(payload, part.get_content_charset("utf-8"))).replace("\r\n", "\n")
+    # The HTML reader stops at what cannot be stored.
+    text = storable(decode(payload, part.get_content_charset("utf-8")))
+    return text.replace("\r\n", "\n")
 
 
 def decode(data: bytes, declared: str) -> str:
@@ -195,8 +198,3 @@ def decode(data: bytes, declared: str) -> str:
         except (LookupError, ValueError):
             continue
     return data.decode("cp1252" if name == "iso-8859-1" else "utf-8", errors="replace")
-
-
-def _clean(text: str) -> str:
-    """Without NULs, which Chatwoot's database refuses, and without halves of surrogate pairs."""
-    return text.replace("\0", "").encode("utf-8", errors="replace").decode("utf-8")

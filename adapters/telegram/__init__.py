@@ -278,7 +278,7 @@ def _inbound(message: Message) -> Iterator[Inbound]:
         text=text,
         person=_person(sender, message.chat.id) if sender else Person(),
         reply_to=f"{message.chat.id}:{answered.message_id}" if answered else "",
-        quoted=_quoted(message).replace("\0", ""),
+        quoted=_quoted(message),
         attachments=files,
         sent_at=message.date.timestamp(),
         attributes=_attributes(sender) if sender else {},
@@ -290,7 +290,7 @@ def _text(message: Message) -> str:
         text = as_markdown(written, message.entities or message.caption_entities)
     else:
         text = as_line(message)
-    return text.replace("\0", "")
+    return text
 
 
 def _quoted(message: Message) -> str:
@@ -329,12 +329,12 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
         return
     question = _name(asked)
     yield Inbound(
-        id=f"{question}:button:{buttons.number_of(query)}".replace("\0", ""),
+        id=f"{question}:button:{buttons.number_of(query)}",
         peer=str(asked.chat.id),
-        text=label.replace("\0", ""),
+        text=label,
         person=_person(query.from_user, asked.chat.id),
         reply_to=question,
-        quoted=_words(asked).replace("\0", ""),
+        quoted=_words(asked),
         attributes=_attributes(query.from_user),
         press=f"{query.id} {query.data}",
     )

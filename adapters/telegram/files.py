@@ -98,12 +98,7 @@ def _attachment(file_id: object, name: object, kind: object, size: object) -> At
         raise TypeError("a file's id, name and type are texts")
     if not file_id or not isinstance(size, int | None):
         raise TypeError("a file has an id, and its size is a number")
-    return Attachment(_storable(file_id), _storable(name), _storable(kind), size)
-
-
-def _storable(text: str) -> str:
-    """Without NULs, and without halves of surrogate pairs."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+    return Attachment(file_id, name, kind, size)
 
 
 def portrait_of(sizes: Sequence[PhotoSize]) -> Portrait:
@@ -114,7 +109,7 @@ def portrait_of(sizes: Sequence[PhotoSize]) -> Portrait:
     """
     size = max(sizes, key=lambda size: size.width * (size.width <= PORTRAIT))
     picture = _attachment(size.file_id, "portrait.jpg", "image/jpeg", size.file_size)
-    return Portrait(_storable(str(size.file_unique_id)), picture)
+    return Portrait(str(size.file_unique_id), picture)
 
 
 def kind_of(file: File) -> str:

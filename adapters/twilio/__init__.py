@@ -51,7 +51,7 @@ class Twilio(Adapter):
             raise errors.Forbidden("X-Twilio-Signature is missing, or not that of this address")
 
     def parse(self, request: WebRequest) -> Iterator[Inbound | Receipt]:
-        form = {name: value.replace("\0", "") for name, value in request.form.items()}
+        form = request.form
         sid, peer, status = (form.get(name) for name in ("MessageSid", "From", "MessageStatus"))
         if not sid or not (peer or status):
             raise errors.Malformed("neither a message nor a status: MessageSid or From is missing")

@@ -9,6 +9,6 @@ def message(
     sid: str, sender: str, body: str, files: tuple[Attachment, ...], sent_at: float | None = None
 ) -> Inbound:
     """`sender`: a phone number, or a short code or name, which is none."""
-    text = body.replace("\0", "") or ("" if files else "(This message has no text.)")
+    text = body or ("" if files else "(This message has no text.)")
     person = Person(phone=sender if sender.startswith("+") else "")
     return Inbound(sid, sender, text, person, attachments=files, sent_at=sent_at)

@@ -28,6 +28,7 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.http.session import Answer, Session, meaning
+from gateway.storable import storable
 
 T = TypeVar("T")
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | list[Json] | None"
@@ -68,7 +69,7 @@ class Api:
         """A POST that changes nothing: whatever goes wrong, it can be asked again."""
         try:
             answer = self._http.exchange(
-                "POST", self._url + path, headers=self._headers, json=storable(body)
+                "POST", self._url + path, headers=self._headers, json=storable_json(body)
             )
         except Uncertain as lost:
             raise Unreachable(lost.reason, detail=lost.detail) from lost
@@ -84,14 +85,14 @@ class Api:
     ) -> T:
         """A call that changes something. Raises `Uncertain` if it may have done so unheard."""
         answer = self._http.exchange(
-            method, self._url + path, headers=self._headers, json=storable(body)
+            method, self._url + path, headers=self._headers, json=storable_json(body)
         )
         return self._parsed(answer, parse, special)
 
     def tell(self, method: str, path: str, body: Mapping[str, Json]) -> None:
         """As `write`, where the answer says nothing of use, or is no object."""
         answer = self._http.exchange(
-            method, self._url + path, headers=self._headers, json=storable(body)
+            method, self._url + path, headers=self._headers, json=storable_json(body)
         )
         if not 200 <= answer.status < 300:
             raise self._meaning(answer)
@@ -166,18 +167,14 @@ class Api:
         )
 
 
-def storable(value: Json) -> Json:
-    """`value` without what Chatwoot's database cannot store: NULs, and halves of surrogate pairs.
-
-    PostgreSQL refuses both in any text; Chatwoot would answer 500 at every attempt.
-    """
+def storable_json(value: Json) -> Json:
+    """`value` with all texts in it `storable`: names and labels come from the settings, too."""
     if isinstance(value, str):
-        text = value.replace("\0", "")
-        return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+        return storable(value)
     if isinstance(value, Mapping):
-        return {key: storable(item) for key, item in value.items()}
+        return {key: storable_json(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [storable(item) for item in value]
+        return [storable_json(item) for item in value]
     return value
 
 

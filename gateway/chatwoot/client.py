@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from gateway.chatwoot.admin import Admin
-from gateway.chatwoot.api import Api, Json, storable
+from gateway.chatwoot.api import Api, Json, storable_json
 from gateway.chatwoot.conversation_defaults import Priority
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.fields import Fields
@@ -365,6 +365,6 @@ def _form(body: Mapping[str, Json], files: Sequence[File]) -> Form:
     """A message as a form: in it Chatwoot reads `content_attributes` from JSON."""
     texts = []
     for name, value in body.items():
-        clean = storable(value)
+        clean = storable_json(value)
         texts.append((name, clean if isinstance(clean, str) else json.dumps(clean)))
     return Form(texts, "attachments[]", files)

@@ -45,11 +45,11 @@ class Form:
     def _head(self, place: str, content_type: str = "") -> bytes:
         kind = f"Content-Type: {_line(content_type)}\r\n" if content_type else ""
         head = f"--{self._boundary}\r\nContent-Disposition: form-data; {place}\r\n{kind}\r\n"
-        return head.encode("utf-8", "replace")
+        return head.encode()
 
 
 def _text(value: str) -> bytes:
-    return value.encode("utf-8", "replace") + b"\r\n"
+    return value.encode() + b"\r\n"
 
 
 def _blocks(file: File) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILDING_BLOCKS = {"model", "errors", "adapter", "http", "runtime", "text"}
+BUILDING_BLOCKS = {"model", "errors", "adapter", "http", "runtime", "storable", "text"}
 OURS = {"gateway", "adapters", "sandbox", "tests", "bench", "faults"}
 MAY_IMPORT = {
     "gateway": {"gateway"},

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
 import pytest
 
-from gateway.errors import Malformed
-from gateway.model import Attachment, Inbound, Person, Receipt, Sent, Status, only_items
+from gateway.adapter import Finding, Verdict
+from gateway.errors import Malformed, Permanent
+from gateway.model import (
+    Attachment,
+    Inbound,
+    Person,
+    Portrait,
+    Receipt,
+    Sent,
+    Status,
+    only_items,
+)
 
 WRONG = cast(Any, 4711)
 NULL = cast(Any, None)
@@ -25,6 +36,7 @@ NULL = cast(Any, None)
         (lambda: Attachment(WRONG), "Attachment.id"),
         (lambda: Receipt(Status.READ, WRONG), "Receipt.external_id"),
         (lambda: Sent(WRONG), "Sent.external_id"),
+        (lambda: Inbound("1", "ann", "", context=NULL), "Inbound.context must be a mapping"),
         (lambda: Inbound("1", "ann", "", person=NULL), "Inbound.person must be a Person"),
         (lambda: Inbound("1", "ann", "", attachments=cast(Any, Attachment("f"))), "a tuple"),
         (lambda: Inbound("1", "ann", "", attachments=(WRONG,)), "an Attachment, and is of"),
@@ -43,3 +55,61 @@ def test_a_wrong_type_is_named_without_its_value(made: Callable[[], object], nam
 def test_a_message_without_an_id_or_a_peer_is_none(number: str, peer: str) -> None:
     with pytest.raises(Malformed):
         Inbound(number, peer, "hello")
+
+
+BAD = "a\0b\ud83d"
+GOOD = "ab?"
+
+
+def texts_in(value: object) -> list[str]:
+    """All texts of a value, at any depth."""
+    if isinstance(value, str):
+        return [value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return texts_in([getattr(value, each.name) for each in fields(value)])
+    if isinstance(value, dict):
+        return [*texts_in(list(value)), *texts_in(list(value.values()))]
+    if isinstance(value, list | tuple):
+        return [text for each in value for text in texts_in(each)]
+    return []
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Person(BAD, BAD, BAD, BAD, BAD, BAD),
+        Attachment(BAD, BAD, BAD),
+        Portrait(BAD, Attachment(BAD)),
+        Inbound(
+            BAD,
+            BAD,
+            BAD,
+            Person(BAD),
+            BAD,
+            BAD,
+            BAD,
+            (Attachment(BAD),),
+            None,
+            {BAD: BAD},
+            {BAD: BAD},
+            BAD,
+        ),
+        Receipt(Status.READ, BAD, BAD, BAD),
+        Sent(BAD, (BAD,)),
+        Finding.bad(BAD, BAD, BAD),
+    ],
+)
+def test_whatever_an_adapter_makes_can_be_stored(made: Any) -> None:
+    texts = texts_in(made)
+    assert texts
+    assert {text for text in texts if text not in {*Status, *Verdict, ""}} == {GOOD}
+
+
+def test_what_an_adapter_says_of_a_failure_can_be_stored() -> None:
+    error = Permanent(BAD, detail=BAD)
+    assert (error.reason, error.detail, str(error)) == (GOOD, GOOD, GOOD)
+
+
+def test_a_message_with_nothing_but_nuls_for_an_id_is_none() -> None:
+    with pytest.raises(Malformed):
+        Inbound("\0", "ann", "hello")

@@ -95,7 +95,7 @@ class CustomerFiles:
     def shares(self, channel: str, message: Inbound, text: str) -> list[Share]:
         """The messages that a customer's message becomes; the same ones at every attempt."""
         longest = len(quoting(message.quoted, text))
-        whole = len(text.encode("utf-8", "replace")) if longest > LONGEST_CONTENT else 0
+        whole = len(text.encode()) if longest > LONGEST_CONTENT else 0
         groups = list(_groups(message.attachments, self.limit, whole))
         total, seen, shares = len(groups), 0, []
         for number, group in enumerate(groups, start=1):
@@ -136,7 +136,7 @@ class CustomerFiles:
     def _with_whole_text(self, fetched: Fetched, room: Path) -> Fetched:
         path = room / "text"
         try:
-            size = save([fetched.text.encode("utf-8", "replace")], path, self.limit)
+            size = save([fetched.text.encode()], path, self.limit)
         except TooLarge:
             return fetched
         return replace(fetched, whole=File(TEXT_FILE, "text/plain", size, path))
