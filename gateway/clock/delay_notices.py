@@ -15,8 +15,7 @@ import redis
 
 from gateway.config import Channel, Settings
 from gateway.intake.doorbell import Bell
-from gateway.lanes import Delayed, Lanes, Note, bodies, ids
-from gateway.lanes.bodies import NoteText
+from gateway.lanes import Delayed, Lanes, ids, notes
 from gateway.observability import logs
 
 EVERY = 5.0
@@ -53,27 +52,17 @@ class DelayNotices:
         return left
 
     def _leave_notes(self, channel: Channel) -> int:
-        destination = ids.channel_destination(channel.name)
-        found = self._lanes.delayed(destination, seconds=channel.config.delay_notice)
+        network = ids.channel_destination(channel.name)
+        chatwoot = ids.chatwoot_destination(channel.account.name)
+        found = self._lanes.delayed(network, seconds=channel.config.delay_notice)
         left = 0
         for delayed in found:
-            waits = _note(channel, delayed, "delayed", _words(delayed))
-            follows = _note(channel, delayed, "arrived", "Delivered now.")
+            waits = notes.delay_note(delayed, destination=chatwoot, text=_words(delayed))
+            follows = notes.arrival_note(delayed, destination=chatwoot, text="Delivered now.")
             if self._lanes.notice(delayed, waits, follows) == "told":
                 left += 1
                 logs.event(log, "delayed", message=delayed.message, why=delayed.reason or NO_REASON)
         return left
-
-
-def _note(channel: Channel, delayed: Delayed, what: str, words: str) -> Note:
-    conversation = int(delayed.lane.key)
-    number = ids.reply_number(delayed.message)
-    return Note(
-        id=f"{delayed.message}:{what}",
-        lane=ids.status_lane(channel.name, conversation),
-        destination=ids.chatwoot_destination(channel.account.name),
-        body=bodies.write(NoteText(conversation, words, in_reply_to=number)),
-    )
 
 
 def _words(delayed: Delayed) -> str:

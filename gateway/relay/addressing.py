@@ -19,7 +19,7 @@ from gateway.lanes import Hold, Lane, Taken, ids
 from gateway.lanes.address_changes import Move, Moves
 from gateway.lanes.bodies import Reply
 from gateway.model import Addressee
-from gateway.relay.to_chatwoot import routing
+from gateway.relay.context import context_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +149,4 @@ def _thread(route: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[st
     """The thread of a conversation and its newest context; from Chatwoot if we have lost it."""
     if "thread" in route or "context" in route:
         return route.get("thread", ""), json.loads(route.get("context", "{}"))
-    return attributes.get("thread", ""), routing.context_in(attributes)
+    return attributes.get("thread", ""), context_in(attributes)

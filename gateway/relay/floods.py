@@ -14,8 +14,8 @@ import redis
 
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Entry, Lanes, Taken, bodies, ids
-from gateway.lanes.bodies import NoteText, Reply
+from gateway.lanes import Lanes, Taken, ids, notes
+from gateway.lanes.bodies import Reply
 from gateway.observability import logs
 
 WITHHELD = "An automatic reply to a customer who writes so fast may answer a machine: not sent"
@@ -29,16 +29,17 @@ def tell_of_flood(lanes: Lanes, channel: Channel, peer: str, conversation: int) 
     since = lanes.braked(customer)
     if not since:
         return False
-    note = Entry(
-        id=f"n:{customer}:{since}",
-        lane=ids.status_lane(channel.name, conversation),
+    entry = notes.flood_entry(
+        customer,
+        since,
+        channel.name,
+        conversation,
         destination=ids.chatwoot_destination(channel.account.name),
-        kind="note",
-        body=bodies.write(NoteText(conversation, _words(channel.config.brake))),
+        text=_words(channel.config.brake),
     )
     # In a full Redis what waits must still be delivered: the next message tries the note again.
     with suppress(redis.OutOfMemoryError):
-        if lanes.append([note]).new:
+        if lanes.append([entry]).new:
             logs.event(
                 log,
                 "braked",

@@ -12,8 +12,8 @@ import redis
 
 from gateway.errors import DeliveryError, LeaseLost
 from gateway.http.session import fence
-from gateway.lanes import After, Hold, Kind, Lanes, LeaseVoid, Note, Taken, bodies, ids
-from gateway.lanes.bodies import NoteText, UnknownVersion
+from gateway.lanes import After, Hold, Kind, Lanes, LeaseVoid, Note, Taken, notes
+from gateway.lanes.bodies import UnknownVersion
 from gateway.observability import logs
 from gateway.relay.delivery import (
     Delivery,
@@ -249,9 +249,6 @@ def _note_about(hold: Hold, taken: Taken, reason: str) -> Note | None:
         conversation, words = int(hold.lane.key), still_seen(reason)
     else:
         return None
-    return Note(
-        id=f"n:{taken.id}",
-        lane=ids.status_lane(hold.lane.channel, conversation),
-        destination=hold.destination,
-        body=bodies.write(NoteText(conversation, words)),
+    return notes.burial_note(
+        taken.id, hold.lane.channel, conversation, destination=hold.destination, text=words
     )

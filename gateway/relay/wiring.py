@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from gateway.adapter import Adapter
 from gateway.chatwoot.client import Chatwoot
@@ -15,10 +16,8 @@ from gateway.lanes.bodies import UnknownVersion
 from gateway.model import Rate
 from gateway.relay.addressing import Addressing
 from gateway.relay.background import Background
+from gateway.relay.cached import Cached
 from gateway.relay.delivery import Delivery, NotConfigured
-from gateway.relay.known_assignees import KnownAssignees
-from gateway.relay.known_inbox import KnownInbox
-from gateway.relay.known_version import KnownVersion
 from gateway.relay.to_chatwoot.avatars import LARGEST, Avatars
 from gateway.relay.to_chatwoot.contact_sync import ContactSync
 from gateway.relay.to_chatwoot.delivery import InboundDelivery
@@ -26,7 +25,7 @@ from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce
 from gateway.relay.to_chatwoot.files import CustomerFiles
 from gateway.relay.to_chatwoot.new_conversations import NewConversations
 from gateway.relay.to_chatwoot.retry_button import RetryDelivery
-from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery
+from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery, draws_delivered
 from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
 from gateway.relay.to_network.files import AgentFiles
 from gateway.runtime import Runtime
@@ -43,8 +42,11 @@ class Deliveries:
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
         }
-        self._assignees = {
-            name: KnownAssignees(chatwoot.admin) for name, chatwoot in self.chatwoots.items()
+        self.teams = {name: Cached(each.admin.teams) for name, each in self.chatwoots.items()}
+        self.agents = {name: Cached(each.admin.agents) for name, each in self.chatwoots.items()}
+        self._draws_delivered = {
+            name: Cached(partial(draws_delivered, each), seconds=600.0)
+            for name, each in self.chatwoots.items()
         }
         self.adapters: Mapping[str, Adapter] = {
             name: channel.adapter(channel.config, settings.site(channel, runtime))
@@ -95,7 +97,7 @@ class Deliveries:
             lanes=self._lanes,
             channel=channel,
             chatwoot=chatwoot,
-            inbox=KnownInbox(chatwoot, channel.config.inbox),
+            inbox=Cached(partial(chatwoot.inbox, channel.config.inbox)),
             pace=Pace(overall, each),
             addressing=addressing,
             contact_sync=ContactSync(chatwoot, channel.config.inbox, self._avatars(channel)),
@@ -103,7 +105,8 @@ class Deliveries:
             new_conversations=NewConversations(
                 channel,
                 chatwoot,
-                self._assignees[channel.account.name],
+                teams=self.teams[channel.account.name],
+                agents=self.agents[channel.account.name],
             ),
             exactly_once=exactly_once,
         )
@@ -111,7 +114,9 @@ class Deliveries:
             "in": inbound,
             "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
-            "status": StatusDelivery(chatwoot, KnownVersion(chatwoot), Pace(overall)),
+            "status": StatusDelivery(
+                chatwoot, self._draws_delivered[channel.account.name], Pace(overall)
+            ),
             "note": NoteDelivery(chatwoot, exactly_once, Pace(overall)),
             "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }

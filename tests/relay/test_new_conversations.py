@@ -316,9 +316,9 @@ def test_in_a_locked_inbox_what_somebody_has_just_begun_is_given_nothing(
 def test_an_old_list_of_teams_is_better_than_none(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.relay.known_assignees.FRESH", 0.0)
     env = build(Opening(team="Sales"))
     known(env)
+    monkeypatch.setattr(env.deliveries.teams["main"], "_seconds", 0.0)
     env.chatwoot.fault("status", path="*/teams", status=500)
     cost(env, "one")
     assert newest(env)["meta"]["team"]["name"] == "sales"

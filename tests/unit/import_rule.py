@@ -15,6 +15,13 @@ MAY_IMPORT = {
     "adapters": {"adapters", "gateway"},
     "sandbox": {"sandbox", "gateway"},
 }
+MUST_NOT_SEE = {
+    "gateway.relay.to_chatwoot": {"gateway.relay.to_network"},
+    "gateway.relay.to_network": {"gateway.relay.to_chatwoot"},
+    "gateway.lanes": {"gateway.config", "gateway.relay", "gateway.web"},
+    "gateway.chatwoot": {"gateway.lanes"},
+}
+"""Rooms of the gateway, and those that they must not import from."""
 
 
 def violations(root: Path) -> Iterator[str]:
@@ -40,7 +47,20 @@ def _forbidden(package: str, allowed: set[str], path: Path, module: str) -> str:
         and _kind(names) not in {"", _kind(path.parts)}
     ):
         return f"an adapter must not import another one ({module})"
+    return _forbidden_between_rooms(path, module)
+
+
+def _forbidden_between_rooms(path: Path, module: str) -> str:
+    here = ".".join(path.with_suffix("").parts)
+    for room, others in MUST_NOT_SEE.items():
+        for other in others:
+            if _is_in(here, room) and _is_in(module, other):
+                return f"{room} must not import from {other} ({module})"
     return ""
+
+
+def _is_in(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
 
 
 def _kind(names: list[str] | tuple[str, ...]) -> str:

@@ -24,6 +24,14 @@ def test_the_project_keeps_the_rule() -> None:
         ("adapters/mail/a.py", "from ..b import B"),
         ("adapters/a.py", "import sandbox"),
         ("sandbox/a.py", "from adapters.telegram import Telegram"),
+        ("gateway/relay/to_chatwoot/a.py", "from gateway.relay.to_network.parts import planned"),
+        ("gateway/relay/to_chatwoot/a.py", "from gateway.relay import to_network"),
+        ("gateway/relay/to_chatwoot/a.py", "from ..to_network import parts"),
+        ("gateway/relay/to_network/a.py", "from gateway.relay.to_chatwoot import routing"),
+        ("gateway/lanes/a.py", "from gateway.config import Channel"),
+        ("gateway/lanes/a.py", "from gateway import relay"),
+        ("gateway/lanes/a.py", "import gateway.web"),
+        ("gateway/chatwoot/a.py", "from gateway.lanes import ids"),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path: Path, path: str, text: str) -> None:
@@ -37,6 +45,12 @@ def test_a_forbidden_import_is_found(tmp_path: Path, path: str, text: str) -> No
         ("adapters/a.py", "from gateway import errors\nfrom gateway.adapter import Adapter"),
         ("adapters/mail/a.py", "from adapters.mail.b import B\nfrom . import c\nfrom .d import e"),
         ("sandbox/a.py", "from gateway.storage.embedded import EmbeddedValkey"),
+        (
+            "gateway/relay/wiring.py",
+            "from gateway.relay import to_chatwoot, to_network",
+        ),
+        ("gateway/relay/to_chatwoot/a.py", "from gateway.relay.to_chatwoot.b import c"),
+        ("gateway/lanes/a.py", "from gateway.chatwoot.files import LinkedFile"),
     ],
 )
 def test_what_is_allowed_passes(tmp_path: Path, path: str, text: str) -> None:

@@ -14,8 +14,9 @@ from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Inbox
 from gateway.errors import ServerTrouble, Uncertain
 from gateway.model import Inbound, Person
+from gateway.relay.context import context_in
 from gateway.relay.to_chatwoot.contact_fields import name_of
-from gateway.relay.to_chatwoot.routing import Place, Step, context_in, resolve
+from gateway.relay.to_chatwoot.routing import Place, Step, resolve
 from tests.unit.chatwoot_script import (
     TOKEN,
     Script,

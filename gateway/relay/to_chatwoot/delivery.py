@@ -13,16 +13,16 @@ from functools import partial
 from gateway.chatwoot import interactive
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing, TooMuch
-from gateway.chatwoot.values import Kind, Message
+from gateway.chatwoot.values import Inbox, Kind, Message
 from gateway.config import Channel
 from gateway.errors import LeaseLost, Retry
 from gateway.http.session import check_fence
 from gateway.lanes import Hold, Lanes, Pace, Taken, bodies, ids
 from gateway.model import Inbound
 from gateway.relay.addressing import Addressing
+from gateway.relay.cached import Cached
 from gateway.relay.delivery import Done, NotNow
 from gateway.relay.floods import tell_of_flood
-from gateway.relay.known_inbox import KnownInbox
 from gateway.relay.retry_policy import Patience
 from gateway.relay.to_chatwoot.contact_sync import ContactSync
 from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce, Kept, Spot, spots_of
@@ -46,7 +46,7 @@ class InboundDelivery:
     lanes: Lanes
     channel: Channel
     chatwoot: Chatwoot
-    inbox: KnownInbox
+    inbox: Cached[Inbox]
     pace: Pace
     addressing: Addressing
     contact_sync: ContactSync
@@ -137,7 +137,7 @@ class InboundDelivery:
             try:
                 place = resolve(
                     self.chatwoot,
-                    self.inbox.now(),
+                    self.inbox.get(),
                     message,
                     before,
                     self.addressing.first_of,

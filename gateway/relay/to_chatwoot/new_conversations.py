@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gateway.chatwoot.admin import Agent, Team
 from gateway.chatwoot.api import Json
+from gateway.chatwoot.assignees import agent_called, team_called
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.conversation_defaults import Opening
 from gateway.chatwoot.errors import Invalid
@@ -20,7 +21,7 @@ from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Throttled, Uncertain, Unreachable
 from gateway.lanes import Taken
 from gateway.observability import logs
-from gateway.relay.known_assignees import KnownAssignees
+from gateway.relay.cached import Cached
 from gateway.relay.to_chatwoot.exactly_once import last_step
 
 TRIES = 4
@@ -36,7 +37,8 @@ class NewConversations:
 
     channel: Channel
     chatwoot: Chatwoot
-    assignees: KnownAssignees
+    teams: Cached[tuple[Team, ...]]
+    agents: Cached[tuple[Agent, ...]]
 
     def begin(self, contact_id: int, source_id: str, attributes: Mapping[str, str]) -> Conversation:
         """Make a conversation. Raises a `DeliveryError`."""
@@ -79,13 +81,19 @@ class NewConversations:
         opening = self._opening
         given: dict[str, Json | None] = {
             "status": opening.status,
-            "team_id": self._found("team", opening.team, self.assignees.team),
-            "assignee_id": self._found("assignee", opening.assignee, self.assignees.agent),
+            "team_id": self._number_of("team", opening.team, self._team),
+            "assignee_id": self._number_of("assignee", opening.assignee, self._agent),
             "custom_attributes": dict(opening.custom_attributes) or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
-    def _found(
+    def _team(self, wanted: int | str) -> Team | None:
+        return team_called(self.teams.get(), wanted)
+
+    def _agent(self, wanted: int | str) -> Agent | None:
+        return agent_called(self.agents.get(), wanted)
+
+    def _number_of(
         self, what: str, wanted: int | str | None, find: Callable[[int | str], Team | Agent | None]
     ) -> int | None:
         if wanted is None:

@@ -6,7 +6,6 @@ Conversations are chosen as Chatwoot's own channels choose them (for instance
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from gateway.chatwoot.limits import attribute
 from gateway.chatwoot.values import Contact, Conversation, Inbox
 from gateway.errors import ServerTrouble
 from gateway.model import Inbound
+from gateway.relay.context import CONTEXT, context_attribute
 from gateway.relay.to_chatwoot.contact_fields import (
     LONGEST_FIELD,
     attributes_of,
@@ -36,8 +36,6 @@ FirstAddress: TypeAlias = Callable[[Contact], str]
 Former: TypeAlias = Callable[[str], Sequence[str]]
 """The addresses in whose place an agent put this one, on a contact."""
 
-CONTEXT: Final = "gateway_context"
-"""The additional attribute of a conversation that holds the context it began with."""
 MOST_PAGES: Final = 40
 """Of one customer's conversations, newest first: a thread older than a thousand others is new."""
 
@@ -239,7 +237,7 @@ class _Search:
         attributes = {
             "thread": self.inbound.thread,
             "mail_subject": subject,
-            CONTEXT: _context(self.inbound),
+            CONTEXT: context_attribute(self.inbound),
         }
         return {key: value for key, value in attributes.items() if value}
 
@@ -263,21 +261,6 @@ class _Search:
         if self._identifier and contact.identifier == self._identifier:
             return 0
         return 1 if self._email and contact.email.casefold() == self._email.casefold() else 2
-
-
-def context_in(attributes: Mapping[str, str]) -> dict[str, str]:
-    """The context that a conversation began with, from its additional attributes."""
-    try:
-        known = json.loads(attributes.get(CONTEXT, "{}"))
-    except ValueError:
-        return {}
-    return {str(key): str(value) for key, value in known.items()} if type(known) is dict else {}
-
-
-def _context(inbound: Inbound) -> str:
-    """What the channel wants back with every reply, kept in Chatwoot in case we lose our memory."""
-    text = json.dumps(dict(inbound.context), ensure_ascii=False) if inbound.context else ""
-    return text if text == attribute(text) else ""
 
 
 def _trouble(taken: AddressTaken) -> ServerTrouble:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -9,13 +10,28 @@ from functools import partial
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Kind, Message
+from gateway.errors import DeliveryError
 from gateway.lanes import Hold, Pace, Taken, bodies, ids
 from gateway.lanes.bodies import NoteText
 from gateway.model import Status
+from gateway.relay.cached import Cached
 from gateway.relay.delivery import Done
-from gateway.relay.known_version import KnownVersion
 from gateway.relay.retry_policy import Patience
 from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce, Spot, spots_of
+
+DRAWS_DELIVERED = (4, 11)
+"""Before it the dashboard draws «delivered» on API inboxes as a clock, as if it were on its way
+(`MessageMeta.vue`); «sent» has the ticks."""
+
+
+def draws_delivered(chatwoot: Chatwoot) -> bool:
+    """Whether this release's dashboard draws «delivered» as delivered; assumed where the release
+    cannot be learned."""
+    try:
+        number = re.match(r"(\d+)\.(\d+)", chatwoot.installation().version)
+    except DeliveryError:
+        return True
+    return number is None or (int(number[1]), int(number[2])) >= DRAWS_DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +39,8 @@ class StatusDelivery:
     """Sets the status that Chatwoot shows for a reply. The newest wins; repeating does no harm."""
 
     chatwoot: Chatwoot
-    version: KnownVersion
+    draws_delivered: Cached[bool]
+    """Whether the dashboard of this release draws «delivered» as delivered."""
     pace: Pace
 
     @property
@@ -41,7 +58,7 @@ class StatusDelivery:
 
     def _drawn(self, status: Status) -> Status:
         """The status that looks right on the agent's screen."""
-        if status is Status.DELIVERED and not self.version.draws_delivered():
+        if status is Status.DELIVERED and not self.draws_delivered.get():
             return Status.SENT
         return status
 

@@ -12,8 +12,8 @@ from gateway.adapter import Adapter
 from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Hold, Lane, Lanes, Note, Pace, Taken, bodies, ids
-from gateway.lanes.bodies import NoteText, Reply
+from gateway.lanes import Hold, Lane, Lanes, Pace, Taken, bodies, ids, notes
+from gateway.lanes.bodies import Reply
 from gateway.model import Part, Sent
 from gateway.relay.addressing import Address, Addressing, together
 from gateway.relay.delivery import Done, announce, still_seen
@@ -185,12 +185,9 @@ class DeleteDelivery:
 
 def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) -> None:
     """Leave a private note in the conversation, once for each message."""
+    destination = ids.chatwoot_destination(channel.account.name)
     conversation = int(hold.lane.key)
-    lanes.leave(
-        Note(
-            id=f"{taken.id}:note",
-            lane=ids.status_lane(channel.name, conversation),
-            destination=ids.chatwoot_destination(channel.account.name),
-            body=bodies.write(NoteText(conversation, words)),
-        )
+    note = notes.deletion_note(
+        taken.id, channel.name, conversation, destination=destination, text=words
     )
+    lanes.leave(note)
