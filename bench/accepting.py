@@ -32,7 +32,7 @@ class Load:
 def accepting(count: int) -> list[Row | Count]:
     """Against a view that keeps nothing, and against one that does its work inside the webhook."""
     with valkey() as redis_url, peer(0.1) as url, env(url, redis_url, workers=0) as built:
-        built.bell.ring()  # a drain is asked for already: what counts here is accepting
+        built.doorbell.ring()  # a drain is asked for already: what counts here is accepting
         environ = {"BENCH_PEER": url}
         with (
             web(built) as (ours, _),

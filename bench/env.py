@@ -17,7 +17,7 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound
@@ -51,7 +51,7 @@ class Env:
 
     store: redis.Redis
     intake: Intake
-    bell: Bell
+    doorbell: Doorbell
     channel: config.Channel
     environ: Mapping[str, str]
     workers: list[subprocess.Popen[bytes]]
@@ -129,11 +129,11 @@ def env(url: str, redis_url: str, *, workers: int = 1, threads: int = 160) -> It
         environ = {**os.environ, "GATEWAY_CONFIG": str(file), "REDIS_URL": redis_url}
         settings = config.load(file, environ)
         store = connect(redis_url, connections=2, retries=0)
-        bell = Bell(store)
+        doorbell = Doorbell(store)
         yield Env(
             store=store,
-            intake=Intake(Lanes(store, queue_key()), bell),
-            bell=bell,
+            intake=Intake(Lanes(store, queue_key()), doorbell),
+            doorbell=doorbell,
             channel=settings.channels["bench"],
             environ=environ,
             workers=[

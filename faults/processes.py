@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gateway.processes import orphan_guard
-from gateway.processes.kept_process import Guard, Role
+from gateway.processes.kept_process import OrphanGuard, Role
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK = 0.02
@@ -25,7 +25,7 @@ PAUSE = 0.1
 class Process:
     """One role's process, in a group of its own; what it says goes to a file."""
 
-    def __init__(self, role: Role, folder: Path, guard: Guard) -> None:
+    def __init__(self, role: Role, folder: Path, guard: OrphanGuard) -> None:
         self.role = role
         self.kills = 0
         self.ends = 0
@@ -122,7 +122,7 @@ class KeptProcesses:
     """All processes of the gateway, and the thread that keeps them running."""
 
     def __init__(self, roles: Sequence[Role], folder: Path) -> None:
-        self._guard = Guard()
+        self._guard = OrphanGuard()
         self.by_name = {role.name: Process(role, folder, self._guard) for role in roles}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="processes", daemon=True)

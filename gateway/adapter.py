@@ -165,7 +165,7 @@ class ChannelConfig(BaseModel):
         description="seconds that a reply may wait before its agents are told so in a private "
         "note; 0 for never",
     )
-    opening: Opening = Field(
+    conversation_defaults: Opening = Field(
         default=Opening(), description="a table of what a conversation is given when it begins"
     )
     brake: int = Field(

@@ -20,7 +20,7 @@ from gateway.config.sentinels import are_sentinels
 from gateway.lanes.dead_letters import DeadLetters
 from gateway.observability import logs
 from gateway.processes.launch import supervise, web_command
-from gateway.processes.supervisor import CannotRun
+from gateway.processes.supervisor import CannotStart
 from gateway.runtime import Runtime
 from gateway.setup.checks.sentinels import doubts
 from gateway.storage.connections import connect
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         return command(chosen)
     except ConfigError as error:
         _print_problems(error.problems, sys.stderr)
-    except (CannotDo, CannotRun, NoEmbeddedServer) as error:
+    except (CannotDo, CannotStart, NoEmbeddedServer) as error:
         print(f"gateway: {error}.", file=sys.stderr)
     except redis.RedisError as error:
         print(f"gateway: Redis cannot be used: {type(error).__name__}.", file=sys.stderr)

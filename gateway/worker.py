@@ -1,7 +1,8 @@
 """The worker: an RQ worker that drains lanes.
 
 RQ brings the ring and nothing else. What lives as long as the process (threads, HTTP connections,
-the event loop, the lanes) belongs to a `Workshop`; the drain finds it through a context variable.
+the event loop, the lanes) belongs to a `WorkerProcess`, which the drain finds through a context
+variable.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from rq.serializers import JSONSerializer
 
 from gateway.config import Settings
 from gateway.intake import doorbell
-from gateway.intake.doorbell import Bell
-from gateway.intake.indicators import Hints
+from gateway.intake.doorbell import Doorbell
+from gateway.intake.indicators import IndicatorQueue
 from gateway.lanes import Hold, Lanes
 from gateway.observability import logs
-from gateway.observability.heartbeat import Alive, Heartbeat
+from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.observability.logs import Redactor
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.indicators import Indicators
@@ -63,7 +64,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class WorkerProcess:
     """What a worker process has at hand."""
 
     lanes: Lanes
@@ -71,10 +72,10 @@ class Workshop:
     pool: ThreadPoolExecutor
     limits: Limits
     stop: threading.Event
-    bell: Bell
-    pulse: Pulse
+    doorbell: Doorbell
+    watchdog: StallWatchdog
     indicators: Indicators
-    alive: Alive
+    liveness: Liveness
 
     def drain(self) -> int:
         """Deliver what is due. Returns how many lanes were claimed."""
@@ -82,61 +83,61 @@ class Workshop:
         def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
             self.lane_worker.work(hold, stop=stop, still_ours=still_ours)
 
-        with self.pulse.expected():
+        with self.watchdog.expected():
             drain = Drain(
                 self.lanes,
                 work,
                 self.pool,
                 self.limits,
                 stop=self.stop,
-                beat=self.pulse.beat,
+                beat=self.watchdog.beat,
                 wait=self.indicators.wait,
-                ring=self.bell.ring,
-                worker=self.alive.name,
+                ring=self.doorbell.ring,
+                worker=self.liveness.name,
             )
             return drain.run()
 
 
-_workshop: ContextVar[Workshop] = ContextVar("workshop")
+_process: ContextVar[WorkerProcess] = ContextVar("process")
 
 
 def drain() -> None:
     """The RQ job. Its import path is frozen: workers and rings of several releases meet."""
-    _workshop.get().drain()
+    _process.get().drain()
 
 
 class GatewayWorker(SimpleWorker):
     """Runs drains in its own process, and turns RQ's warm shutdown into a stop of the drain."""
 
-    def __init__(self, workshop: Workshop, connection: redis.Redis) -> None:
+    def __init__(self, process: WorkerProcess, connection: redis.Redis) -> None:
         super().__init__(
             [doorbell.QUEUE],
             connection=connection,
             serializer=JSONSerializer,
             worker_ttl=LISTEN + RQ_LISTENS_SHORTER,
         )
-        self._workshop = workshop
+        self._process = process
 
     def subscribe(self) -> None:
         """RQ's remote commands are not for us: it would take a connection and a thread for them."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        token = _workshop.set(self._workshop)
+        token = _process.set(self._process)
         try:
             super().execute_job(job, queue)
         finally:
-            _workshop.reset(token)
+            _process.reset(token)
 
     def request_stop(self, signum: Any, frame: FrameType | None) -> None:
         """Claim nothing more, finish what is being sent, give the lanes back."""
-        self._workshop.stop.set()
+        self._process.stop.set()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """A second signal changes nothing: RQ would raise it in the middle of the drain."""
 
 
-class Pulse:
+class StallWatchdog:
     """Ends the process if a drain stops moving: a stuck main loop would keep its lanes for ever."""
 
     def __init__(self, longest: float, end: Callable[[], None]) -> None:
@@ -178,33 +179,40 @@ def main(settings: Settings) -> None:
         linger=settings.gateway.linger,
     )
     pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="lane")
-    workshop = Workshop(
+    process = WorkerProcess(
         lanes=lanes,
         lane_worker=LaneWorker(lanes, deliveries, Quarantine(), Redactor(settings.secret_values())),
         pool=pool,
         limits=limits,
         stop=stop,
-        bell=Bell(store),
-        pulse=Pulse(max(limits.lease, SHORTEST_STALL), _die),
-        indicators=Indicators(Hints(store), deliveries.adapters, pool),
-        alive=Alive(lanes, limits.lease),
+        doorbell=Doorbell(store),
+        watchdog=StallWatchdog(max(limits.lease, SHORTEST_STALL), _die),
+        indicators=Indicators(IndicatorQueue(store), deliveries.adapters, pool),
+        liveness=Liveness(lanes, limits.lease),
     )
-    threading.Thread(target=workshop.alive.run, args=(stop,), name="alive", daemon=True).start()
-    threading.Thread(target=workshop.pulse.watch, args=(stop,), name="pulse", daemon=True).start()
-    threading.Thread(target=_keep_ringing, args=(workshop,), name="ringer", daemon=True).start()
+    _start_threads(process)
     Heartbeat(store, "worker").start()
     connection = connect_worker(url, timeout=LISTEN + RQ_GRACE)
     connection.ping()
     try:
-        _work(workshop, connection)
+        _work(process, connection)
     finally:
         stop.set()
-        workshop.pool.shutdown(wait=True)
+        process.pool.shutdown(wait=True)
         deliveries.close()
         runtime.close()
 
 
-def _work(workshop: Workshop, connection: redis.Redis) -> None:
+def _start_threads(process: WorkerProcess) -> None:
+    for name, run in {
+        "liveness": lambda: process.liveness.run(process.stop),
+        "watchdog": lambda: process.watchdog.watch(process.stop),
+        "ringer": lambda: _keep_ringing(process),
+    }.items():
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def _work(process: WorkerProcess, connection: redis.Redis) -> None:
     """Be an RQ worker until SIGTERM.
 
     RQ's own loop ends when Redis fails at the wrong moment, in a fail-over perhaps, or is too full
@@ -212,15 +220,15 @@ def _work(workshop: Workshop, connection: redis.Redis) -> None:
     begins anew.
     """
     with suppress(StopRequested):
-        while not workshop.stop.is_set():
+        while not process.stop.is_set():
             try:
-                GatewayWorker(workshop, connection).work()
+                GatewayWorker(process, connection).work()
             except redis.RedisError as error:
                 logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: workshop.stop.set())
-            if not workshop.stop.wait(PAUSE):
-                workshop.drain()
+                signal.signal(number, lambda *_: process.stop.set())
+            if not process.stop.wait(PAUSE):
+                process.drain()
 
 
 def _die() -> None:
@@ -228,13 +236,13 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _keep_ringing(workshop: Workshop) -> None:
+def _keep_ringing(process: WorkerProcess) -> None:
     """Workers ring as well, one of them at a time, so that a dead clock stops no retries."""
     token = uuid4().hex
-    while not workshop.stop.wait(RING_EVERY):
+    while not process.stop.wait(RING_EVERY):
         try:
-            mine = workshop.lanes.hold("ringer", token, seconds=RING_EVERY * 2)
-            if mine and workshop.lanes.pending():
-                workshop.bell.ring()
+            mine = process.lanes.hold("ringer", token, seconds=RING_EVERY * 2)
+            if mine and process.lanes.pending():
+                process.doorbell.ring()
         except redis.RedisError as error:
             logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)

@@ -30,7 +30,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Signals = queue.SimpleQueue[int]
 
 
-class CannotRun(Exception):
+class CannotStart(Exception):
     """The sandbox cannot be started. The text says why."""
 
 
@@ -43,7 +43,7 @@ def main() -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with listening() as signals:
             run(folder, signals)
-    except (CannotRun, NotStarted) as error:
+    except (CannotStart, NotStarted) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -55,7 +55,7 @@ def main() -> int:
 def run(folder: Path, signals: Signals) -> None:
     """Start everything, say where the page is, wait for a signal, stop everything.
 
-    Raises `CannotRun`, `NotStarted`, OSError.
+    Raises `CannotStart`, `NotStarted`, OSError.
     """
     print("Starting the stand-ins and the gateway …", flush=True)
     ports = keep_ports(folder / "ports.json", _wanted())
@@ -112,7 +112,7 @@ def _stand_ins(folder: Path, ports: Ports) -> StandIns:
     try:
         return StandIns(folder, ports)
     except (KeyError, TypeError, ValueError) as error:
-        raise CannotRun(
+        raise CannotStart(
             f"what the stand-ins noted in {folder} cannot be read ({error}). "
             "Delete that folder to begin anew."
         ) from error
@@ -127,7 +127,7 @@ def _port(name: str, usual: int) -> int:
     text = os.environ.get(name) or str(usual)
     if text.isascii() and text.isdigit() and int(text) < 65536:
         return int(text)
-    raise CannotRun(f"{name} is not the number of a port: {text!r}")
+    raise CannotStart(f"{name} is not the number of a port: {text!r}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from gateway.processes.kept_process import Guard, KeptProcess, Role
+from gateway.processes.kept_process import KeptProcess, OrphanGuard, Role
 from sandbox.wiring import Wiring
 
 PATIENCE = 9.5
@@ -39,7 +39,7 @@ class RunningGateway:
         self._port = port
         self._lines = self.log.open("w", encoding="utf-8", buffering=1)
         self._last: list[str] = []
-        self._guard = Guard()
+        self._guard = OrphanGuard()
         self._process = KeptProcess(self._role(), self._say, self._guard)
 
     def start(self) -> None:

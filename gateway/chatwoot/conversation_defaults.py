@@ -1,4 +1,4 @@
-"""How the conversations of a channel begin: the table [channels.NAME.opening].
+"""How the conversations of a channel begin: the table [channels.NAME.conversation_defaults].
 
 The words are Chatwoot's own (`app/models/conversation.rb`, `label.rb`); what it would refuse is
 refused here, where somebody reads it, and not when a customer writes.

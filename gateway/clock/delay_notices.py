@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import redis
 
 from gateway.config import Channel, Settings
-from gateway.intake.doorbell import Bell
+from gateway.intake.doorbell import Doorbell
 from gateway.lanes import Delayed, Lanes, ids, notes
 from gateway.observability import logs
 
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 class DelayNotices:
     """Leaves a note about each delayed reply of all channels: one, however many clocks look."""
 
-    def __init__(self, settings: Settings, lanes: Lanes, bell: Bell) -> None:
+    def __init__(self, settings: Settings, lanes: Lanes, doorbell: Doorbell) -> None:
         self._channels = [c for c in settings.channels.values() if c.config.delay_notice]
         self._lanes = lanes
-        self._bell = bell
+        self._doorbell = doorbell
 
     def run(self, stop: threading.Event) -> None:
         """Look every few seconds, until `stop`."""
@@ -48,7 +48,7 @@ class DelayNotices:
         """
         left = sum(self._leave_notes(channel) for channel in self._channels)
         if left:
-            self._bell.ring_if_idle()
+            self._doorbell.ring_if_idle()
         return left
 
     def _leave_notes(self, channel: Channel) -> int:

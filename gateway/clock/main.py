@@ -18,7 +18,7 @@ from gateway.clock.delay_notices import DelayNotices
 from gateway.clock.reconcile import Reconciliation
 from gateway.config import Settings
 from gateway.intake import doorbell
-from gateway.intake.doorbell import Bell
+from gateway.intake.doorbell import Doorbell
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.observability import logs
@@ -44,7 +44,7 @@ def main(settings: Settings) -> None:
         signal.signal(number, end)
     store = connect(settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=meet)
     lanes = Lanes(store, doorbell.queue_key())
-    ringer = Bell(store)
+    ringer = Doorbell(store)
     intake, runtime = Intake(lanes, ringer), Runtime()
     pollers = []
     for channel in settings.channels.values():
@@ -65,7 +65,7 @@ def main(settings: Settings) -> None:
 
 
 def _tick(
-    lanes: Lanes, ringer: Bell, pollers: Sequence[ChannelPoller], stop: threading.Event
+    lanes: Lanes, ringer: Doorbell, pollers: Sequence[ChannelPoller], stop: threading.Event
 ) -> None:
     while not stop.wait(TICK):
         try:

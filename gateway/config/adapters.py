@@ -19,7 +19,7 @@ PACKAGE = "adapters"
 ENTRY_POINT_GROUP = "chatwoot_gateway.adapters"
 
 
-class NoSuchAdapter(Exception):
+class UnknownAdapter(Exception):
     """There is no adapter of this name."""
 
 
@@ -31,7 +31,7 @@ def find_adapter(kind: str) -> type[Adapter]:
     """The adapter that `kind` names: a module of `adapters/`, an entry point in the group
     `chatwoot_gateway.adapters`, or a dotted path `package.module:Class`.
 
-    Raises `NoSuchAdapter` or `BrokenAdapter`.
+    Raises `UnknownAdapter` or `BrokenAdapter`.
     """
     if ":" in kind:
         return _by_path(kind)
@@ -39,7 +39,7 @@ def find_adapter(kind: str) -> type[Adapter]:
         return _the_adapter_in(_import(f"{PACKAGE}.{kind}"))
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=kind):
         return _by_entry_point(entry)
-    raise NoSuchAdapter(f"there is no adapter «{kind}»")
+    raise UnknownAdapter(f"there is no adapter «{kind}»")
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -57,12 +57,12 @@ def known_kinds() -> tuple[str, ...]:
 def _by_path(path: str) -> type[Adapter]:
     name, _, attribute = path.partition(":")
     if not re.fullmatch(r"\w+(\.\w+)*", name) or not attribute.isidentifier():
-        raise NoSuchAdapter(f"«{path}» is not a path such as package.module:Class")
+        raise UnknownAdapter(f"«{path}» is not a path such as package.module:Class")
     if not _exists(name):
-        raise NoSuchAdapter(f"there is no module {name} to import")
+        raise UnknownAdapter(f"there is no module {name} to import")
     found = getattr(_import(name), attribute, None)
     if found is None:
-        raise NoSuchAdapter(f"the module {name} has no {attribute}")
+        raise UnknownAdapter(f"the module {name} has no {attribute}")
     return _adapter(found, path)
 
 

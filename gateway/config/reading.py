@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.adapter import Adapter
 from gateway.chatwoot.conversation_defaults import Opening
 from gateway.config import sentinels
-from gateway.config.adapters import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
+from gateway.config.adapters import BrokenAdapter, UnknownAdapter, find_adapter, known_kinds
 from gateway.config.lines import locate
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.references import expand
@@ -186,7 +186,7 @@ class _Reader:
         if adapter is None:
             return None
         self._only_known(section, where, adapter.Config.model_fields)
-        opening = (*where, "opening")
+        opening = (*where, "conversation_defaults")
         self._only_known(self._table(opening), opening, Opening.model_fields)
         values = {
             key: value for key, value in section.items() if key in adapter.Config.model_fields
@@ -217,7 +217,7 @@ class _Reader:
             return None
         try:
             return find_adapter(kind)
-        except NoSuchAdapter as error:
+        except UnknownAdapter as error:
             self._report.add(here, str(error), _did_you_mean(kind, kinds) + choices)
         except BrokenAdapter as error:
             self._report.add(here, str(error), "Mend the adapter, or name another one.")

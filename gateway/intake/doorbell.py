@@ -28,7 +28,7 @@ def queue_key() -> str:
     return f"{Queue.redis_queue_namespace_prefix}{QUEUE}"
 
 
-class Bell:
+class Doorbell:
     """Rings for a drain. `connection` must not decode responses: RQ reads bytes."""
 
     def __init__(self, connection: redis.Redis) -> None:

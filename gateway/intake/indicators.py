@@ -1,8 +1,8 @@
-"""Hints at what customers should be shown: that an agent is typing, that a button was heard.
+"""Indicators for customers: an agent is typing, or a button press has arrived.
 
-From web and clock, which must not keep anybody waiting for a network, to a worker. They do not go
-through lanes: a hint is worth nothing late and nothing is lost with it. It lies in Redis for a
-while; a drain that has nothing better to do picks it up.
+Web and clock leave them for a worker, because neither may keep its caller waiting for a network.
+They do not go through lanes: a late indicator is worthless, and losing one loses no message. Each
+waits in Redis for a while; a drain with nothing to deliver picks it up.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import redis
 
 from gateway.model import Inbound
 
-WORTH = 5
-"""Seconds that a hint at typing is good for, and in which a conversation gets no second one. That
-is how long Telegram shows the sign: https://core.telegram.org/bots/api#sendchataction."""
-PRESS_WORTH = 60
-"""Seconds for which somebody may look at a button that they pressed."""
-MOST = 64
-"""Hints that wait at once; older ones make room."""
+TYPING_SECONDS = 5
+"""How long a typing indicator is worth showing, and how long a conversation gets no second one.
+Telegram shows it for as long: https://core.telegram.org/bots/api#sendchataction."""
+PRESS_SECONDS = 60
+"""How long a customer may be looking at a button after pressing it."""
+LONGEST_QUEUE = 64
+"""Indicators that wait at once; the oldest make room for new ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,59 +38,59 @@ class Pressed:
 
     channel: str
     message: Inbound
-    """No more of it than `Adapter.pressed` is promised."""
+    """Only the fields that `Adapter.pressed` is promised."""
 
 
-Hint: TypeAlias = Typing | Pressed
+Indicator: TypeAlias = Typing | Pressed
 
 
 @dataclass(frozen=True, slots=True)
-class Hints:
-    """Leaving hints, and waiting for them. Threads may share it.
+class IndicatorQueue:
+    """The indicators that wait to be shown. Threads may share it.
 
-    Every method raises redis.RedisError if Redis cannot be asked.
+    Every method raises redis.RedisError if Redis does not answer.
     """
 
     client: redis.Redis
     namespace: str = "gw"
 
-    def typing(self, channel: str, conversation: int, peer: str) -> bool:
-        """Leave word that an agent is typing. False if this conversation had it a moment ago."""
+    def push_typing(self, channel: str, conversation: int, peer: str) -> bool:
+        """Queue «an agent is typing». False if this conversation had one a moment ago."""
         name = f"{channel}/{conversation}"
-        if not self.client.set(self._key(name), peer, nx=True, ex=WORTH):
+        if not self.client.set(self._key(name), peer, nx=True, ex=TYPING_SECONDS):
             return False
-        self._push(self._typing, name, WORTH)
+        self._push(self._typing, name, TYPING_SECONDS)
         return True
 
-    def take_away(self, channel: str, conversation: int) -> bool:
-        """The agent writes no more. False if there is no hint that still waits to be shown."""
+    def cancel_typing(self, channel: str, conversation: int) -> bool:
+        """The agent has stopped typing. False if no indicator of this conversation was waiting."""
         key = self._key(f"{channel}/{conversation}")
         return bool(self.client.get(key)) and bool(self.client.delete(key))
 
-    def pressed(self, channel: str, message: Inbound) -> None:
-        """Leave word of a button that was pressed."""
-        told = [channel, message.id, message.peer, message.text, message.reply_to, message.press]
-        self._push(self._pressed, json.dumps(told), PRESS_WORTH)
+    def push_press(self, channel: str, message: Inbound) -> None:
+        """Queue «the button press has arrived»."""
+        fields = [channel, message.id, message.peer, message.text, message.reply_to, message.press]
+        self._push(self._pressed, json.dumps(fields), PRESS_SECONDS)
 
-    def wait(self, seconds: float) -> Hint | None:
-        """Sleep until a lane becomes due or a hint comes, at most `seconds`. A hint that has
-        outlived its worth is dropped."""
+    def wait(self, seconds: float) -> Indicator | None:
+        """Sleep until a lane becomes due or an indicator arrives, at most `seconds`. An indicator
+        that has expired is dropped."""
         match self._pop([self._pressed, self._typing, self._wake], seconds):
-            case (self._pressed, told):
-                channel, number, peer, text, reply_to, press = json.loads(told)
+            case (self._pressed, fields):
+                channel, number, peer, text, reply_to, press = json.loads(fields)
                 return Pressed(channel, Inbound(number, peer, text, reply_to=reply_to, press=press))
-            case (self._typing, name) if peer := self._not_shown(name):
+            case (self._typing, name) if peer := self._take_peer(name):
                 return Typing(name.rpartition("/")[0], peer)
             case _:
                 return None
 
     def pause(self, seconds: float) -> None:
-        """Sleep until a lane becomes due, at most `seconds`, and leave the hints for later."""
+        """Sleep until a lane becomes due, at most `seconds`, and leave the indicators queued."""
         self._pop([self._wake], seconds)
 
-    def _not_shown(self, name: str) -> str:
-        """The customer of a hint, to be shown now; empty if it was shown or taken away. What stays
-        in its place is that this conversation had one."""
+    def _take_peer(self, name: str) -> str:
+        """The customer to show typing to; empty if it was shown or cancelled. The empty key that
+        stays behind records that this conversation had its indicator."""
         peer = self.client.set(self._key(name), "", xx=True, keepttl=True, get=True)
         return str(peer or "")
 
@@ -98,11 +98,11 @@ class Hints:
         popped = self.client.blpop(names, timeout=max(0.01, seconds))
         return cast(tuple[str, str] | None, popped)
 
-    def _push(self, hints: str, hint: str, worth: int) -> None:
+    def _push(self, queue: str, item: str, seconds: int) -> None:
         with self.client.pipeline(transaction=False) as pipeline:
-            pipeline.rpush(hints, hint)
-            pipeline.ltrim(hints, -MOST, -1)
-            pipeline.expire(hints, worth)
+            pipeline.rpush(queue, item)
+            pipeline.ltrim(queue, -LONGEST_QUEUE, -1)
+            pipeline.expire(queue, seconds)
             pipeline.execute()
 
     @property

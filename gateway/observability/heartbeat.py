@@ -56,7 +56,7 @@ class Heartbeat:
             self._stop.wait(self._every)
 
 
-class Alive:
+class Liveness:
     """A worker's name, and a sign of life that ends well before its leases do.
 
     A message whose attempt was never heard of again may have killed its worker. But when Redis

@@ -93,7 +93,7 @@ class GatewayCollector(Collector):
     def _oldest(self, backlog: Backlog) -> Metric:
         """Zero where nothing waits: an absent series would raise no alert and end none."""
         oldest = GaugeMetricFamily(
-            "gateway_oldest_seconds",
+            "gateway_oldest_message_seconds",
             "Age of the oldest message that is not delivered.",
             labels=["channel", "direction"],
         )

@@ -63,7 +63,7 @@ class Printer:
                     self._stream = None
 
 
-class Guard:
+class OrphanGuard:
     """Our side of the orphan guard. If it has died, the next word starts a new one."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ def _word(group: int, last: bool) -> str:
 class KeptProcess:
     """One role's process, in a process group of its own, started again whenever it dies."""
 
-    def __init__(self, role: Role, say: Say, guard: Guard) -> None:
+    def __init__(self, role: Role, say: Say, guard: OrphanGuard) -> None:
         self.role = role
         self.deaths = 0
         self._say = say

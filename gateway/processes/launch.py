@@ -26,7 +26,7 @@ HIGHEST_PORT = 65535
 
 
 def supervise(settings: Settings, config: Path) -> None:
-    """Run everything until a signal says stop. Raises `CannotRun`, `ConfigError`."""
+    """Run everything until a signal says stop. Raises `CannotStart`, `ConfigError`."""
     server = None if settings.gateway.redis_url else embedded_in(data_folder())
     roles = roles_of(os.environ, config, server)
     say = Printer(sys.stdout)

@@ -15,7 +15,7 @@ from types import FrameType
 
 import redis
 
-from gateway.processes.kept_process import Guard, KeptProcess, Role, Say
+from gateway.processes.kept_process import KeptProcess, OrphanGuard, Role, Say
 from gateway.storage.connections import connect
 from gateway.storage.embedded import EmbeddedValkey
 
@@ -26,7 +26,7 @@ SERVER_PATIENCE = 1.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class CannotRun(Exception):
+class CannotStart(Exception):
     """The gateway cannot be started. The text says why, and what to do."""
 
 
@@ -42,9 +42,9 @@ class Supervisor:
 
     def run(self, server: EmbeddedValkey | None) -> None:
         """Run the roles, and before them the embedded `server` if there is one, until SIGTERM,
-        SIGINT or SIGHUP. Raises `CannotRun`."""
+        SIGINT or SIGHUP. Raises `CannotStart`."""
         with self._listening(), contextlib.ExitStack() as stack:
-            guard = Guard()
+            guard = OrphanGuard()
             stack.callback(guard.close)
             if server is not None:
                 base = stack.enter_context(self._serving(server, guard))
@@ -73,11 +73,11 @@ class Supervisor:
                 signal.signal(number, what)
 
     @contextlib.contextmanager
-    def _serving(self, server: EmbeddedValkey, guard: Guard) -> Iterator[KeptProcess]:
+    def _serving(self, server: EmbeddedValkey, guard: OrphanGuard) -> Iterator[KeptProcess]:
         try:
             server.prepare()
         except OSError as error:
-            raise CannotRun(f"the data folder cannot be used: {error}") from error
+            raise CannotStart(f"the data folder cannot be used: {error}") from error
         with _locked(server.folder) as lock:
             role = Role("valkey", tuple(server.command()), os.environ, last=True)
             base = KeptProcess(replace(role, keeps_open=(lock,)), self._say, guard)
@@ -96,7 +96,7 @@ class Supervisor:
                 break
             except redis.RedisError:
                 if base.deaths:
-                    raise CannotRun(
+                    raise CannotStart(
                         "the embedded Valkey does not start: what it says stands above. Its data "
                         f"are in {server.folder}"
                     ) from None
@@ -128,7 +128,7 @@ def _locked(folder: Path) -> Iterator[int]:
         while not _lock(file.fileno()):
             if time.monotonic() > deadline:
                 owner = path.read_text().strip() or "?"
-                raise CannotRun(
+                raise CannotStart(
                     f"the data in {folder.absolute()} are in use: the gateway runs already "
                     f"(process {owner}). Stop it, or set GATEWAY_DATA to another folder"
                 )

@@ -68,7 +68,7 @@ class Drain:
         worker: str = "",
     ) -> None:
         """`stop` ends it after the messages under way; `beat` is called as long as it moves.
-        `worker`: the process's name, as `heartbeat.Alive` shows it.
+        `worker`: the process's name, as `heartbeat.Liveness` shows it.
 
         `wait` sleeps until something becomes due, at most so many seconds. `ring` asks for another
         drain, when there is more to do than this one can take.

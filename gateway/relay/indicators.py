@@ -10,7 +10,7 @@ from functools import partial
 
 from gateway.adapter import Adapter
 from gateway.errors import DeliveryError
-from gateway.intake.indicators import Hint, Hints, Typing
+from gateway.intake.indicators import Indicator, IndicatorQueue, Typing
 from gateway.observability import logs
 
 AT_ONCE = 4
@@ -22,11 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class Indicators:
-    """What a drain does while it has nothing to deliver: wait, and show what the hints are about.
-    Nothing is tried twice: the next sign comes with the next words, or with another press."""
+    """What a drain does while it has nothing to deliver: wait, and show indicators.
+    Nothing is tried twice: the next one comes with the next words, or with another press."""
 
-    def __init__(self, hints: Hints, adapters: Mapping[str, Adapter], pool: Executor) -> None:
-        self._hints = hints
+    def __init__(
+        self, queue: IndicatorQueue, adapters: Mapping[str, Adapter], pool: Executor
+    ) -> None:
+        self._queue = queue
         self._adapters = adapters
         self._pool = pool
         self._showing: set[Future[None]] = set()
@@ -34,25 +36,25 @@ class Indicators:
     def wait(self, seconds: float) -> None:
         """Sleep until something becomes due, at most `seconds`. Raises redis.RedisError."""
         if len(self._showing) >= AT_ONCE:
-            self._hints.pause(min(seconds, FULL_WAIT))
+            self._queue.pause(min(seconds, FULL_WAIT))
             return
-        hint = self._hints.wait(seconds)
-        if hint is None or hint.channel not in self._adapters:
+        indicator = self._queue.wait(seconds)
+        if indicator is None or indicator.channel not in self._adapters:
             return
-        shown = self._pool.submit(_show, self._adapters[hint.channel], hint)
+        shown = self._pool.submit(_show, self._adapters[indicator.channel], indicator)
         self._showing.add(shown)
-        shown.add_done_callback(partial(self._ended, hint.channel))
+        shown.add_done_callback(partial(self._ended, indicator.channel))
 
     def _ended(self, channel: str, shown: Future[None]) -> None:
         self._showing.discard(shown)
         if (error := shown.exception()) is not None:
-            # An error that is none of ours may say anything, also a secret.
+            # A foreign error may say anything, even a secret.
             why = error.reason if isinstance(error, DeliveryError) else type(error).__name__
-            logs.event(log, "sign_not_shown", level=logging.DEBUG, channel=channel, why=why)
+            logs.event(log, "indicator_not_shown", level=logging.DEBUG, channel=channel, why=why)
 
 
-def _show(adapter: Adapter, hint: Hint) -> None:
-    if isinstance(hint, Typing):
-        adapter.typing(hint.peer)
+def _show(adapter: Adapter, indicator: Indicator) -> None:
+    if isinstance(indicator, Typing):
+        adapter.typing(indicator.peer)
     else:
-        adapter.pressed(hint.message)
+        adapter.pressed(indicator.message)

@@ -69,7 +69,9 @@ def _inboxes(settings: Settings, account: ChatwootAccount, chatwoot: Chatwoot) -
             findings = look_at_inbox(settings, channel, chatwoot)
             yield from lines_about(f"channels.{channel.name}", _asked("inbox", findings))
             findings = look_at_opening(channel, chatwoot)
-            yield from lines_about(f"channels.{channel.name}", _asked("opening", findings))
+            yield from lines_about(
+                f"channels.{channel.name}", _asked("conversation defaults", findings)
+            )
 
 
 def _asked(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import redis
 from flask import Flask, Response, render_template
 
 from gateway.config import Settings
+from gateway.intake.contact_changes import ContactChanges
 from gateway.intake.doorbell import queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
@@ -16,9 +17,8 @@ from gateway.web.body import limit_bodies
 from gateway.web.channels import ChannelWebhooks
 from gateway.web.chatwoot import ChatwootWebhooks
 from gateway.web.chatwoot_signature import SignedWebhooks
-from gateway.web.contact_changes import ContactChanges
 from gateway.web.health import Health
-from gateway.web.responses import ErrorAnswers
+from gateway.web.responses import ErrorResponses
 
 
 def create_app(
@@ -50,7 +50,7 @@ def create_app(
     redact = Redactor(settings.secret_values())
     Health(store, lanes, collector, redact, settings.admin_token).register(app)
     app.add_url_rule("/", "front", _front)
-    ErrorAnswers(redact).register(app)
+    ErrorResponses(redact).register(app)
     app.after_request(_as_declared)
     return app
 

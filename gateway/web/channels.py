@@ -1,4 +1,4 @@
-"""The networks' webhooks: verified and read by the adapter, stored, and only then answered."""
+"""The networks' webhooks: verified and parsed by the adapter, stored, and only then answered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gateway.web.body import read_body
 from gateway.web.responses import sentence
 
 PATIENCE = 5
-"""How often a webhook that its adapter cannot digest is refused before it is dropped."""
+"""How often a webhook that its adapter cannot read is refused before it is dropped."""
 
 PATIENCE_SECONDS = 86400
 
@@ -33,8 +33,8 @@ FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 log = logging.getLogger(__name__)
 
 
-class Undigested(Exception):
-    """An adapter failed on a webhook that was proved to be the network's: a bug in the adapter."""
+class UnreadableWebhook(Exception):
+    """An adapter failed on an authentic webhook of its network: a bug in the adapter."""
 
     def __init__(self, channel: str, fingerprint: str) -> None:
         super().__init__(f"the adapter of {channel} cannot read this webhook")
@@ -43,8 +43,8 @@ class Undigested(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What an adapter made of a webhook."""
+class ParsedWebhook:
+    """What an adapter read from a webhook, and the response it wants."""
 
     items: tuple[Inbound | Receipt, ...]
     body: str
@@ -69,40 +69,40 @@ class ChannelWebhooks:
         self._store = store
 
     def register(self, app: Flask) -> None:
-        # Some networks deliver, or prove that an address is ours, by GET.
+        # Some networks deliver by GET, or use it to prove that an address is ours.
         app.add_url_rule(
             "/channels/<name>/webhook",
             "channel_webhook",
             self.receive,
             methods=["GET", "POST"],
         )
-        app.register_error_handler(Undigested, self.refuse_or_drop)
+        app.register_error_handler(UnreadableWebhook, self.refuse_or_drop)
 
     def receive(self, name: str) -> Response:
         """200 once everything in the webhook is stored.
 
-        Raises `Rejected`, `Undigested`, redis.RedisError and werkzeug's HTTPException.
+        Raises `Rejected`, `UnreadableWebhook`, redis.RedisError and werkzeug's HTTPException.
         """
         adapter = self._adapters.get(name)
         if adapter is None or not adapter.takes_webhooks:
-            raise NotFound("There is no such channel, or it takes no webhooks.")
+            raise NotFound("Unknown channel, or one without webhooks.")
         channel = self._settings.channels[name]
         web_request = self._web_request(channel)
         _verify(adapter, web_request)
-        reading = _read(adapter, channel, web_request)
-        self._store_items(channel, reading.items)
-        return Response(reading.body, content_type=reading.content_type)
+        parsed = _parse(adapter, channel, web_request)
+        self._store_items(channel, parsed.items)
+        return Response(parsed.body, content_type=parsed.content_type)
 
-    def refuse_or_drop(self, error: Undigested) -> Response:
+    def refuse_or_drop(self, error: UnreadableWebhook) -> Response:
         """500 the first times, then 200.
 
         Most networks repeat what was not answered with 2xx, which is welcome: the adapter may be
-        mended meanwhile. But several repeat for ever, hold everything else back behind it, or
-        switch the whole webhook off in the end, so that one message would cost all others.
+        fixed in the meantime. But some repeat for ever, hold everything else back behind it, or
+        finally switch the whole webhook off, so that one message would cost all others.
         """
-        times = self._times(error)
+        times = self._count_refusals(error)
         dropped = times > PATIENCE
-        what = "dropped" if dropped else "undigested"
+        what = "dropped" if dropped else "unreadable"
         logs.event(
             log,
             what,
@@ -114,19 +114,19 @@ class ChannelWebhooks:
         )
         self._counts.add(what, error.channel)
         if dropped:
-            return sentence(200, "Dropped: this cannot be read here.")
-        return sentence(500, "This cannot be read here, and the fault is ours. Nothing was stored.")
+            return sentence(200, "Dropped: the gateway cannot read this webhook.")
+        return sentence(500, "The gateway failed to read this webhook. Nothing was stored.")
 
-    def _times(self, error: Undigested) -> int:
-        key = f"gw:undigested:{error.channel}:{error.fingerprint}"
+    def _count_refusals(self, error: UnreadableWebhook) -> int:
+        key = f"gw:unreadable:{error.channel}:{error.fingerprint}"
         with self._store.pipeline() as steps:
             steps.incr(key)
             steps.expire(key, PATIENCE_SECONDS)
             return cast(int, steps.execute()[0])
 
     def _web_request(self, channel: Channel) -> WebRequest:
-        request = request_ctx.request  # itself: each look through Flask's proxy costs
-        body = read_body(request)  # before the form, or the raw bytes would be gone
+        request = request_ctx.request  # directly: each access through Flask's proxy costs time
+        body = read_body(request)  # before the form, which would consume the raw bytes
         query = request.query_string.decode("latin-1")
         url = self._settings.webhook_url(channel)
         return WebRequest(
@@ -155,7 +155,7 @@ class ChannelWebhooks:
 
 
 def _verify(adapter: Adapter, web_request: WebRequest) -> None:
-    """Raises `Forbidden`; TypeError if the adapter says what it found in another way.
+    """Raises `Forbidden`; TypeError if the adapter returns its verdict.
 
     Whoever writes `return same(…)` means to refuse, and would let everybody in.
     """
@@ -165,8 +165,8 @@ def _verify(adapter: Adapter, web_request: WebRequest) -> None:
         raise TypeError(f"verify must raise Forbidden or return None, and returned a {kind}")
 
 
-def _read(adapter: Adapter, channel: Channel, web_request: WebRequest) -> Reading:
-    """Raises `Malformed`, or `Undigested` for whatever else an adapter raises."""
+def _parse(adapter: Adapter, channel: Channel, web_request: WebRequest) -> ParsedWebhook:
+    """Raises `Malformed`, or `UnreadableWebhook` for whatever else an adapter raises."""
     try:
         items = only_items(adapter.parse(web_request))
         body, content_type = adapter.answer(web_request)
@@ -175,5 +175,5 @@ def _read(adapter: Adapter, channel: Channel, web_request: WebRequest) -> Readin
     except Exception as error:
         content = web_request.url.encode() + b"\n" + web_request.body
         fingerprint = hashlib.sha256(content).hexdigest()[:16]
-        raise Undigested(channel.name, fingerprint) from error
-    return Reading(items, body, content_type)
+        raise UnreadableWebhook(channel.name, fingerprint) from error
+    return ParsedWebhook(items, body, content_type)

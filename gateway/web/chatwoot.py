@@ -1,7 +1,7 @@
 """Chatwoot's webhooks.
 
 Chatwoot calls once, waits five seconds, and marks the message as failed on anything but a 2xx
-(lib/webhooks/trigger.rb): so here is nothing but reading and one durable append.
+(lib/webhooks/trigger.rb). So a webhook is read and durably appended here, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from gateway.chatwoot import webhook
 from gateway.chatwoot.events import ContactChanged, Event, Ignored
 from gateway.config import Channel, Settings
 from gateway.errors import Forbidden
+from gateway.intake.contact_changes import ContactChanges
 from gateway.intake.intake import Intake
 from gateway.observability import logs
 from gateway.observability.metrics import Counts
 from gateway.payload import read_json
 from gateway.web.body import read_body
 from gateway.web.chatwoot_signature import SignedWebhooks
-from gateway.web.contact_changes import ContactChanges
 from gateway.web.responses import sentence
 
 log = logging.getLogger(__name__)
@@ -56,28 +56,29 @@ class ChatwootWebhooks:
 
         Raises `Rejected`, redis.RedisError and werkzeug's HTTPException.
         """
-        channel = self._channel(name, token)
+        channel = self._authenticate(name, token)
         request = request_ctx.request
         body, headers = read_body(request), {name.lower(): value for name, value in request.headers}
         self._signed.verify(channel, headers, body)
         event = webhook.read(read_json(body))
-        if isinstance(event, Ignored):  # many, and there is nothing to remember
-            return self._told(channel, event, self._intake.take_event(channel, event))
+        if isinstance(event, Ignored):  # frequent, and there is nothing to remember
+            return self._respond(channel, event, self._intake.take_event(channel, event))
         if self._signed.is_repeated(channel, headers):
-            return self._told(channel, event, "repeated")
-        meant, outcome = self._taken(channel, event)
-        self._signed.taken(channel, headers)
-        return self._told(meant, event, outcome)
+            return self._respond(channel, event, "repeated")
+        concerned, outcome = self._take(channel, event)
+        self._signed.remember(channel, headers)
+        return self._respond(concerned, event, outcome)
 
-    def _taken(self, channel: Channel, event: Event) -> tuple[Channel, str]:
-        """Whom it concerns, and what was done with it."""
+    def _take(self, channel: Channel, event: Event) -> tuple[Channel, str]:
+        """Store the event. Returns the channel it concerns, and what was done with it."""
         if isinstance(event, ContactChanged):
             return channel, self._contact_changes.take(channel.account, event)
-        meant = self._meant(channel, event)
-        return meant, self._intake.take_event(meant, event)
+        concerned = self._channel_of(channel, event)
+        return concerned, self._intake.take_event(concerned, event)
 
-    def _meant(self, channel: Channel, event: Event) -> Channel:
-        """An account webhook has the address of one channel, and tells of all inboxes."""
+    def _channel_of(self, channel: Channel, event: Event) -> Channel:
+        """The channel that the event concerns: an account webhook has the address of one channel,
+        and reports on all inboxes."""
         if isinstance(event, Ignored | ContactChanged):
             return channel
         others = (
@@ -87,7 +88,8 @@ class ChatwootWebhooks:
         )
         return next(others, channel)
 
-    def _told(self, channel: Channel, event: Event, outcome: str) -> Response:
+    def _respond(self, channel: Channel, event: Event, outcome: str) -> Response:
+        """Count and log what was done with the event, and answer 200."""
         ignored = outcome.startswith("ignored")
         if ignored:
             self._counts.add("ignored_events", channel.name)
@@ -102,16 +104,17 @@ class ChatwootWebhooks:
         )
         return sentence(200, outcome.split(":", maxsplit=1)[0])
 
-    def _channel(self, name: str, token: str) -> Channel:
+    def _authenticate(self, name: str, token: str) -> Channel:
+        """Raises NotFound, and `Forbidden` if the token is not one of the channel's."""
         channel = self._settings.channels.get(name)
         if channel is None:
-            raise NotFound("There is no such channel.")
+            raise NotFound("Unknown channel.")
         given = token.encode()
-        # All are compared, so that the time does not tell which of them was nearly right.
+        # Compare all of them: the time taken must not reveal which one nearly matched.
         right = [
             hmac.compare_digest(valid.encode(), given)
             for valid in self._settings.path_tokens(channel)
         ]
         if not any(right):
-            raise Forbidden("the secret at the end of this address is not the channel's")
+            raise Forbidden("the secret at the end of this address does not belong to the channel")
         return channel

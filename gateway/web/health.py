@@ -94,7 +94,7 @@ def _shown(vitals: Vitals, redact: Redactor) -> Mapping[str, Any]:
     for (channel, direction), age in vitals.backlog.oldest.items():
         oldest.setdefault(channel, {})[direction] = round(age, 3)
     return {
-        "oldest_seconds": oldest,
+        "oldest_message_seconds": oldest,
         "closed_gates": [
             _gate(gate, redact) for gate in vitals.backlog.gates if gate.state != "open"
         ],

@@ -22,7 +22,7 @@ def sentence(status: int, text: str) -> Response:
     return Response(f"{text}\n" if text else "", status=status, content_type="text/plain")
 
 
-class ErrorAnswers:
+class ErrorResponses:
     """The answer to every error that a view may raise."""
 
     def __init__(self, redact: Redactor) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Flask
 
 from gateway.config import Settings, load
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.observability import logs
@@ -24,7 +24,7 @@ from gateway.storage.failover import meet
 from gateway.web.app import create_app
 
 STORE_CONNECTIONS = 2
-BELL_CONNECTIONS = 1
+DOORBELL_CONNECTIONS = 1
 """Three in all: the smallest Redis that Heroku has allows twenty, and a deploy doubles them."""
 
 
@@ -41,11 +41,11 @@ def app_from_environment() -> Flask:
 def _app(settings: Settings) -> Flask:
     url = settings.gateway.redis_url or embedded_in(data_folder()).url
     store = connect(url, connections=STORE_CONNECTIONS, retries=0, greet=meet)
-    bell = Bell(connect_bytes(url, connections=BELL_CONNECTIONS, retries=0))
+    doorbell = Doorbell(connect_bytes(url, connections=DOORBELL_CONNECTIONS, retries=0))
     Heartbeat(store, "web").start()
     return create_app(
         settings,
         store=store,
-        intake=Intake(Lanes(store, queue_key()), bell),
+        intake=Intake(Lanes(store, queue_key()), doorbell),
         runtime=Runtime(),
     )

@@ -54,7 +54,7 @@ class Underneath:
 
 
 def _waiting(told: Mapping[str, Any]) -> Iterator[JSON]:
-    for channel, ages in sorted(told.get("oldest_seconds", {}).items()):
+    for channel, ages in sorted(told.get("oldest_message_seconds", {}).items()):
         for direction, age in sorted(ages.items()):
             if age >= WORTH_TELLING:
                 what = f"{CHANNELS.get(channel, channel)} {TARGETS.get(direction, direction)}"

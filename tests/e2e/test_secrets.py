@@ -203,7 +203,7 @@ HAPPENED = (
     "event=channel_trouble channel=leaky",
     "event=channel_trouble channel=bot",
     "event=channel_trouble channel=post",
-    "event=undigested",
+    "event=unreadable",
     "event=refused",
     "event=not_reconciled",
     "event=delivery_crashed",

@@ -25,7 +25,7 @@ import os, signal, sys
 from pathlib import Path
 from gateway.storage.embedded import EmbeddedValkey
 from gateway.processes.kept_process import Printer, Role
-from gateway.processes.supervisor import CannotRun, Supervisor
+from gateway.processes.supervisor import CannotStart, Supervisor
 hangup, folder, *programs = sys.argv[1:]
 signal.signal(signal.SIGHUP, getattr(signal, hangup))  # or that of whoever runs the tests
 roles = [
@@ -33,7 +33,7 @@ roles = [
 ]
 try:
     Supervisor(roles, Printer(sys.stdout), patience=2.0).run(EmbeddedValkey(Path(folder)))
-except CannotRun as error:
+except CannotStart as error:
     sys.exit(str(error))
 """
 

@@ -20,7 +20,7 @@ import requests
 from gateway.chatwoot.webhook import read
 from gateway.clock.reconcile import Reconciler
 from gateway.config import Channel, Settings
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Entry, Hold, Lanes, bodies, ids
 from gateway.lanes.bodies import NoteText
@@ -73,14 +73,14 @@ class Env:
 
     @property
     def intake(self) -> Intake:
-        return Intake(self.lanes, Bell(self.store))
+        return Intake(self.lanes, Doorbell(self.store))
 
     # Processes that end
 
     @contextmanager
     def worker(self, step: Step) -> Iterator[ForkServerProcess]:
         """A worker process which ends at `step`."""
-        Bell(self.store).ring()
+        Doorbell(self.store).ring()
         with self._process("worker", step) as (process, _):
             yield process
 

@@ -24,7 +24,7 @@ from werkzeug.serving import make_server
 from gateway import config, worker
 from gateway.chatwoot.client import Chatwoot
 from gateway.config import Settings
-from gateway.intake.doorbell import Bell
+from gateway.intake.doorbell import Doorbell
 from gateway.lanes import Lanes
 from gateway.observability import logs
 from gateway.web import wsgi
@@ -37,7 +37,7 @@ Role = Literal["web", "worker"]
 
 STEPS: dict[str, tuple[type, str]] = {
     "append": (Lanes, "append"),
-    "ring": (Bell, "ring"),
+    "ring": (Doorbell, "ring"),
     "claim": (Lanes, "claim"),
     "take": (Lanes, "take"),
     "mark": (Lanes, "mark"),

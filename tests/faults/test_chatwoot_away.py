@@ -14,7 +14,7 @@ import redis
 from gateway import config
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
@@ -42,7 +42,7 @@ def test_a_backlog_costs_memory_in_redis_only_and_no_work(
         file = write_settings(tmp_path, chatwoot, channel=adapter)
         environ = {"REDIS_URL": redis_url}
         channel = config.load(file, environ).channels["shop"]
-        intake = Intake(Lanes(store, queue_key()), Bell(store))
+        intake = Intake(Lanes(store, queue_key()), Doorbell(store))
         worker = stack.enter_context(running("worker", file, environ))
         clock = stack.enter_context(running("clock", file, environ))
         intake.take(channel, [_written(who, 0) for who in range(TALKING)])
@@ -113,7 +113,7 @@ def test_the_backlog_goes_out_in_order_within_chatwoots_limits(
         file = write_settings(tmp_path, chatwoot, limits="")
         environ = {"REDIS_URL": redis_url}
         channel = config.load(file, environ).channels["shop"]
-        intake = Intake(Lanes(store, queue_key()), Bell(store))
+        intake = Intake(Lanes(store, queue_key()), Doorbell(store))
         chatwoot.fault("drop", times=None)
         names = list(_backlog(channel, intake))
         bursts = "deliveries.CHATWOOT_BURST, deliveries.CONVERSATION_BURST = 20, 3"

@@ -11,7 +11,7 @@ import requests
 
 from faults.replicated import ReplicatedRedis, free_ports
 from gateway import config
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
@@ -59,7 +59,7 @@ def test_what_the_replica_did_not_know_is_not_posted_twice(tmp_path: Path) -> No
         file = write_settings(tmp_path, chatwoot)
         channel = config.load(file, store.environ).channels["shop"]
         client = connect(store.url, connections=2, retries=9)
-        intake = Intake(Lanes(client, queue_key()), Bell(client))
+        intake = Intake(Lanes(client, queue_key()), Doorbell(client))
         first, *rest = ([f"peer{who}-{n}" for who in range(PEERS)] for n in range(4))
         with running("worker", file, store.environ) as worker:
             intake.take(channel, [_inbound(name) for name in first])

@@ -13,7 +13,7 @@ import requests
 
 from faults.replicated import free_ports
 from gateway import config
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
@@ -72,7 +72,7 @@ def test_a_full_redis_drains(tmp_path: Path, small: redis.Redis, share: float) -
         names = [f"peer{who}-{n}" for n in range(EACH) for who in range(PEERS)]
         channel = config.load(file, environ).channels["shop"]
         messages = [Inbound(n, n.split("-")[0], n, Person(name=n.split("-")[0])) for n in names]
-        Intake(Lanes(small, queue_key()), Bell(small)).take(channel, messages)
+        Intake(Lanes(small, queue_key()), Doorbell(small)).take(channel, messages)
         small.delete(queue_key())  # nobody has rung
         _fill(small, share)
         processes = [

@@ -10,7 +10,7 @@ import redis
 
 from gateway import config
 from gateway.chatwoot.webhook import read
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import DeadLetters, Lanes
 from gateway.model import Inbound, Person
@@ -33,8 +33,8 @@ def test_a_message_that_kills_one_worker_after_the_other_is_buried(
         file = write_settings(tmp_path, chatwoot, channel=more)
         environ = {"REDIS_URL": redis_url}
         channel = config.load(file, environ).channels["shop"]
-        lanes, bell = Lanes(store, queue_key()), Bell(store)
-        intake = Intake(lanes, bell)
+        lanes, doorbell = Lanes(store, queue_key()), Doorbell(store)
+        intake = Intake(lanes, doorbell)
         people = [Inbound(f"m{n}", f"peer{n}", "hello", Person(name=f"{n}")) for n in range(PEERS)]
         intake.take(channel, people)
         with running("worker", file, environ):
@@ -46,7 +46,7 @@ def test_a_message_that_kills_one_worker_after_the_other_is_buried(
                 assert intake.take_event(channel, read(event)) == "accepted"
         deaths = 0
         while deaths <= DEATHS:
-            bell.ring()
+            doorbell.ring()
             with running("worker", file, environ) as worker:
                 if _survives(worker, store):
                     break

@@ -8,7 +8,7 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
@@ -35,8 +35,8 @@ def test_an_older_worker_beside_a_newer_one(
         channel = config.load(file, environ).channels["shop"]
         names = [f"peer{who}-{n}" for n in range(EACH) for who in range(PEERS)]
         messages = [Inbound(n, n.split("-")[0], n, Person(name=n.split("-")[0])) for n in names]
-        bell = Bell(store)
-        Intake(Lanes(store, queue_key()), bell).take(channel, messages)
+        doorbell = Doorbell(store)
+        Intake(Lanes(store, queue_key()), doorbell).take(channel, messages)
         for number, name in enumerate(names):
             _as_a_newer_release_writes(store, f"gw:msg:i:shop:{name}", "12"[number % 5 == 0])
         with running("worker", file, environ, patch=THIS):
@@ -45,7 +45,7 @@ def test_an_older_worker_beside_a_newer_one(
 
                 def all_delivered() -> bool:
                     # The older one is so quick to claim anew that hardly anybody rings by himself.
-                    bell.ring_if_idle()
+                    doorbell.ring_if_idle()
                     return store.hget("gw:count", "delivered_in|shop") == str(len(names))
 
                 until(all_delivered, 60)

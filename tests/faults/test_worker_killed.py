@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 
 from gateway import config
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Inbound, Person
@@ -82,7 +82,7 @@ def test_a_worker_killed_while_it_holds_two_hundred_messages(
             for n in range(EACH)
             for who in range(PEOPLE)
         ]
-        Intake(lanes, Bell(store)).take(settings.channels["silent"], messages)
+        Intake(lanes, Doorbell(store)).take(settings.channels["silent"], messages)
         with worker(file, redis_url) as first:
             until(lambda: len(chatwoot.conversations()) >= 40, 30)
             until(lambda: any(len(texts) >= 2 for texts in posted(chatwoot).values()), 30)
@@ -90,7 +90,7 @@ def test_a_worker_killed_while_it_holds_two_hundred_messages(
             first.send_signal(signal.SIGKILL)
             first.wait()
         assert held >= 200
-        Bell(store).ring()
+        Doorbell(store).ring()
         with worker(file, redis_url):
             done = "delivered_in|silent"
             until(lambda: int(store.hget("gw:count", done) or 0) == len(messages), 60)
@@ -106,10 +106,12 @@ def test_a_worker_killed_before_its_conversation_has_its_labels(
         file = tmp_path / "channels.toml"
         inbox = chatwoot.add_inbox("Silent", None)
         text = CHANNELS.format(url=chatwoot.url, token=chatwoot.access_token, inbox=inbox)
-        file.write_text(text + '[channels.silent.opening]\nlabels = ["new"]\npriority = "low"\n')
+        file.write_text(
+            text + '[channels.silent.conversation_defaults]\nlabels = ["new"]\npriority = "low"\n'
+        )
         channel = config.load(file, {"REDIS_URL": redis_url}).channels["silent"]
         chatwoot.fault("silence", method="POST", path="*/labels", seconds=60)
-        intake = Intake(Lanes(store, queue_key()), Bell(store))
+        intake = Intake(Lanes(store, queue_key()), Doorbell(store))
         message = "gw:msg:" + intake.take(channel, [Inbound("1", "peer", "hello")]).ids[0]
         with worker(file, redis_url) as first:
             until(lambda: store.hget(message, "target") == "labels:1", 30)
@@ -117,7 +119,7 @@ def test_a_worker_killed_before_its_conversation_has_its_labels(
             first.send_signal(signal.SIGKILL)
             first.wait()
         assert chatwoot.conversations()[0]["labels"] == []
-        Bell(store).ring()
+        Doorbell(store).ring()
         with worker(file, redis_url):
             until(lambda: store.hget("gw:count", "delivered_in|silent") == "1", 60)
         [shown] = chatwoot.conversations()

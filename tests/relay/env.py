@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from gateway.adapter import Adapter, ChannelConfig
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
-from gateway.intake.doorbell import Bell, queue_key
-from gateway.intake.indicators import Hints
+from gateway.intake.doorbell import Doorbell, queue_key
+from gateway.intake.indicators import IndicatorQueue
 from gateway.intake.intake import Intake, Stored
 from gateway.lanes import DeadLetters, GatePolicy, Lanes
 from gateway.model import Capabilities, Inbound, Part, Person, Sent, Status
@@ -93,7 +93,7 @@ class Env:
         def work(hold: Any, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
             self.lane_worker.work(hold, stop=stop, still_ours=still_ours)
 
-        indicators = Indicators(Hints(self.store), self.deliveries.adapters, self.pool)
+        indicators = Indicators(IndicatorQueue(self.store), self.deliveries.adapters, self.pool)
         Drain(
             self.lanes,
             work,
@@ -193,7 +193,7 @@ def opened(settings: Settings, chatwoot: ChatwootStandIn, store: redis.Redis) ->
             chatwoot=chatwoot,
             settings=settings,
             lanes=lanes,
-            intake=Intake(lanes, Bell(store)),
+            intake=Intake(lanes, Doorbell(store)),
             deliveries=deliveries,
             lane_worker=LaneWorker(lanes, deliveries, Quarantine()),
             pool=pool,

@@ -53,7 +53,7 @@ def test_replies_go_to_the_new_phone_and_answers_come_into_the_conversation(
     pair: TwoChannelEnv, ada: int
 ) -> None:
     assert replied(pair, "before") == PHONE
-    assert pair.contact_changes(ada, phone_number=NEW) == "noted:moved"
+    assert pair.contact_changes(ada, phone_number=NEW) == "noted:address_changed"
     assert replied(pair, "after") == NEW
     writes(pair, "answer", NEW)
     assert pair.texts(1) == ["hello", "before", "after", "answer"]

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from gateway.errors import Unreachable
-from gateway.intake.indicators import Hints
+from gateway.intake.indicators import IndicatorQueue
 from gateway.model import ButtonLimits, Capabilities, Inbound
 from gateway.relay.indicators import Indicators
 from tests.relay.env import Env, Postcards
@@ -120,7 +120,7 @@ def test_nobody_is_left_waiting_when_many_press_at_once(
     offers(env)
     for number in range(12):
         presses(env, "Back", f"q{number}")
-    indicators = Indicators(Hints(env.store), env.deliveries.adapters, env.pool)
+    indicators = Indicators(IndicatorQueue(env.store), env.deliveries.adapters, env.pool)
     for _ in range(12):
         indicators.wait(0.01)
     go_on.set()
@@ -169,7 +169,7 @@ def test_a_choice_is_taken_also_if_no_hint_of_it_can_be_left(
     def away(*_: object) -> None:
         raise redis.ConnectionError
 
-    monkeypatch.setattr(Hints, "pressed", away)
+    monkeypatch.setattr(IndicatorQueue, "push_press", away)
     offers(env)
     presses(env, "Back")
     env.drain()

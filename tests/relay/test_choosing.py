@@ -105,7 +105,7 @@ def agent_begins(env: Env) -> int:
 def test_the_next_message_goes_into_a_newer_conversation_that_an_agent_began(env: Env) -> None:
     cost(env, "one")
     newer = agent_begins(env)
-    assert env.told_of(newer, CREATED) == "noted:begun"
+    assert env.told_of(newer, CREATED) == "noted:conversation_started"
     assert cost(env, "two") == 3
     assert cost(env, "three") == 1
     texts = [m["content"] for m in env.chatwoot.messages(newer)]

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.clock.delay_notices import DelayNotices
 from gateway.errors import Permanent, Retry, Unreachable
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from tests.relay.env import Env
 
 
@@ -18,7 +18,7 @@ def somebody_wrote(env: Env) -> None:
 
 @pytest.fixture
 def delays(env: Env) -> DelayNotices:
-    return DelayNotices(env.settings, env.lanes, Bell(env.store))
+    return DelayNotices(env.settings, env.lanes, Doorbell(env.store))
 
 
 def an_hour_passes(env: Env) -> None:
@@ -72,7 +72,7 @@ def test_a_note_does_not_ring_while_a_ring_is_unheard(env: Env, delays: DelayNot
     env.drain()
     an_hour_passes(env)
     env.store.delete(queue_key())
-    Bell(env.store).ring()
+    Doorbell(env.store).ring()
     assert delays.leave_notes() == 1
     assert env.store.llen(queue_key()) == 1
 
@@ -110,4 +110,4 @@ def test_zero_means_never(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     env.agent_replies("hi")
     env.drain()
     an_hour_passes(env)
-    assert DelayNotices(env.settings, env.lanes, Bell(env.store)).leave_notes() == 0
+    assert DelayNotices(env.settings, env.lanes, Doorbell(env.store)).leave_notes() == 0

@@ -236,5 +236,5 @@ def test_without_workers_rings_do_not_pile_up(env: Env) -> None:
     number = env.chatwoot.agent_reply(1, "never told of")
     env.store.delete(queue_key())
     for _ in range(5):
-        assert env.told(number, event="message_updated") == "accepted:look"
+        assert env.told(number, event="message_updated") == "accepted:retry_check"
     assert env.store.llen(queue_key()) == 1

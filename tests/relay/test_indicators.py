@@ -10,7 +10,7 @@ import pytest
 
 from gateway.chatwoot.webhook import read
 from gateway.errors import Unreachable
-from gateway.intake.indicators import Hints
+from gateway.intake.indicators import IndicatorQueue
 from gateway.relay.indicators import Indicators
 from sandbox.chatwoot import payloads
 from sandbox.chatwoot.records import Event
@@ -78,7 +78,7 @@ def test_each_conversation_is_shown_once_in_a_while(env: Env) -> None:
 
 def test_who_stops_before_it_is_shown_is_not_shown(env: Env) -> None:
     agent_types(env)
-    assert agent_types(env, typing="off") == "noted:typing ended"
+    assert agent_types(env, typing="off") == "noted:typing_ended"
     env.drain()
     assert Lively.seen == []
     agent_types(env)
@@ -137,7 +137,7 @@ def test_a_sign_that_fails_harms_nothing(env: Env, error: Exception) -> None:
 
 
 def test_signs_that_were_shown_leave_room_for_others(env: Env) -> None:
-    indicators = Indicators(Hints(env.store), env.deliveries.adapters, env.pool)
+    indicators = Indicators(IndicatorQueue(env.store), env.deliveries.adapters, env.pool)
     for shown in range(1, 9):
         env.store.delete("gw:typing:cards/1")  # some time later
         agent_types(env)

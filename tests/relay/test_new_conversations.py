@@ -39,7 +39,7 @@ def build(redis_url: str, store: redis.Redis) -> Iterator[Build]:
 
         def make(opening: Opening, *, lock: bool = False) -> Env:
             inbox = chatwoot.add_inbox("Cards", None, lock=lock)
-            settings = settings_for(chatwoot, inbox, redis_url, opening=opening)
+            settings = settings_for(chatwoot, inbox, redis_url, conversation_defaults=opening)
             return running.enter_context(opened(settings, chatwoot, store))
 
         yield make

@@ -185,7 +185,7 @@ def test_retry_sends_a_reply_that_was_given_up_on_once_per_press(env: Env) -> No
     for presses in (1, 2):
         env.chatwoot.agent_retry(number)
         for _ in range(2):
-            assert env.told(number, event="message_updated") == "accepted:look"
+            assert env.told(number, event="message_updated") == "accepted:retry_check"
         env.drain()
         shown = env.shown(number)["status"]
         assert shown == ("failed" if presses == 1 else "sent")

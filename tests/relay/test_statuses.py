@@ -135,7 +135,7 @@ def test_a_delivered_reply_that_chatwoot_marked_is_mended_once(
         env.drain()
     marked_by_chatwoot(env, number)
     before = patches(env)
-    assert env.told(number, event="message_updated") == "noted:reddened"
+    assert env.told(number, event="message_updated") == "noted:marked_failed"
     env.drain()
     assert env.shown(number)["status"] == (receipt or "sent")
     assert not env.shown(number)["content_attributes"].get("external_error")

@@ -13,8 +13,8 @@ from gateway.adapter import ChannelConfig, email_of, phone_of
 from gateway.chatwoot.events import ContactChanged
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel
+from gateway.intake.contact_changes import ContactChanges
 from gateway.model import Addressee, Capabilities, Inbound, Part, Person
-from gateway.web.contact_changes import ContactChanges
 from sandbox.chatwoot import ChatwootStandIn, payloads
 from sandbox.chatwoot.contacts import create_contact, update_contact
 from sandbox.chatwoot.records import Event

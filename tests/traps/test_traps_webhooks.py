@@ -259,7 +259,7 @@ def test_trap_9_webhooks_do_not_tell_the_status(env: Env, online: WebServer) -> 
     told = webhook(env.chatwoot, 1, number, "message_updated")
     assert "status" not in told
     told["content_attributes"] = {}  # as in one that is late: only asking tells
-    assert env.intake.take_event(env.channel, read(told)) == "accepted:look"
+    assert env.intake.take_event(env.channel, read(told)) == "accepted:retry_check"
     calm(env)
     assert texts(env) == []
     assert env.shown(number)["status"] == "failed"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gateway.config.adapters
-from gateway.config.adapters import BrokenAdapter, NoSuchAdapter, find_adapter, known_kinds
+from gateway.config.adapters import BrokenAdapter, UnknownAdapter, find_adapter, known_kinds
 
 ADAPTER = "from gateway.adapter import Adapter\nclass {}(Adapter): ...\n"
 
@@ -71,7 +71,7 @@ def test_knows_names_without_importing(modules: Path) -> None:
     "kind", ["nobody", "../etc", "", "os", "far:Stork", "no.such:Class", "far:", ":x", "a b:C"]
 )
 def test_what_there_is_not(modules: Path, kind: str) -> None:
-    with pytest.raises(NoSuchAdapter):
+    with pytest.raises(UnknownAdapter):
         find_adapter(kind)
 
 
@@ -100,7 +100,10 @@ DECLARES = ADAPTER.replace(": ...\n", ":\n    ").format("Emu")
         ("class Config: key: str", "Config is not a subclass of ChannelConfig"),
         ("Config = None", "Config is not a subclass of ChannelConfig"),
         ("class Config(ChannelConfig): inbox: str", "«inbox» anew"),
-        ("class Config(ChannelConfig): opening: str = ''", "«opening» anew"),
+        (
+            "class Config(ChannelConfig): conversation_defaults: str = ''",
+            "«conversation_defaults» anew",
+        ),
         ("capabilities = {}", r"should be Capabilities\(…\), not a dict"),
     ],
 )

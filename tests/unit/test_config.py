@@ -303,7 +303,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
 
 
 OPENING = """
-[channels.my-bot.opening]
+[channels.my-bot.conversation_defaults]
 labels = ["Telegram", "new-people", "telegram"]
 team = "Sales"
 assignee = "${AGENT}"
@@ -314,15 +314,19 @@ custom_attributes = { plan = "gold", seats = 3, vip = true }
 
 
 def test_how_conversations_begin(tmp_path: Path) -> None:
-    opening = _load(tmp_path, GOOD + OPENING, AGENT="5").channels["my-bot"].config.opening
+    opening = (
+        _load(tmp_path, GOOD + OPENING, AGENT="5").channels["my-bot"].config.conversation_defaults
+    )
     assert opening.labels == ("telegram", "new-people")
     assert (opening.team, opening.assignee) == ("Sales", 5)
     assert (opening.priority, opening.status) == ("high", "pending")
     assert opening.custom_attributes == {"plan": "gold", "seats": 3, "vip": True}
-    nothing = _load(tmp_path, GOOD).channels["my-bot"].config.opening
+    nothing = _load(tmp_path, GOOD).channels["my-bot"].config.conversation_defaults
     assert nothing.model_dump(exclude_defaults=True) == {}
-    inline = GOOD + 'opening = { labels = "one" }\n'
-    assert _load(tmp_path, inline).channels["my-bot"].config.opening.labels == ("one",)
+    inline = GOOD + 'conversation_defaults = { labels = "one" }\n'
+    assert _load(tmp_path, inline).channels["my-bot"].config.conversation_defaults.labels == (
+        "one",
+    )
 
 
 @pytest.mark.parametrize(
@@ -348,8 +352,8 @@ def test_how_conversations_begin(tmp_path: Path) -> None:
 def test_a_wrong_opening_is_told_with_its_line_and_cure(
     tmp_path: Path, line: str, key: str, said: str
 ) -> None:
-    problem = _one(tmp_path, f"{GOOD}[channels.my-bot.opening]\n\n{line}\n")
-    assert problem.startswith(f"channels.toml:16: channels.my-bot.opening.{key}: ")
+    problem = _one(tmp_path, f"{GOOD}[channels.my-bot.conversation_defaults]\n\n{line}\n")
+    assert problem.startswith(f"channels.toml:16: channels.my-bot.conversation_defaults.{key}: ")
     assert said in problem
     if key != "lables":
         description = Opening.model_fields[key].description
@@ -357,9 +361,11 @@ def test_a_wrong_opening_is_told_with_its_line_and_cure(
 
 
 def test_an_opening_that_is_no_table(tmp_path: Path) -> None:
-    problem = _one(tmp_path, GOOD + 'opening = "new"\n')
-    assert problem.startswith("channels.toml:14: channels.my-bot.opening: should be a table")
-    assert "[channels.my-bot.opening]" in problem
+    problem = _one(tmp_path, GOOD + 'conversation_defaults = "new"\n')
+    assert problem.startswith(
+        "channels.toml:14: channels.my-bot.conversation_defaults: should be a table"
+    )
+    assert "[channels.my-bot.conversation_defaults]" in problem
 
 
 def test_a_password_is_a_secret_wherever_the_address_of_redis_has_it(tmp_path: Path) -> None:

@@ -358,8 +358,8 @@ def opening(text: str) -> Fault:
 def test_what_conversations_begin_with_is_looked_for(world: World) -> None:
     world.chatwoot.add_team("Sales", world.chatwoot.agent.id)
     world.chatwoot.add_label("new")
-    table = 'opening = { team = "Sales", assignee = "BOB@sandbox.example", labels = ["new"] }'
-    opening(table)(world)
+    table = '{ team = "Sales", assignee = "BOB@sandbox.example", labels = ["new"] }'
+    opening(f"conversation_defaults = {table}")(world)
     found = world.examined()
     for check in ("team", "assignee", "labels"):
         assert found["channels.bot", check]["verdict"] == "good"
@@ -368,10 +368,10 @@ def test_what_conversations_begin_with_is_looked_for(world: World) -> None:
 @pytest.mark.parametrize(
     ("table", "check"),
     [
-        ('opening = { team = "sails" }', "team"),
-        ("opening = { team = 9 }", "team"),
-        ('opening = { assignee = "nobody@sandbox.example" }', "assignee"),
-        ("opening = { assignee = 9 }", "assignee"),
+        ('conversation_defaults = { team = "sails" }', "team"),
+        ("conversation_defaults = { team = 9 }", "team"),
+        ('conversation_defaults = { assignee = "nobody@sandbox.example" }', "assignee"),
+        ("conversation_defaults = { assignee = 9 }", "assignee"),
     ],
 )
 def test_what_conversations_cannot_begin_with_is_red(world: World, table: str, check: str) -> None:
@@ -379,11 +379,11 @@ def test_what_conversations_cannot_begin_with_is_red(world: World, table: str, c
     opening(table)(world)
     assert world.red() == {("channels.bot", check)}
     cure = world.examined()["channels.bot", check]["cure"]
-    assert f"[channels.bot.opening] {check}" in cure
+    assert f"[channels.bot.conversation_defaults] {check}" in cure
 
 
 def test_an_assignee_who_does_not_work_in_the_inbox_is_red(world: World) -> None:
-    opening('opening = { assignee = "bob@sandbox.example" }')(world)
+    opening('conversation_defaults = { assignee = "bob@sandbox.example" }')(world)
     admin = world.chatwoot.administrator.id
     change_inbox(member_ids=[admin])(world)
     assert world.red() == {("channels.bot", "assignee")}
@@ -391,24 +391,24 @@ def test_an_assignee_who_does_not_work_in_the_inbox_is_red(world: World) -> None
 
 def test_an_assignee_from_outside_of_the_team_is_red(world: World) -> None:
     world.chatwoot.add_team("Sales", world.chatwoot.administrator.id)
-    opening('opening = { team = "sales", assignee = "bob@sandbox.example" }')(world)
+    opening('conversation_defaults = { team = "sales", assignee = "bob@sandbox.example" }')(world)
     assert world.red() == {("channels.bot", "assignee")}
 
 
 def test_an_administrator_sees_every_inbox(world: World) -> None:
-    opening("opening = { assignee = 1 }")(world)
+    opening("conversation_defaults = { assignee = 1 }")(world)
     change_inbox(member_ids=[world.chatwoot.agent.id])(world)
     assert not world.red()
 
 
 def test_of_the_assignee_of_an_inbox_that_is_gone_nothing_is_said(world: World) -> None:
-    opening('opening = { assignee = "bob@sandbox.example" }')(world)
+    opening('conversation_defaults = { assignee = "bob@sandbox.example" }')(world)
     world.file.write_text(world.file.read_text().replace("inbox = 1", "inbox = 77", 1))
     assert world.red() == {("channels.bot", "inbox")}
 
 
 def test_a_label_that_agents_cannot_see_is_a_note(world: World) -> None:
-    opening('opening = { labels = "new" }')(world)
+    opening('conversation_defaults = { labels = "new" }')(world)
     found = world.examined()["channels.bot", "labels"]
     assert found["verdict"] == "note"
     assert "no label new" in found["text"]

@@ -151,7 +151,9 @@ def test_every_setting_of_the_gateway_has_its_row() -> None:
     assert _documented(section(OPERATING, "[gateway]")) == gateway
     assert _documented(section(OPERATING, "[chatwoot.NAME]")) == chatwoot
     assert _documented(section(OPERATING, "Settings of every channel")) == _keys(ChannelConfig)
-    assert _documented(section(OPERATING, "[channels.NAME.opening]")) == _keys(Opening)
+    assert _documented(section(OPERATING, "[channels.NAME.conversation_defaults]")) == _keys(
+        Opening
+    )
 
 
 def test_every_environment_variable_has_its_row() -> None:
@@ -203,7 +205,7 @@ def test_every_event_has_its_row() -> None:
         for row in rows(section(OPERATING, "Log lines"))
         for name in re.findall(r"`(\w+)`", row[0])
     }
-    assert named - {"undigested", "dropped"} == said
+    assert named - {"unreadable", "dropped"} == said
 
 
 @pytest.mark.parametrize("name", [*CHANNELS.values(), "docs/OPERATING.md"])

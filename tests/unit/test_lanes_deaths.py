@@ -6,12 +6,12 @@ import pytest
 import redis
 
 from gateway.lanes import Hold, Lanes, LeaseVoid, Taken
-from gateway.observability.heartbeat import Alive
+from gateway.observability.heartbeat import Liveness
 from gateway.relay.retry_policy import COMPANY
 from tests.unit.lanes_kit import LEASE, UNLIMITED, claim_one, lanes_over, lease_dies, letter, taken
 
 
-def begun(lanes: Lanes, alive: Alive) -> Hold:
+def begun(lanes: Lanes, alive: Liveness) -> Hold:
     """A worker has taken the message, and is calling."""
     lanes.append([letter(1)])
     alive.show()
@@ -27,7 +27,7 @@ def next_attempt(lanes: Lanes, store: redis.Redis, hold: Hold) -> Taken:
 
 def test_a_worker_that_lives_was_not_killed_by_its_message(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    alive = Alive(lanes, LEASE)
+    alive = Liveness(lanes, LEASE)
     hold = begun(lanes, alive)
     second = next_attempt(lanes, store, hold)
     assert (second.uncertain, second.crashes) == (True, 0)
@@ -35,7 +35,7 @@ def test_a_worker_that_lives_was_not_killed_by_its_message(store: redis.Redis) -
 
 def test_a_worker_that_shows_no_sign_of_life_may_have_been(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    alive = Alive(lanes, LEASE)
+    alive = Liveness(lanes, LEASE)
     hold = begun(lanes, alive)
     store.delete(f"gw:alive:{alive.name}")
     second = next_attempt(lanes, store, hold)
@@ -43,7 +43,7 @@ def test_a_worker_that_shows_no_sign_of_life_may_have_been(store: redis.Redis) -
 
 
 def test_the_sign_of_life_ends_well_before_a_lease(store: redis.Redis) -> None:
-    alive = Alive(lanes_over(store), LEASE)
+    alive = Liveness(lanes_over(store), LEASE)
     alive.show()
     left = store.pttl(f"gw:alive:{alive.name}")
     assert isinstance(left, int)

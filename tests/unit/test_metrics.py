@@ -48,7 +48,7 @@ def test_gates_dead_letters_and_ages_are_gauges(store: redis.Redis) -> None:
     assert 'gateway_gate_closed{destination="channel/shop"} 1.0' in lines
     assert 'gateway_gate_closed{destination="chatwoot/main"} 0.0' in lines
     assert "gateway_dead_letters 1.0" in lines
-    assert 'gateway_oldest_seconds{channel="shop",direction="out"} 0.0' in lines
+    assert 'gateway_oldest_message_seconds{channel="shop",direction="out"} 0.0' in lines
 
 
 def test_a_scrape_without_redis_fails_loudly_and_a_count_quietly() -> None:

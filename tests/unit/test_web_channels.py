@@ -108,7 +108,7 @@ def test_what_is_neither_a_message_nor_a_receipt_is_the_adapters_fault(
     client: FlaskClient, store: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert post(client, text(kind="stranger")).status_code == 500
-    assert counts(store) == {"undigested|shop": "1"}
+    assert counts(store) == {"unreadable|shop": "1"}
     assert not waiting(store)
     assert "an Inbound or a Receipt, and is of type dict" in str(caplog.records[0].exc_info)
 
@@ -128,11 +128,11 @@ def test_what_an_adapter_cannot_digest_is_refused_for_a_while_then_dropped(
     answers = [post(client, bad) for _ in range(PATIENCE + 2)]
     assert [answer.status_code for answer in answers] == [500] * PATIENCE + [200] * 2
     assert not any("Traceback" in answer.text or KEY in answer.text for answer in answers)
-    assert counts(store) == {"undigested|shop": str(PATIENCE), "dropped|shop": "2"}
+    assert counts(store) == {"unreadable|shop": str(PATIENCE), "dropped|shop": "2"}
     assert not waiting(store)
     assert caplog.records[0].levelno == logging.ERROR
     assert post(client, bad | {"n": 2}).status_code == 500
-    assert all(0 < store.ttl(key) <= 86400 for key in store.scan_iter("gw:undigested:*"))
+    assert all(0 < store.ttl(key) <= 86400 for key in store.scan_iter("gw:unreadable:*"))
 
 
 def test_a_verification_that_breaks_lets_nothing_in(

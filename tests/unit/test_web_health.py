@@ -42,7 +42,7 @@ def test_alive_but_not_ready_without_redis(cut_off: FlaskClient) -> None:
 
 def test_nothing_to_tell(client: FlaskClient) -> None:
     assert client.get("/health/backlog", headers=BEARER).json == {
-        "oldest_seconds": {},
+        "oldest_message_seconds": {},
         "closed_gates": [],
         "dead_letters": 0,
         "heartbeat_age_seconds": {},
@@ -59,7 +59,7 @@ def test_what_waits_and_which_gates_are_closed(client: FlaskClient, store: redis
     Heartbeat(store, "clock").beat()
     shown = client.get("/health/backlog", headers=BEARER).json
     assert shown is not None
-    assert shown["oldest_seconds"]["shop"]["in"] > 1e9
+    assert shown["oldest_message_seconds"]["shop"]["in"] > 1e9
     (gate,) = shown["closed_gates"]
     assert gate["destination"] == "chatwoot/main"
     assert gate["reason"] == "refused [secret]"
@@ -78,7 +78,7 @@ def test_metrics_are_what_prometheus_reads(client: FlaskClient) -> None:
         for sample in family.samples
     }
     assert samples["gateway_accepted_in_total", "shop"] == 1
-    assert samples["gateway_oldest_seconds", "desk", "out"] == 0
+    assert samples["gateway_oldest_message_seconds", "desk", "out"] == 0
 
 
 @pytest.mark.parametrize("page", ["/health/backlog", "/metrics"])

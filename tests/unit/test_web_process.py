@@ -84,7 +84,7 @@ def test_threads_share_three_connections(web: Web, server: Server) -> None:
 
     crowd = [threading.Thread(target=burst, args=(n * 100,)) for n in range(8)]
     client = connect(server.valkey.url, connections=1, retries=0)
-    # Each rings anew, or the bell's connection would stay idle and not be counted.
+    # Each rings anew, or the doorbell's connection would stay idle and not be counted.
     client.delete("rq:queue:gateway")
     for thread in crowd:
         thread.start()
@@ -124,7 +124,7 @@ def test_nothing_that_it_writes_or_answers_holds_a_secret(web: Web) -> None:
     ]
     told = [requests.request(m, address + p, data=b, headers=h) for m, p, b, h in asked]
     assert {answer.status_code for answer in told} == {200, 400, 401, 403, 404, 405, 413, 500}
-    until(lambda: web.output.count("event=undigested") == 1)
+    until(lambda: web.output.count("event=unreadable") == 1)
     seen = web.output + "".join(answer.text + str(answer.headers) for answer in told)
     marked = [*SECRETS, KEY, CHATWOOT_TOKEN, ADMIN, "marked-pubsub-token"]
     for secret in [*marked, token, chatwoot_path(1).rsplit("/", 1)[1]]:

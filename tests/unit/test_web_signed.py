@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr, ValidationError
 
 from gateway.adapter import ChannelConfig
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.runtime import Runtime
@@ -32,8 +32,8 @@ def client(store: redis.Redis, redis_url: str) -> FlaskClient:
     secrets = (SecretStr(INBOX_SECRET), SecretStr(ACCOUNT_SECRET))
     config = shop.config.model_copy(update={"signing_secret": secrets})
     signing = replace(known, channels={**known.channels, "shop": replace(shop, config=config)})
-    bell = Bell(connect_bytes(redis_url, connections=1, retries=0))
-    intake = Intake(Lanes(store, queue_key()), bell)
+    doorbell = Doorbell(connect_bytes(redis_url, connections=1, retries=0))
+    intake = Intake(Lanes(store, queue_key()), doorbell)
     return create_app(signing, store=store, intake=intake, runtime=Runtime()).test_client()
 
 

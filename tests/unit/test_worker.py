@@ -1,4 +1,4 @@
-"""The worker's own parts: its pulse."""
+"""The worker's own parts: its watchdog."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from typing import Any, cast
 
 from gateway.storage.connections import connect_worker
-from gateway.worker import LISTEN, RQ_GRACE, GatewayWorker, Pulse
+from gateway.worker import LISTEN, RQ_GRACE, GatewayWorker, StallWatchdog
 
 
 def test_rq_listens_no_longer_than_its_connection_waits(redis_url: str) -> None:
@@ -19,18 +19,18 @@ def test_rq_listens_no_longer_than_its_connection_waits(redis_url: str) -> None:
 
 def test_a_drain_that_stops_moving_ends_the_process() -> None:
     ended, stop = threading.Event(), threading.Event()
-    pulse = Pulse(0.1, ended.set)
-    with pulse.expected():
-        pulse.watch(stop)
+    watchdog = StallWatchdog(0.1, ended.set)
+    with watchdog.expected():
+        watchdog.watch(stop)
     assert ended.is_set()
 
 
 def test_a_worker_at_rest_is_left_alone() -> None:
     ended, stop = threading.Event(), threading.Event()
-    pulse = Pulse(0.1, ended.set)
-    with pulse.expected():
-        pulse.beat()
-    watcher = threading.Thread(target=pulse.watch, args=(stop,), daemon=True)
+    watchdog = StallWatchdog(0.1, ended.set)
+    with watchdog.expected():
+        watchdog.beat()
+    watcher = threading.Thread(target=watchdog.watch, args=(stop,), daemon=True)
     watcher.start()
     watcher.join(0.5)
     assert watcher.is_alive()

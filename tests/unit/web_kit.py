@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from gateway.adapter import Adapter, ChannelConfig
 from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
 from gateway.errors import Forbidden, Malformed
-from gateway.intake.doorbell import Bell, queue_key
+from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes
 from gateway.model import Batch, Inbound, Receipt, Status, WebRequest
@@ -144,11 +144,11 @@ def settings(*, body_limit: int = 4096, admin_token: str = ADMIN) -> Settings:
 def make_app(
     store: redis.Redis, redis_url: str, *, admin_token: str = ADMIN, limit: int = 4096
 ) -> Flask:
-    bell = Bell(connect_bytes(redis_url, connections=1, retries=0))
+    doorbell = Doorbell(connect_bytes(redis_url, connections=1, retries=0))
     return create_app(
         settings(body_limit=limit, admin_token=admin_token),
         store=store,
-        intake=Intake(Lanes(store, queue_key()), bell),
+        intake=Intake(Lanes(store, queue_key()), doorbell),
         runtime=Runtime(),
     )
 

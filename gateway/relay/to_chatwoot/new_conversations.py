@@ -75,7 +75,7 @@ class NewConversations:
 
     @property
     def _opening(self) -> Opening:
-        return self.channel.config.opening
+        return self.channel.config.conversation_defaults
 
     def _given(self) -> dict[str, Json]:
         opening = self._opening

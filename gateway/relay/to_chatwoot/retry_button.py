@@ -9,7 +9,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Message
 from gateway.config import Channel
-from gateway.intake.intake import waiting_entry
+from gateway.intake.entries import waiting_entry
 from gateway.lanes import Hold, Lanes, Pace, Taken, bodies, ids
 from gateway.lanes.bodies import Reply
 from gateway.lanes.watermark import mark_of

@@ -16,7 +16,7 @@ ADMINISTRATOR = "administrator"
 
 def look_at_opening(channel: Channel, chatwoot: Chatwoot) -> Iterator[Finding]:
     """Nothing for what is not configured. Raises a `DeliveryError` if Chatwoot cannot be asked."""
-    opening = channel.config.opening
+    opening = channel.config.conversation_defaults
     team = None
     if opening.team is not None:
         teams = chatwoot.admin.teams()
@@ -91,4 +91,4 @@ def _name(agent: Agent) -> str:
 
 
 def _key(channel: Channel, name: str) -> str:
-    return f"[channels.{channel.name}.opening] {name}"
+    return f"[channels.{channel.name}.conversation_defaults] {name}"

@@ -26,7 +26,7 @@ class ContactChanges:
             return "ignored:another account"
         mine = [channel for channel in self._channels if channel.account == account]
         noted = [self._note(channel, event) for channel in mine]
-        return "noted:moved" if any(noted) else "ignored:ContactChanged"
+        return "noted:address_changed" if any(noted) else "ignored:ContactChanged"
 
     def _note(self, channel: Channel, event: ContactChanged) -> bool:
         adapter = self._adapters[channel.name]
