@@ -67,10 +67,10 @@ def test_an_agent_is_told_of_inboxes_that_the_agent_is_a_member_of(cw: Bridge) -
         with cw.chatwoot.store.changing():
             cw.chatwoot.store.inboxes.get(cw.inbox).member_ids.remove(agent.id)
         cw.conversation()
+        ada.wait_for_event("conversation.created")
         with cw.chatwoot.store.changing():
             cw.chatwoot.store.inboxes.get(cw.inbox).member_ids.append(agent.id)
         second = cw.conversation(source="tg:2")
-        ada.wait_for_event("conversation.created", 2)
         (told,) = bob.wait_for_event("conversation.created")
         bob.wait_for_event("contact.created", 2)
         assert told["id"] == second
