@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from faults.wire import signature
-from sandbox.chatwoot.faults import Faults
-from sandbox.chatwoot.server import Head, Reply, Server
+from sandbox.faults import Faults, FaultyApplication
+from sandbox.server import Head, Reply, Server
 
 TIMEOUT = 2.5
 """Seconds that the network waits for an answer to a webhook."""
@@ -48,8 +48,8 @@ class Inbox:
         self._named: dict[str, str] = {}
         self._kept: deque[dict[str, object]] = deque()
         self._brought = threading.Condition()
-        self.faults = Faults(self._answer)
-        self._server = Server(self.faults.answer)
+        self.faults = Faults()
+        self._server = Server(FaultyApplication(self._answer, self.faults))
 
     @property
     def url(self) -> str:

@@ -13,7 +13,7 @@ from faults.processes import KeptProcesses, Process
 from faults.settings import LEASE, UNCERTAIN_AFTER
 from faults.stores import Store
 from sandbox.chatwoot import ChatwootStandIn
-from sandbox.chatwoot.faults import Fault, Faults, Kind
+from sandbox.faults import Fault, Faults, Kind
 
 TARGETS = {"valkey": 3, "sentinel": 1, "worker": 3, "web": 2, "web-child": 1, "clock": 2}
 """Whom a kill strikes, and how often."""

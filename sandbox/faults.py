@@ -1,4 +1,4 @@
-"""Makes an HTTP stand-in misbehave on request: slow, broken, mute, or forgetful of its answers.
+"""Lets an HTTP stand-in misbehave on request: slow, broken, mute, or forgetful of its answers.
 
 The same by method (`faults.add(Fault(...))`) and by HTTP: `POST /_faults` with the fields of a
 `Fault` as JSON, `GET /_faults` for those still to come, `DELETE /_faults` to clear them.
@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
-from werkzeug.wrappers import Request, Response
 
-from sandbox.web import HangUp
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from sandbox.server import Application, HangUp, Head, Reply, Upgrade
 
 CONTROL_PATH = "/_faults"
 
@@ -29,15 +24,28 @@ class Kind(StrEnum):
     """What goes wrong."""
 
     LATENCY = "latency"
-    """The answer comes `seconds` late."""
+    """The work begins `seconds` later; whoever gives up before finds it done afterwards."""
     STATUS = "status"
-    """`status` and `body` are answered; nothing happens otherwise."""
+    """`status` and `body` are answered, and nothing is done."""
+    HTML = "html"
+    """A page of a proxy is answered with `status`, and nothing is done."""
+    EMPTY = "empty"
+    """`status` is answered without a body, and nothing is done."""
+    HALF = "half"
+    """The work is done; the answer breaks off in the middle."""
+    DROP_UNREAD = "drop_unread"
+    """The connection ends before the request's body is read; nothing is done."""
     DROP = "drop"
-    """The connection is closed; nothing has happened."""
-    LOSE = "lose"
-    """Everything happens, then the connection is closed instead of an answer."""
+    """The connection ends after the request was read; nothing is done."""
     SILENCE = "silence"
-    """Nothing happens and nothing is answered for `seconds`; then the connection is closed."""
+    """Nothing is done and nothing answered for `seconds`; then the connection ends."""
+    LOSE = "lose"
+    """The work is done; then the connection ends without an answer."""
+    STUMBLE = "stumble"
+    """The work is done; `status` and `body` are answered all the same, as when what follows from a
+    message fails."""
+    LATE = "late"
+    """The work is done `seconds` later; the connection ends at once, or gets `status` if not 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +55,16 @@ class Fault:
     kind: Kind
     method: str = "*"
     path: str = "*"
-    """A pattern as for file names: «/bot*/sendMessage»."""
+    """A pattern as for file names, against the path without its query: «/bot*/sendMessage»."""
     times: int | None = 1
     """How many requests it strikes; None: until it is cleared."""
     seconds: float = 0.0
-    status: int = 500
-    body: str = ""
-    content_type: str = "text/plain; charset=utf-8"
+    status: int = 0
+    """0 stands for what is usual for the kind: 500, or 200 for nonsense."""
+    body: str = '{"status":500,"error":"Internal Server Error"}'
+    content_type: str = "application/json; charset=utf-8"
     retry_after: int | None = None
-    """Sent as the Retry-After header of a STATUS."""
+    """Seconds, sent as the Retry-After header of a STATUS."""
 
     def matches(self, method: str, path: str) -> bool:
         return fnmatchcase(method, self.method.upper()) and fnmatchcase(path, self.path)
@@ -67,7 +76,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[Fault] = []
-        self._stopped = threading.Event()
+        self._stopping = threading.Event()
 
     def add(self, fault: Fault) -> None:
         """Let `fault` strike from the next request on."""
@@ -84,7 +93,8 @@ class Faults:
             return list(self._pending)
 
     def take(self, method: str, path: str) -> list[Fault]:
-        """The faults that strike this request: all latencies, and the first of the others."""
+        """The faults that strike this request, each used up by one: all latencies, and the first
+        of the others."""
         struck: list[Fault] = []
         with self._lock:
             for fault in list(self._pending):
@@ -94,68 +104,98 @@ class Faults:
                     self._use_up(fault)
         return struck
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but wake at once when the stand-in stops."""
-        self._stopped.wait(seconds)
-
-    def reset(self) -> None:
+    def start(self) -> None:
         """The stand-in starts."""
-        self._stopped.clear()
+        self._stopping.clear()
 
     def stop(self) -> None:
-        """The stand-in stops: nobody is kept waiting any longer."""
-        self._stopped.set()
+        """The stand-in stops: nobody waits any longer, and what was to be done late never is."""
+        self._stopping.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep. True, and at once, if the stand-in stops."""
+        return self._stopping.wait(seconds)
 
     def _use_up(self, fault: Fault) -> None:
         if fault.times is None:
             return
         place = next(i for i, other in enumerate(self._pending) if other is fault)
-        if fault.times <= 1:
-            del self._pending[place]
-        else:
-            self._pending[place] = replace(fault, times=fault.times - 1)
+        rest = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+        self._pending[place : place + 1] = rest
 
 
-class FaultyApp:
-    """A WSGI app around another one, which it lets fail as `faults` says."""
+class FaultyApplication:
+    """Stands before an application, which it lets fail as `faults` says."""
 
-    def __init__(self, app: WSGIApplication, faults: Faults) -> None:
-        self._app = app
+    def __init__(self, application: Application, faults: Faults) -> None:
+        self._application = application
         self._faults = faults
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path == CONTROL_PATH:
-            return control(self._faults, Request(environ))(environ, start_response)
-        struck = self._faults.take(environ["REQUEST_METHOD"], path)
-        for fault in struck:
-            if fault.kind in {Kind.LATENCY, Kind.SILENCE}:
-                self._faults.wait(fault.seconds)
-        broken = next((fault for fault in struck if fault.kind is not Kind.LATENCY), None)
-        if broken is None:
-            return self._app(environ, start_response)
-        if broken.kind is Kind.STATUS:
-            return _refusal(broken)(environ, start_response)
-        if broken.kind is Kind.LOSE:
-            b"".join(self._app(environ, start_response))
-        raise HangUp
+    def __call__(self, head: Head, read: Callable[[], bytes]) -> Reply | Upgrade:
+        if head.path == CONTROL_PATH:
+            return control(self._faults, head, read)
+        struck = self._faults.take(head.method, head.path)
+        delay = sum(fault.seconds for fault in struck if fault.kind is Kind.LATENCY)
+        worst = next((fault for fault in struck if fault.kind is not Kind.LATENCY), None)
+        if delay:
+            read()
+            self._wait(delay)
+        if worst is None:
+            return self._application(head, read)
+        return self._spoil(worst, head, read)
+
+    def _spoil(self, fault: Fault, head: Head, read: Callable[[], bytes]) -> Reply:
+        if fault.kind is Kind.DROP_UNREAD:
+            raise HangUp
+        body = read()
+        if fault.kind is Kind.SILENCE:
+            self._wait(fault.seconds)
+        if fault.kind in {Kind.DROP, Kind.SILENCE}:
+            raise HangUp
+        if fault.kind is Kind.LATE:
+            self._work_later(fault.seconds, head, body)
+            if not fault.status:
+                raise HangUp
+        if fault.kind is Kind.STUMBLE:
+            self._application(head, read)
+        if fault.kind in {Kind.LOSE, Kind.HALF}:
+            reply = self._application(head, read)
+            if fault.kind is Kind.LOSE or isinstance(reply, Upgrade):
+                raise HangUp
+            return replace(reply, cut=len(reply.body) // 2)
+        return _nonsense(fault)
+
+    def _work_later(self, seconds: float, head: Head, body: bytes) -> None:
+        def work() -> None:
+            if not self._faults.wait(seconds):
+                self._application(head, lambda: body)
+
+        threading.Thread(target=work, name="late-work", daemon=True).start()
+
+    def _wait(self, seconds: float) -> None:
+        if self._faults.wait(seconds):
+            raise HangUp
 
 
-def control(faults: Faults, request: Request) -> Response:
+def control(faults: Faults, head: Head, read: Callable[[], bytes]) -> Reply:
     """Answer a request to `CONTROL_PATH`."""
-    if request.method == "POST":
+    body, status = read(), 200
+    if head.method == "POST":
         try:
-            faults.add(TypeAdapter(Fault).validate_json(request.get_data()))
+            faults.add(TypeAdapter(Fault).validate_json(body))
         except ValidationError as error:
-            return Response(str(error), 400)
-    elif request.method == "DELETE":
+            return Reply(400, json.dumps({"error": str(error)}).encode())
+        status = 201
+    elif head.method == "DELETE":
         faults.clear()
-    pending = [asdict(fault) for fault in faults.pending()]
-    return Response(json.dumps(pending), content_type="application/json")
+    return Reply(status, json.dumps([asdict(fault) for fault in faults.pending()]).encode())
 
 
-def _refusal(fault: Fault) -> Response:
-    answer = Response(fault.body, fault.status, content_type=fault.content_type)
-    if fault.retry_after is not None:
-        answer.headers["Retry-After"] = str(fault.retry_after)
-    return answer
+def _nonsense(fault: Fault) -> Reply:
+    if fault.kind is Kind.HTML:
+        page = b"<html><body><h1>Bad gateway</h1></body></html>"
+        return Reply(fault.status or 200, page, "text/html; charset=utf-8")
+    if fault.kind is Kind.EMPTY:
+        return Reply(fault.status or 200)
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    return Reply(fault.status or 500, fault.body.encode(), fault.content_type, headers)

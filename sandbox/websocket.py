@@ -16,7 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from sandbox.chatwoot.server import Head
+from sandbox.server import Head
 
 LARGEST_READ = 65536
 

@@ -13,8 +13,8 @@ from sandbox.chatwoot.records import Account, Bot, User
 from sandbox.chatwoot.refusals import NotFound, Refusal, ServerError, Unauthorized
 from sandbox.chatwoot.routes import ALL_ROUTES
 from sandbox.chatwoot.routing import Access, Answer, Call, Route, Routes
-from sandbox.chatwoot.server import Head, Reply
 from sandbox.chatwoot.store import Store
+from sandbox.server import Head, Reply
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from typing import BinaryIO
 from sandbox.chatwoot.cable_events import Announcer, Broadcast, conversation_as_it_is
 from sandbox.chatwoot.records import JSON, User
 from sandbox.chatwoot.refusals import NotFound
-from sandbox.chatwoot.server import Head, Reply, Upgrade
 from sandbox.chatwoot.store import Store
+from sandbox.server import Head, Reply, Upgrade
 from sandbox.websocket import WebSocket
 
 PATH = "/cable"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 
-from sandbox.chatwoot.server import Reply
 from sandbox.chatwoot.store import Store
+from sandbox.server import Reply
 
 WINDOW = 60
 

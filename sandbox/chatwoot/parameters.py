@@ -13,7 +13,7 @@ from werkzeug.formparser import parse_form_data
 
 from sandbox.chatwoot.records import JSON, Upload
 from sandbox.chatwoot.refusals import NotFound, Refusal, Unprocessable
-from sandbox.chatwoot.server import Head
+from sandbox.server import Head
 
 
 @dataclass(frozen=True, slots=True)

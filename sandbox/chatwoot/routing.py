@@ -12,8 +12,8 @@ from urllib.parse import unquote
 from sandbox.chatwoot.parameters import Parameters, as_id
 from sandbox.chatwoot.records import JSON, Account, Bot, Contact, Conversation, Inbox, Message, User
 from sandbox.chatwoot.refusals import NotFound, Unauthorized
-from sandbox.chatwoot.server import Reply
 from sandbox.chatwoot.store import Store
+from sandbox.server import Reply
 
 
 class Access(Enum):

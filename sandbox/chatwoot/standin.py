@@ -14,18 +14,18 @@ from sandbox.chatwoot.cable import PATH as CABLE
 from sandbox.chatwoot.cable import Cable
 from sandbox.chatwoot.control import Control
 from sandbox.chatwoot.desk import AgentDesk
-from sandbox.chatwoot.faults import Fault, Faults, Kind
 from sandbox.chatwoot.feed import describe
 from sandbox.chatwoot.inboxes import create_inbox, update_inbox
 from sandbox.chatwoot.limits import RequestLimits
 from sandbox.chatwoot.records import Event, User
 from sandbox.chatwoot.saving import StateFile
-from sandbox.chatwoot.server import Head, Reply, Server, Upgrade
 from sandbox.chatwoot.store import Store
 from sandbox.chatwoot.version import NEWEST, version_named
 from sandbox.chatwoot.webhooks import WebhookSender
+from sandbox.faults import Fault, Faults, FaultyApplication, Kind
 from sandbox.feed import Event as FeedEvent
 from sandbox.feed import Feed
+from sandbox.server import Head, Reply, Server, Upgrade
 
 
 class ChatwootStandIn(AgentDesk):
@@ -58,11 +58,11 @@ class ChatwootStandIn(AgentDesk):
         self.cable = Cable(store, seed=seed)
         limits = RequestLimits(request_limit, search_limit, store)
         self._application = Application(store, limits)
-        self.faults = Faults(self._answer)
+        self.faults = Faults()
         self._feed = Feed()
         store.listeners.append(self._tell)
-        self._server = Server(self.faults.answer, port)
-        self._control = Server(Control(self.faults, self.requests))
+        self._server = Server(FaultyApplication(self._answer, self.faults), port)
+        self._control = Server(Control(self.faults, self.cable, self.requests))
         self._file = StateFile(state_file, store) if state_file else None
 
     @property

@@ -7,7 +7,7 @@ import base64
 import queue
 import secrets
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import formataddr, formatdate, make_msgid
@@ -15,14 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from flask import Flask, request
-
-from sandbox.faults import CONTROL_PATH, Fault, Faults, Kind, control
+from sandbox.faults import Fault, Faults, FaultyApplication, Kind
 from sandbox.feed import Event, Feed
 from sandbox.mail.imap import ImapServer
 from sandbox.mail.smtp import Submission
+from sandbox.server import Head, Reply, Server
 from sandbox.state import StateFile
-from sandbox.web import WebServer
 
 T = TypeVar("T")
 PATIENCE = 10.0
@@ -62,7 +60,7 @@ class MailStandIn:
             owner: [base64.b64decode(mail) for mail in mails]
             for owner, mails in self._saved.get("customers", {}).items()
         }
-        self._control = WebServer(_control_app(self.faults), port=control_port)
+        self._control = Server(FaultyApplication(_not_found, self.faults), control_port)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._thread: threading.Thread | None = None
@@ -75,7 +73,7 @@ class MailStandIn:
 
     def start(self) -> None:
         """Raises OSError if a port is taken."""
-        self.faults.reset()
+        self.faults.start()
         ready = threading.Event()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve(ready)), name="mail", daemon=True
@@ -268,9 +266,6 @@ def _parsed(mail: bytes) -> EmailMessage:
     return message_from_bytes(mail, EmailMessage, policy=policy.default)
 
 
-def _control_app(faults: Faults) -> Flask:
-    app = Flask("mail")
-    app.add_url_rule(
-        CONTROL_PATH, "faults", lambda: control(faults, request), methods=["GET", "POST", "DELETE"]
-    )
-    return app
+def _not_found(head: Head, read: Callable[[], bytes]) -> Reply:
+    """There is nothing here but the control of faults."""
+    return Reply(404)

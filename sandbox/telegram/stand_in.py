@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sandbox.faults import Fault, Faults, FaultyApp, Kind
+from sandbox.faults import Fault, Faults, FaultyApplication, Kind
 from sandbox.feed import Event, Feed
+from sandbox.server import Server
 from sandbox.state import StateFile
 from sandbox.telegram.bot_api import bot_api
 from sandbox.telegram.buttons import Presses, buttons_of, checked
@@ -23,7 +24,7 @@ from sandbox.telegram.markup import read, utf16_length
 from sandbox.telegram.push import push_updates
 from sandbox.telegram.store import Chat, Json, Store
 from sandbox.telegram.updates import Updates, Webhook
-from sandbox.web import WebServer
+from sandbox.web import wsgi
 
 LONGEST_TEXT = 4096
 
@@ -62,7 +63,7 @@ class TelegramStandIn:
         self._free_at: dict[int, float] = {}
         self._state = StateFile(state_file)
         self._saving = threading.Lock()
-        self._server = WebServer(FaultyApp(bot_api(self), self.faults), port=port)
+        self._server = Server(FaultyApplication(wsgi(bot_api(self)), self.faults), port)
         self._pusher: threading.Thread | None = None
         self._restore()
 
@@ -72,7 +73,7 @@ class TelegramStandIn:
         return self._server.url
 
     def start(self) -> None:
-        self.faults.reset()
+        self.faults.start()
         self.updates.open()
         self._server.start()
         first, longest = self._push_delays

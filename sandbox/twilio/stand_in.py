@@ -17,14 +17,15 @@ from typing import Any
 
 import phonenumbers
 
-from sandbox.faults import Fault, Faults, FaultyApp, Kind
+from sandbox.faults import Fault, Faults, FaultyApplication, Kind
 from sandbox.feed import Event, Feed
+from sandbox.server import Server
 from sandbox.state import StateFile
 from sandbox.twilio.api import rest_api
 from sandbox.twilio.errors import Refused, bad_request
 from sandbox.twilio.message import Media, Message
 from sandbox.twilio.webhooks import TIMEOUT, Webhooks, status_form
-from sandbox.web import WebServer
+from sandbox.web import wsgi
 
 LONGEST_BODY = 1600
 STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
@@ -86,7 +87,7 @@ class TwilioStandIn:
         self._state = StateFile(state_file)
         self._restore()
         self._webhooks = self._new_webhooks()
-        self._server = WebServer(FaultyApp(rest_api(self), self.faults), port=port)
+        self._server = Server(FaultyApplication(wsgi(rest_api(self)), self.faults), port)
 
     @property
     def url(self) -> str:
@@ -94,7 +95,7 @@ class TwilioStandIn:
         return self._server.url
 
     def start(self) -> None:
-        self.faults.reset()
+        self.faults.start()
         self._webhooks = self._new_webhooks()
         self._server.start()
 

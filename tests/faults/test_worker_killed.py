@@ -115,7 +115,7 @@ def test_a_worker_killed_before_its_conversation_has_its_labels(
         message = "gw:msg:" + intake.take(channel, [Inbound("1", "peer", "hello")]).ids[0]
         with worker(file, redis_url) as first:
             until(lambda: store.hget(message, "target") == "labels:1", 30)
-            until(lambda: not chatwoot.faults.active(), 30)
+            until(lambda: not chatwoot.faults.pending(), 30)
             first.send_signal(signal.SIGKILL)
             first.wait()
         assert chatwoot.conversations()[0]["labels"] == []

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from sandbox.chatwoot import ChatwootStandIn
-from sandbox.chatwoot.server import Head, Reply, Server
+from sandbox.server import Head, Reply, Server
 
 SOURCE = "tg:1234567890"
 

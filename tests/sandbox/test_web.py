@@ -10,8 +10,9 @@ import pytest
 import requests
 from flask import Flask, request
 
-from sandbox.faults import Fault, Faults, FaultyApp, Kind
-from sandbox.web import WebServer
+from sandbox.faults import Fault, Faults, FaultyApplication, Kind
+from sandbox.server import Server
+from sandbox.web import wsgi
 
 
 class Counter:
@@ -23,7 +24,7 @@ class Counter:
         self.faults = Faults()
         app = Flask("counter")
         app.add_url_rule("/count", "count", self._count, methods=["GET", "POST"])
-        self.server = WebServer(FaultyApp(app, self.faults))
+        self.server = Server(FaultyApplication(wsgi(app), self.faults))
 
     def _count(self) -> str:
         self.effects += 1

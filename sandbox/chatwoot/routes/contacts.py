@@ -9,8 +9,8 @@ from sandbox.chatwoot.parameters import as_id
 from sandbox.chatwoot.records import JSON
 from sandbox.chatwoot.refusals import ServerError
 from sandbox.chatwoot.routing import Access, Answer, Call, Route
-from sandbox.chatwoot.server import Reply
 from sandbox.chatwoot.shapes_of_inboxes import inbox_row, inbox_slim
+from sandbox.server import Reply
 
 _BASE = "/api/v1/accounts/{account}/contacts"
 _ONE = _BASE + "/{contact}"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sandbox.chatwoot.records import JSON, Blob, Upload
 from sandbox.chatwoot.refusals import NotFound, Unprocessable
 from sandbox.chatwoot.routing import Access, Call, Route
-from sandbox.chatwoot.server import Reply
+from sandbox.server import Reply
 
 _STORAGE = "/rails/active_storage"
 LIFETIME = 300

@@ -1,8 +1,9 @@
-"""A small HTTP/1.1 server on loopback, one thread per connection.
+"""The stand-ins' HTTP/1.1 server: on loopback, one thread per connection.
 
-Small instead of ready-made because the stand-in must be able to misbehave: hang up before it has
-read a request, or in the middle of an answer. It is also quick: no pause for Nagle, kept-alive
-connections, and no header parser made for e-mail.
+Written here instead of taken ready-made because a stand-in must be able to misbehave: hang up
+before it has read a request, or in the middle of an answer. It keeps connections alive as real
+providers do, so that a client meets those that went stale, and it hands a connection over to
+whoever speaks something else on it (a WebSocket). It is also quick: no pause for Nagle.
 """
 
 from __future__ import annotations
@@ -24,36 +25,46 @@ LONGEST_LINE = 65536
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What comes before a request's body: the path as sent, header names lower with dashes."""
+    """What comes before a request's body."""
 
     method: str
     path: str
-    query: Mapping[str, list[str]]
+    """As sent: not unquoted."""
+    query_string: str
     headers: Mapping[str, str]
+    """Names are in lower case, with dashes."""
+    client: tuple[str, int]
+    """Address and port of whoever asks."""
     keep_alive: bool = True
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(self.query_string, keep_blank_values=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. `cut` sends only so many bytes of the body and then hangs up."""
+    """An answer."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json; charset=utf-8"
+    """Empty: the header is left out."""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
+    """Send only so many bytes of the body, and hang up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """The connection stops to be HTTP: `talk` has it until it returns, then it is closed."""
+    """An answer after which the connection is no longer HTTP: `talk` owns it until it returns."""
 
     talk: Callable[[socket.socket, BinaryIO], None]
-    """Gets the socket, and the stream to read from: it may hold bytes that came already."""
+    """Takes the socket, and the stream to read from, which may hold bytes that came already."""
 
 
-class Hangup(Exception):
-    """Close the connection without an answer."""
+class HangUp(Exception):
+    """Raised by an application that wants the connection closed without an answer."""
 
 
 class BadRequest(Exception):
@@ -61,15 +72,18 @@ class BadRequest(Exception):
 
 
 Application = Callable[[Head, Callable[[], bytes]], Reply | Upgrade]
-"""Answers a request; the second argument reads the body. May raise Hangup."""
+"""Answers a request; the second argument reads the body. It may raise HangUp."""
 
 
 class Server:
-    """Listens on 127.0.0.1 from `start()` to `stop()`."""
+    """Listens on 127.0.0.1 from `start()` to `stop()`.
+
+    Port 0 means any free one: it is chosen at the first start, and kept.
+    """
 
     def __init__(self, application: Application, port: int = 0) -> None:
+        self.port = port
         self._application = application
-        self._port = port
         self._listener: socket.socket | None = None
         self._accepting: threading.Thread | None = None
         self._open: set[socket.socket] = set()
@@ -78,20 +92,22 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        """Without a slash at the end. The port is known once the server has started."""
+        return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Raises OSError if the port is taken."""
-        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=512)
+        """Listen and serve. Raises OSError if the port is taken."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
         self._listener.settimeout(0.1)
-        self._port = self._listener.getsockname()[1]
+        self.port = self._listener.getsockname()[1]
         self._stopping.clear()
         self._accepting = threading.Thread(
-            target=self._accept, args=(self._listener,), name="chatwoot-accept", daemon=True
+            target=self._accept, args=(self._listener,), name=f"web-{self.port}", daemon=True
         )
         self._accepting.start()
 
     def stop(self) -> None:
+        """Stop listening and break every open connection, as a process that ends does."""
         self._stopping.set()
         if self._listener is not None and self._accepting is not None:
             # Closing alone would leave the port taken until the thread that accepts wakes up.
@@ -105,24 +121,26 @@ class Server:
     def _accept(self, listener: socket.socket) -> None:
         while not self._stopping.is_set():
             try:
-                connection, _ = listener.accept()
+                connection, client = listener.accept()
             except TimeoutError:
                 continue
             except OSError:
                 return  # the listener was closed
             threading.Thread(
-                target=self._serve, args=(connection,), name="chatwoot-connection", daemon=True
+                target=self._serve, args=(connection, client), name="web-connection", daemon=True
             ).start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, client: tuple[str, int]) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._open.add(connection)
         try:
             with connection, _reader(connection) as stream:
-                while not self._stopping.is_set() and self._exchange(connection, stream):
-                    pass
-        except (OSError, Hangup):
+                while not self._stopping.is_set():
+                    head = _read_head(stream, client)
+                    if head is None or not self._exchange(head, connection, stream):
+                        return
+        except (OSError, HangUp):
             return  # one of the two has hung up: that is how connections end
         except BadRequest as error:
             log.warning("not HTTP: %s", error)
@@ -130,18 +148,15 @@ class Server:
             with self._lock:
                 self._open.discard(connection)
 
-    def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
-        """One request and its answer. False if the connection is to be closed."""
-        head = _read_head(stream)
-        if head is None:
-            return False
+    def _exchange(self, head: Head, connection: socket.socket, stream: BinaryIO) -> bool:
+        """Answer one request. False if the connection is to be closed."""
         body = _Body(head, connection, stream)
         reply = self._application(head, body.read)
         body.read()
         if isinstance(reply, Upgrade):
             reply.talk(connection, stream)
             return False
-        connection.sendall(_render(reply))
+        connection.sendall(_render(reply, head.method))
         return head.keep_alive and reply.cut is None
 
 
@@ -170,7 +185,7 @@ class _Body:
             raise BadRequest(f"content-length {length[:30]!r}")
         data = self._stream.read(int(length))
         if len(data) < int(length):
-            raise Hangup
+            raise HangUp
         return data
 
 
@@ -178,7 +193,8 @@ def _reader(connection: socket.socket) -> BinaryIO:
     return cast(BinaryIO, connection.makefile("rb", LONGEST_LINE))
 
 
-def _read_head(stream: BinaryIO) -> Head | None:
+def _read_head(stream: BinaryIO, client: tuple[str, int]) -> Head | None:
+    """None if the client has closed the connection."""
     line = stream.readline(LONGEST_LINE)
     if not line:
         return None
@@ -188,8 +204,7 @@ def _read_head(stream: BinaryIO) -> Head | None:
     headers = _read_headers(stream)
     path, _, query = words[1].partition("?")
     keep = headers.get("connection", "").lower() != "close" and words[2] != "HTTP/1.0"
-    values = parse_qs(query, keep_blank_values=True)
-    return Head(words[0].upper(), path, values, headers, keep)
+    return Head(words[0].upper(), path, query, headers, client, keep)
 
 
 def _read_headers(stream: BinaryIO) -> dict[str, str]:
@@ -222,19 +237,19 @@ def _chunk_size(line: bytes) -> int:
         raise BadRequest(f"chunk size {line[:30]!r}") from None
 
 
-def _render(reply: Reply) -> bytes:
+def _render(reply: Reply, method: str) -> bytes:
     try:
         phrase = HTTPStatus(reply.status).phrase
     except ValueError:
         phrase = "Unknown"
+    length = {} if reply.status == HTTPStatus.NO_CONTENT else {"Content-Length": len(reply.body)}
+    kind = {"Content-Type": reply.content_type} if reply.content_type else {}
     lines = [
         f"HTTP/1.1 {reply.status} {phrase}",
-        f"Content-Type: {reply.content_type}",
-        f"Content-Length: {len(reply.body)}",
-        *(f"{name}: {value}" for name, value in reply.headers.items()),
+        *(f"{name}: {value}" for name, value in {**kind, **length, **reply.headers}.items()),
     ]
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    return head + (reply.body if reply.cut is None else reply.body[: reply.cut])
+    return head if method == "HEAD" else head + reply.body[: reply.cut]
 
 
 def _shut(connection: socket.socket) -> None:
