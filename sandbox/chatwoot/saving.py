@@ -1,18 +1,17 @@
-"""The state file: everything the stand-in knows, as JSON, replaced in one step."""
+"""Keeps everything that the stand-in knows in a file."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import threading
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sandbox.chatwoot.records import JSON, Attachment, Blob, Event
 from sandbox.chatwoot.store import Store, Table
+from sandbox.state import StateFile
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +19,17 @@ PAUSE = 1.0
 """Seconds that a change may wait for further ones before the file is written."""
 
 
-class StateFile:
+class StoreSaver:
     """Writes the store to a file soon after it changed, and at the end."""
 
     def __init__(self, path: Path, store: Store) -> None:
+        self._file = StateFile(path)
         self._path = path
         self._store = store
         self._dirty = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chatwoot-state", daemon=True)
-        store.listeners.append(self._changed)
+        store.listeners.append(self._note_change)
 
     def start(self) -> None:
         self._thread.start()
@@ -45,26 +45,21 @@ class StateFile:
 
         Raises ValueError if the file cannot be understood.
         """
-        if not self._path.exists():
-            return False
         try:
-            restore(self._store, json.loads(self._path.read_text(encoding="utf-8")))
+            if not (state := self._file.load()):
+                return False
+            restore(self._store, state)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self._path} is not a state file of the stand-in") from error
         return True
 
     def save(self) -> None:
+        """Raises OSError."""
         with self._store.reading():
-            text = json.dumps(snapshot(self._store), default=_as_dict, ensure_ascii=False)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+            state = snapshot(self._store)
+        self._file.save(state)
 
-    def _changed(self, events: list[Event]) -> None:
+    def _note_change(self, events: list[Event]) -> None:
         self._dirty.set()
 
     def _run(self) -> None:
@@ -81,12 +76,12 @@ class StateFile:
 
 def snapshot(store: Store) -> JSON:
     tables = {
-        name: {"last_id": table.last_id, "rows": list(table.rows.values())}
+        name: {"last_id": table.last_id, "rows": [asdict(row) for row in table.rows.values()]}
         for name, table in _tables(store).items()
     }
     return {
         "tables": tables,
-        "blobs": list(store.blobs.values()),
+        "blobs": [asdict(blob) for blob in store.blobs.values()],
         "last_attachment_id": store.last_attachment_id,
     }
 
@@ -120,7 +115,3 @@ def _tables(store: Store) -> Mapping[str, Table[Any]]:
         "messages": store.messages,
         "webhooks": store.webhooks,
     }
-
-
-def _as_dict(row: Any) -> JSON:
-    return {field.name: getattr(row, field.name) for field in fields(row)}

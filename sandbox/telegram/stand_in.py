@@ -347,7 +347,7 @@ class TelegramStandIn:
 
     def save(self) -> None:
         """Write the state to its file, if there is one."""
-        if not self._state.kept:
+        if not self._state.keeps:
             return
         with self._saving:
             self._state.save(

@@ -312,7 +312,7 @@ class TwilioStandIn:
         self.feed.publish({"type": "alert", "code": 11200, "url": url, "what": what})
 
     def _save(self) -> None:
-        if not self._state.kept:
+        if not self._state.keeps:
             return
         with self._lock:
             self._state.save(

@@ -18,7 +18,7 @@ from sandbox.chatwoot.feed import describe
 from sandbox.chatwoot.inboxes import create_inbox, update_inbox
 from sandbox.chatwoot.limits import RequestLimits
 from sandbox.chatwoot.records import Event, User
-from sandbox.chatwoot.saving import StateFile
+from sandbox.chatwoot.saving import StoreSaver
 from sandbox.chatwoot.store import Store
 from sandbox.chatwoot.version import NEWEST, version_named
 from sandbox.chatwoot.webhooks import WebhookSender
@@ -63,7 +63,7 @@ class ChatwootStandIn(AgentDesk):
         store.listeners.append(self._tell)
         self._server = Server(FaultyApplication(self._answer, self.faults), port)
         self._control = Server(Control(self.faults, self.cable, self.requests))
-        self._file = StateFile(state_file, store) if state_file else None
+        self._saver = StoreSaver(state_file, store) if state_file else None
 
     @property
     def url(self) -> str:
@@ -89,11 +89,11 @@ class ChatwootStandIn(AgentDesk):
         return self.administrator.token
 
     def start(self) -> Self:
-        """Raises OSError if the port is taken, ValueError if the state file is none."""
-        if self._file is None or not self._file.load():
+        """Raises OSError if the port is taken, ValueError if the state file is damaged."""
+        if self._saver is None or not self._saver.load():
             self._found_account()
-        if self._file is not None:
-            self._file.start()
+        if self._saver is not None:
+            self._saver.start()
         self.faults.start()
         self._server.start()
         self._control.start()
@@ -108,8 +108,8 @@ class ChatwootStandIn(AgentDesk):
         self._control.stop()
         self.webhooks.stop()
         self.cable.stop()
-        if self._file is not None:
-            self._file.stop()
+        if self._saver is not None:
+            self._saver.stop()
 
     def __enter__(self) -> Self:
         return self.start()
