@@ -1,4 +1,4 @@
-"""The Bot API's methods over HTTP. https://core.telegram.org/bots/api#making-requests"""
+"""The Bot API's methods over HTTP. https://core.bot.org/bots/api#making-requests"""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, Response, request
 
+from sandbox.telegram.bot import Bot
 from sandbox.telegram.errors import Refused, bad_request
 from sandbox.telegram.files import Upload
 from sandbox.telegram.updates import Webhook
-
-if TYPE_CHECKING:
-    from sandbox.telegram.stand_in import TelegramStandIn
 
 Parameters = Mapping[str, Any]
 SECRET_TOKEN = re.compile(r"[A-Za-z0-9_-]{0,256}")
@@ -27,29 +25,29 @@ CHAT_ACTIONS = {
 }  # fmt: skip
 
 
-def bot_api(telegram: TelegramStandIn) -> Flask:
+def bot_api(bot: Bot) -> Flask:
     """The app that answers `/bot<token>/<method>`."""
     app = Flask("telegram")
     methods: dict[str, Callable[[Parameters], tuple[Any, str]]] = {
-        "getme": lambda _: (telegram.store.bot, ""),
-        "sendmessage": lambda given: (_send_message(telegram, given), ""),
-        **{f"send{kind}": _sending(telegram, kind) for kind in SENDABLE},
-        "getfile": lambda given: (telegram.files.fetched(str(given.get("file_id", ""))), ""),
-        "getuserprofilephotos": lambda given: (_portraits(telegram, given), ""),
-        "sendchataction": lambda given: (_send_chat_action(telegram, given), ""),
-        "deletemessage": lambda given: (_delete_message(telegram, given), ""),
-        "editmessagereplymarkup": lambda given: (_edit_markup(telegram, given), ""),
-        "answercallbackquery": lambda given: (_answer_press(telegram, given), ""),
-        "setwebhook": lambda given: _set_webhook(telegram, given),
-        "deletewebhook": lambda given: _delete_webhook(telegram, given),
-        "getwebhookinfo": lambda _: (telegram.webhook_info(), ""),
-        "getupdates": lambda given: (_get_updates(telegram, given), ""),
+        "getme": lambda _: (bot.store.bot, ""),
+        "sendmessage": lambda given: (_send_message(bot, given), ""),
+        **{f"send{kind}": _sending(bot, kind) for kind in SENDABLE},
+        "getfile": lambda given: (bot.files.fetched(str(given.get("file_id", ""))), ""),
+        "getuserprofilephotos": lambda given: (_portraits(bot, given), ""),
+        "sendchataction": lambda given: (_send_chat_action(bot, given), ""),
+        "deletemessage": lambda given: (_delete_message(bot, given), ""),
+        "editmessagereplymarkup": lambda given: (_edit_markup(bot, given), ""),
+        "answercallbackquery": lambda given: (_answer_press(bot, given), ""),
+        "setwebhook": lambda given: _set_webhook(bot, given),
+        "deletewebhook": lambda given: _delete_webhook(bot, given),
+        "getwebhookinfo": lambda _: (bot.webhook_info(), ""),
+        "getupdates": lambda given: (_get_updates(bot, given), ""),
     }
 
     @app.route("/bot<token>/<method>", methods=["GET", "POST"])
     def call(token: str, method: str) -> Response:
         try:
-            _check_token(telegram, token)
+            _check_token(bot, token)
             result, description = methods.get(method.lower(), _not_found)(_parameters())
         except Refused as refusal:
             return _json(refusal.answer(), refusal.code)
@@ -59,10 +57,10 @@ def bot_api(telegram: TelegramStandIn) -> Flask:
     @app.get("/file/bot<token>/<path:path>")
     def file(token: str, path: str) -> Response:
         try:
-            _check_token(telegram, token)
+            _check_token(bot, token)
         except Refused as refusal:
             return _json(refusal.answer(), refusal.code)
-        kept = telegram.files.at(path)
+        kept = bot.files.at(path)
         if kept is None:
             return _json(Refused(404, "Not Found").answer(), 404)
         return Response(kept.content, content_type="application/octet-stream")
@@ -74,8 +72,8 @@ def bot_api(telegram: TelegramStandIn) -> Flask:
     return app
 
 
-def _check_token(telegram: TelegramStandIn, token: str) -> None:
-    if not hmac.compare_digest(token.encode(), telegram.token.encode()):
+def _check_token(bot: Bot, token: str) -> None:
+    if not hmac.compare_digest(token.encode(), bot.token.encode()):
         raise Refused(401, "Unauthorized")
 
 
@@ -126,9 +124,9 @@ def _chat_id(given: Parameters) -> int:
         raise bad_request("chat not found") from None
 
 
-def _send_message(telegram: TelegramStandIn, given: Parameters) -> Any:
+def _send_message(bot: Bot, given: Parameters) -> Any:
     reply = _object(given, "reply_parameters") or {}
-    return telegram.bot_says(
+    return bot.bot_says(
         _chat_id(given),
         str(given.get("text", "")),
         parse_mode=str(given.get("parse_mode", "")),
@@ -139,7 +137,7 @@ def _send_message(telegram: TelegramStandIn, given: Parameters) -> Any:
     )
 
 
-def _sending(telegram: TelegramStandIn, kind: str) -> Callable[[Parameters], tuple[Any, str]]:
+def _sending(bot: Bot, kind: str) -> Callable[[Parameters], tuple[Any, str]]:
     """The method that sends this kind of file: «sendPhoto» takes the file as «photo»."""
 
     def send(given: Parameters) -> tuple[Any, str]:
@@ -148,7 +146,7 @@ def _sending(telegram: TelegramStandIn, kind: str) -> Callable[[Parameters], tup
             raise bad_request(f"there is no {kind} in the request")
         upload = Upload(file.read(), file.filename or "", file.mimetype)
         reply = _object(given, "reply_parameters") or {}
-        message = telegram.bot_sends_file(
+        message = bot.bot_sends_file(
             _chat_id(given),
             kind,
             upload,
@@ -163,66 +161,66 @@ def _sending(telegram: TelegramStandIn, kind: str) -> Callable[[Parameters], tup
     return send
 
 
-def _send_chat_action(telegram: TelegramStandIn, given: Parameters) -> bool:
+def _send_chat_action(bot: Bot, given: Parameters) -> bool:
     if given.get("action") not in CHAT_ACTIONS:
         raise bad_request("wrong parameter action in request")
     chat_id = _chat_id(given)
-    telegram.store.reachable(chat_id)
-    telegram.feed.publish({"type": "action", "chat": chat_id, "action": given["action"]})
+    bot.store.reachable(chat_id)
+    bot.feed.publish({"type": "action", "chat": chat_id, "action": given["action"]})
     return True
 
 
-def _portraits(telegram: TelegramStandIn, given: Parameters) -> Any:
+def _portraits(bot: Bot, given: Parameters) -> Any:
     limit = min(100, max(1, _integer(given, "limit", 100)))
     user, offset = _integer(given, "user_id", 0), _integer(given, "offset", 0)
-    return telegram.portraits(user, offset, limit)
+    return bot.portraits(user, offset, limit)
 
 
-def _delete_message(telegram: TelegramStandIn, given: Parameters) -> bool:
-    telegram.bot_deletes(_chat_id(given), _integer(given, "message_id", 0))
+def _delete_message(bot: Bot, given: Parameters) -> bool:
+    bot.bot_deletes(_chat_id(given), _integer(given, "message_id", 0))
     return True
 
 
-def _edit_markup(telegram: TelegramStandIn, given: Parameters) -> Any:
-    return telegram.bot_changes_buttons(
+def _edit_markup(bot: Bot, given: Parameters) -> Any:
+    return bot.bot_changes_buttons(
         _chat_id(given), _integer(given, "message_id", 0), _object(given, "reply_markup")
     )
 
 
-def _answer_press(telegram: TelegramStandIn, given: Parameters) -> bool:
-    telegram.bot_answers_press(str(given.get("callback_query_id", "")))
+def _answer_press(bot: Bot, given: Parameters) -> bool:
+    bot.bot_answers_press(str(given.get("callback_query_id", "")))
     return True
 
 
-def _set_webhook(telegram: TelegramStandIn, given: Parameters) -> tuple[bool, str]:
+def _set_webhook(bot: Bot, given: Parameters) -> tuple[bool, str]:
     url, secret = str(given.get("url", "")), str(given.get("secret_token", ""))
     if not url:
-        return _delete_webhook(telegram, given)
+        return _delete_webhook(bot, given)
     # Telegram's own servers want https; a self-hosted Bot API server takes http, as this one does.
     if not url.startswith(("http://", "https://")):
         raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
     if not SECRET_TOKEN.fullmatch(secret):
         raise bad_request("secret token contains unallowed characters")
     webhook = Webhook(url, secret, _integer(given, "max_connections", 40))
-    telegram.set_webhook(webhook, _allowed(given), drop=_truth(given, "drop_pending_updates"))
+    bot.set_webhook(webhook, _allowed(given), drop=_truth(given, "drop_pending_updates"))
     return True, "Webhook was set"
 
 
-def _delete_webhook(telegram: TelegramStandIn, given: Parameters) -> tuple[bool, str]:
-    had = bool(telegram.updates.webhook.url)
-    telegram.set_webhook(Webhook(), None, drop=_truth(given, "drop_pending_updates"))
+def _delete_webhook(bot: Bot, given: Parameters) -> tuple[bool, str]:
+    had = bool(bot.updates.webhook.url)
+    bot.set_webhook(Webhook(), None, drop=_truth(given, "drop_pending_updates"))
     return True, "Webhook was deleted" if had else "Webhook is already deleted"
 
 
-def _get_updates(telegram: TelegramStandIn, given: Parameters) -> Any:
+def _get_updates(bot: Bot, given: Parameters) -> Any:
     if (allowed := _allowed(given)) is not None:
-        telegram.updates.allowed = allowed
-    fetched = telegram.updates.fetch(
+        bot.updates.allowed = allowed
+    fetched = bot.updates.fetch(
         _integer(given, "offset", 0),
         min(100, max(1, _integer(given, "limit", 100))),
         min(50, max(0, _integer(given, "timeout", 0))),
     )
-    telegram.save()
+    bot.save()
     return fetched
 
 

@@ -6,24 +6,22 @@ import hmac
 import json
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import Any, ParamSpec
 from urllib.parse import urlencode
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
+from sandbox.twilio.account import Account
 from sandbox.twilio.errors import Refused, bad_request, not_found
 from sandbox.twilio.message import API_VERSION, Message
 from sandbox.twilio.storage import add_storage
-
-if TYPE_CHECKING:
-    from sandbox.twilio.stand_in import TwilioStandIn
 
 P = ParamSpec("P")
 LARGEST_PAGE = 1000
 
 
-def rest_api(twilio: TwilioStandIn) -> Flask:
+def rest_api(twilio: Account) -> Flask:
     """The app that answers below `/2010-04-01/Accounts/{sid}`."""
     app = Flask("twilio")
     prefix = f"/{API_VERSION}/Accounts/<account>"
@@ -89,7 +87,7 @@ def _answering(view: Callable[P, tuple[Any, int]]) -> Callable[P, Response]:
     return answer
 
 
-def _authenticate(twilio: TwilioStandIn, account: str) -> None:
+def _authenticate(twilio: Account, account: str) -> None:
     """Account SID and auth token, or an API key and its secret; else 401."""
     given = request.authorization
     user, password = (given.username or "", given.password or "") if given else ("", "")

@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
+from sandbox.twilio.account import Account
 from sandbox.twilio.errors import Refused
 from sandbox.twilio.message import API_VERSION, Media
-
-if TYPE_CHECKING:
-    from sandbox.twilio.stand_in import TwilioStandIn
 
 Authenticate = Callable[[str], None]
 
 
-def add_storage(app: Flask, twilio: TwilioStandIn, authenticate: Authenticate) -> None:
+def add_storage(app: Flask, twilio: Account, authenticate: Authenticate) -> None:
     """The API redirects to the storage, which is another host at Twilio's, too."""
 
     @app.get(f"/{API_VERSION}/Accounts/<account>/Messages/<sid>/Media/<media>")
@@ -29,7 +26,9 @@ def add_storage(app: Flask, twilio: TwilioStandIn, authenticate: Authenticate) -
         except Refused as refusal:
             return Response(json.dumps(refusal.answer()), refusal.status)
         _found(twilio, sid, media)
-        return Response(status=307, headers={"Location": f"{twilio.url}/storage/{sid}/{media}"})
+        return Response(
+            status=307, headers={"Location": f"{request.host_url}storage/{sid}/{media}"}
+        )
 
     @app.get(f"/{API_VERSION}/Accounts/<account>/Messages/<sid>/Media.json")
     def files(account: str, sid: str) -> Response:
@@ -59,7 +58,7 @@ def add_storage(app: Flask, twilio: TwilioStandIn, authenticate: Authenticate) -
         return Response(base64.b64decode(found.data), content_type=found.content_type)
 
 
-def _found(twilio: TwilioStandIn, sid: str, media: str) -> Media:
+def _found(twilio: Account, sid: str, media: str) -> Media:
     """Raises NotFound, which becomes Twilio's own 404."""
     for message in twilio.messages():
         for found in message.media:

@@ -1,10 +1,14 @@
-"""The import rule: data flows one way, so imports do too. Run as a program by `make check`."""
+"""The import rule: data flows one way, so imports do too, and never in a circle.
+
+Run as a program by `make check`.
+"""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,15 +26,48 @@ MUST_NOT_SEE = {
     "gateway.chatwoot": {"gateway.lanes"},
 }
 """Rooms of the gateway, and those that they must not import from."""
+WITHOUT_CIRCLES = ("gateway", "sandbox")
 
 
 def violations(root: Path) -> Iterator[str]:
-    """Every import in `root` that the rule forbids, as `file:line: why`."""
+    """Every import in `root` that the rule forbids, as `file:line: why`; then a circle of each
+    package that has one."""
     for package, allowed in MAY_IMPORT.items():
         for path in sorted((root / package).rglob("*.py")):
             for line, module in _imports(path, root):
                 if why := _forbidden(package, allowed, path.relative_to(root), module):
                     yield f"{path.relative_to(root)}:{line}: {why}"
+    for package in WITHOUT_CIRCLES:
+        if circle := _circle(_graph(package, root)):
+            yield f"{package}: these import each other in a circle: {' → '.join(circle)}"
+
+
+def _graph(package: str, root: Path) -> Mapping[str, set[str]]:
+    """Each module of a package, and those of the package that it names in an import: also those
+    that only the type checker follows, since a reader follows them too."""
+    files = {_module(path.relative_to(root)): path for path in (root / package).rglob("*.py")}
+    return {
+        module: {
+            found
+            for _, name in _imports(path, root)
+            if (found := name if name in files else name.rpartition(".")[0]) in files
+        }
+        for module, path in sorted(files.items())
+    }
+
+
+def _circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """The first circle that is found, its first module once more at the end; else empty."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
+def _module(path: Path) -> str:
+    names = path.with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
 
 
 def _forbidden(package: str, allowed: set[str], path: Path, module: str) -> str:

@@ -57,6 +57,33 @@ def test_what_is_allowed_passes(tmp_path: Path, path: str, text: str) -> None:
     assert _check(tmp_path, path, text) == []
 
 
+@pytest.mark.parametrize("package", ["gateway", "sandbox"])
+@pytest.mark.parametrize(
+    "back", ["from {0}.a import A", "from {0} import a", "def f():\n    import {0}.a"]
+)
+def test_a_circle_is_found(tmp_path: Path, package: str, back: str) -> None:
+    folder = tmp_path / package
+    folder.mkdir()
+    (folder / "a.py").write_text(f"from {package}.b import B\n")
+    (folder / "b.py").write_text(f"from {package} import c\n")
+    (folder / "c.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import sys\n"
+        + back.format(package)
+    )
+    (found,) = violations(tmp_path)
+    for module in "abc":
+        assert f"{package}.{module}" in found
+
+
+def test_a_package_that_gathers_its_modules_is_no_circle(tmp_path: Path) -> None:
+    folder = tmp_path / "sandbox" / "mail"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("from sandbox.mail.server import Server\n")
+    (folder / "server.py").write_text("from sandbox.mail import mailbox\n")
+    (folder / "mailbox.py").write_text("import sys\n")
+    assert list(violations(tmp_path)) == []
+
+
 def _check(root: Path, path: str, text: str) -> list[str]:
     file = root / path
     file.parent.mkdir(parents=True)
