@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gateway.chatwoot.conversation_defaults import Opening
 from gateway.errors import DeliveryError, Forbidden, Permanent
-from gateway.http.session import Answer, Session
+from gateway.http import Answer, Session
 from gateway.model import (
     Addressee,
     Attachment,

@@ -18,7 +18,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.http.session import check_fence
+from gateway.http import check_fence
 
 SLOWEST_UPLOAD = 500_000
 """Bytes a second: a mail with files gets so much more time than one without."""

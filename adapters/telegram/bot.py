@@ -31,7 +31,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.http.session import Answer, Session, check_fence, meaning
+from gateway.http import Answer, Session, check_fence, meaning
 from gateway.runtime import Runtime
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from adapters.twilio.receipts import receipt
 from adapters.twilio.signature import signatures
 from gateway import errors
 from gateway.adapter import Adapter, ChannelConfig, Finding, WebAddress, phone_of, same
-from gateway.http.session import Answer
+from gateway.http import Answer
 from gateway.model import (
     Addressee,
     Attachment,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.adapter import Finding
-from gateway.http.session import Session
+from gateway.http import Session
 
 
 def finding(http: Session, api_url: str, sid: str, token: str) -> Finding:

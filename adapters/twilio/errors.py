@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors import DeliveryError, PeerGone, Permanent, Throttled
-from gateway.http.session import Answer
+from gateway.http import Answer
 
 REASONS = {
     "21211": "This is not a valid phone number",

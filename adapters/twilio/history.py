@@ -14,7 +14,7 @@ from typing import Any
 
 from adapters.twilio.media import attachment
 from adapters.twilio.messages import message
-from gateway.http.session import Session
+from gateway.http import Session
 from gateway.model import Attachment, Inbound
 
 PAGE_SIZE, MOST_PAGES = 1000, 50

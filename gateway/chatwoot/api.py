@@ -27,7 +27,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.http.session import Answer, Session, meaning
+from gateway.http import Answer, Session, meaning
 from gateway.storable import storable
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Final
 from gateway.chatwoot.api import invalid, refused_fields, said
 from gateway.chatwoot.errors import AddressTaken, Stumbled, TooMuch
 from gateway.errors import DeliveryError, Throttled
-from gateway.http.session import Answer, meaning
+from gateway.http import Answer, meaning
 
 FLOOD_PAUSE: Final = 10.0
 """Seconds to wait after a refused message: Chatwoot's flood limit counts the last minute."""

@@ -95,29 +95,29 @@ class Watchdog:
 
 class WatchedHTTPConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _held(super()._new_conn())
+        return _hold(super()._new_conn())
 
     def request(self, *args: Any, **options: Any) -> None:
-        _about_to_write(self)
+        _note_write(self)
         super().request(*args, **options)
 
 
 class WatchedHTTPSConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _held(super()._new_conn())
+        return _hold(super()._new_conn())
 
     def request(self, *args: Any, **options: Any) -> None:
-        _about_to_write(self)
+        _note_write(self)
         super().request(*args, **options)
 
 
-def _held(sock: socket.socket) -> socket.socket:
+def _hold(sock: socket.socket) -> socket.socket:
     if (watch := watching.get()) is not None:
         watch.hold(sock)
     return sock
 
 
-def _about_to_write(connection: HTTPConnection) -> None:
+def _note_write(connection: HTTPConnection) -> None:
     """A kept-alive connection has its socket already; a TLS one has changed it by now."""
     if connection.sock is None:
         connection.connect()

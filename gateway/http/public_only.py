@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from gateway.errors import Permanent
 from gateway.http.deadlines import (
+    Watch,
     WatchedHTTPConnection,
     WatchedHTTPPool,
     WatchedHTTPSConnection,
     WatchedHTTPSPool,
     WatchedTransport,
 )
+from gateway.http.session import Session
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
@@ -70,15 +73,15 @@ def check_behind_proxy(url: str) -> None:
 
 class PublicHTTPConnection(WatchedHTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _connected(self, super()._new_conn)
+        return _connect_checked(self, super()._new_conn)
 
 
 class PublicHTTPSConnection(WatchedHTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _connected(self, super()._new_conn)
+        return _connect_checked(self, super()._new_conn)
 
 
-def _connected(
+def _connect_checked(
     connection: PublicHTTPConnection | PublicHTTPSConnection, connect: Callable[[], socket.socket]
 ) -> socket.socket:
     """Connect to a checked address; the name stays what certificates are compared with."""
@@ -117,3 +120,19 @@ class PublicTransport(WatchedTransport):
             "http": PublicHTTPPool,
             "https": PublicHTTPSPool,
         }
+
+
+class PublicSession(Session):
+    """A `Session` for addresses that somebody else has chosen.
+
+    Raises `PrivateAddress` instead of calling one that is not public.
+    """
+
+    transport = PublicTransport
+
+    def _send(
+        self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
+    ) -> BaseHTTPResponse:
+        if self._way(url).proxied:
+            check_behind_proxy(url)
+        return super()._send(method, url, watch, options)

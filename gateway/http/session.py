@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
@@ -17,17 +16,10 @@ from requests.utils import default_headers, get_environ_proxies, select_proxy
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
 from urllib3.exceptions import DecodeError, HTTPError
 
-from gateway.errors import (
-    BadCredentials,
-    DeliveryError,
-    Permanent,
-    Retry,
-    ServerTrouble,
-    Throttled,
-    Uncertain,
-    Unreachable,
-)
+from gateway.errors import DeliveryError, Permanent, Uncertain, Unreachable
+from gateway.http.answer import SAFE_METHODS, Answer, Explain, meaning
 from gateway.http.deadlines import Watch, Watchdog, WatchedTransport, watching
+from gateway.http.fence import check_fence
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 PIECE = 64 * 1024
@@ -35,74 +27,6 @@ PIECE = 64 * 1024
 MOST_WAYS = 32
 """Hosts whose connections are found without a search. Whoever fetches files meets many hosts."""
 MOVED = frozenset({301, 302, 303, 307, 308})
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-UNHEARD = frozenset({502, 504, 520, 524})
-"""What a proxy says that has passed a request on and heard nothing of use. The last two are
-Cloudflare's: the connection ended without an answer, or none came within its time."""
-
-fence: ContextVar[Callable[[], None] | None] = ContextVar("fence", default=None)
-"""Called immediately before each write to the outside; raises `LeaseLost` if the right is gone."""
-
-
-def check_fence() -> None:
-    """To be called immediately before a write that does not go through a `Session`."""
-    if (check := fence.get()) is not None:
-        check()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete answer: nothing of it is still on the way."""
-
-    method: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", errors="replace")
-
-    def json(self) -> Any:
-        """The body as JSON. If it is none: `Uncertain` after a write, else `ServerTrouble`."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            raise self.nonsense("it is not JSON") from None
-
-    def json_or_none(self) -> Any:
-        """The body as JSON; None if it is none. For reading errors, which come in any shape."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-    def field(self, name: str) -> str:
-        """The text under `name` in a JSON object. If there is none, an error as `json` has it."""
-        match self.json():
-            case dict() as content if isinstance(content.get(name), str) and content[name]:
-                return str(content[name])
-        raise self.nonsense(f"it has no {name}")
-
-    def nonsense(self, what: str) -> DeliveryError:
-        """The error for an answer of 2xx that does not say what it should."""
-        reason = "The other side gave an answer that makes no sense"
-        detail = f"{self.method} {self.status}: {what}: {self.text[:200]!r}"
-        if self.method in SAFE_METHODS:
-            return ServerTrouble(reason, detail=detail)
-        return Uncertain(reason, detail=detail)
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds from a Retry-After header that gives a number; None otherwise."""
-        try:
-            seconds = float(self.headers.get("Retry-After", ""))
-        except ValueError:
-            return None
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-Explain: TypeAlias = Callable[[Answer], DeliveryError | None]
 
 
 class Session:
@@ -152,9 +76,9 @@ class Session:
         """As `request`, but any answer is returned, whatever its status."""
         if method not in SAFE_METHODS:
             check_fence()
-        watch = self._watch(options)
+        watch = self._start_watch(time.monotonic() + options.pop("deadline", self._deadline))
         try:
-            with self._sent(method, url, watch, options) as answer:
+            with self._send(method, url, watch, options) as answer:
                 body = _read(answer)
             _check_complete(watch)
             return Answer(method, answer.status, answer.headers, body)
@@ -170,21 +94,31 @@ class Session:
         address only, and never from https to http. Options and errors as for `request`;
         `deadline` holds for the whole download.
         """
-        watch = self._watch(options)
-        options["headers"] = {"Accept-Encoding": "identity", **options.get("headers", {})}
-        try:
-            for _ in range(redirects + 1):
-                with self._sent("GET", url, watch, options) as answer:
-                    if onward := _onward(url, answer):
-                        url, options = onward, {"headers": {"Accept-Encoding": "identity"}}
-                        continue
+        until = time.monotonic() + options.pop("deadline", self._deadline)
+        for _ in range(redirects + 1):
+            with self.open(url, until=until, **options) as answer:
+                if not (onward := redirect_of(url, answer)):
                     if not 200 <= answer.status < 300:
                         refused = answer.status, answer.headers, _read(answer)
                         raise self._error(Answer("GET", *refused))
                     yield from answer.stream(PIECE, decode_content=True)
-                _check_complete(watch)
-                return
-            raise Permanent("The file's address leads on and on")
+                    return
+            url, options = onward, {}
+        raise Permanent("The file's address has too many redirects")
+
+    @contextmanager
+    def open(self, url: str, *, until: float, **options: Any) -> Iterator[BaseHTTPResponse]:
+        """A GET, answered as far as the headers, with any status: whoever opens it reads the rest.
+
+        All must be read by `until`, in monotonic seconds. Raises `Unreachable`, also for what ends
+        too early while it is read.
+        """
+        watch = self._start_watch(until)
+        options["headers"] = {"Accept-Encoding": "identity", **options.get("headers", {})}
+        try:
+            with self._send("GET", url, watch, options) as answer:
+                yield answer
+            _check_complete(watch)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _what_failed("GET", url, error, watch) from error
         finally:
@@ -194,17 +128,16 @@ class Session:
         self._watchdog.stop()
         self._transport.close()
 
-    def _watch(self, options: dict[str, Any]) -> Watch:
-        """The deadline of one call, which is taken out of its options."""
-        watch = Watch(time.monotonic() + options.pop("deadline", self._deadline))
+    def _start_watch(self, until: float) -> Watch:
+        watch = Watch(until)
         self._watchdog.add(watch)
         return watch
 
-    def _sent(
+    def _send(
         self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
     ) -> BaseHTTPResponse:
         """The answer as far as its headers; `watch` ends the reading of the rest."""
-        address, headers, body = self._written(method, url, **options)
+        address, headers, body = self._prepare(method, url, **options)
         way = self._way(address)
         token = watching.set(watch)
         try:
@@ -229,7 +162,7 @@ class Session:
     def _error(self, answer: Answer) -> DeliveryError:
         return (self._explain and self._explain(answer)) or meaning(answer)
 
-    def _written(
+    def _prepare(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> tuple[str, Mapping[str, str], Any]:
         """Address, headers and body of a request."""
@@ -277,32 +210,17 @@ class _Way:
         return urlunsplit((scheme, host, path or "/", query, ""))
 
 
-def meaning(answer: Answer) -> DeliveryError:
-    """The error that a status code means when nothing better is known."""
-    status, detail = answer.status, f"{answer.method} {answer.status}: {answer.text[:500]!r}"
-    if status == 429:
-        return Throttled("Sending too fast", after=answer.retry_after, detail=detail)
-    if status in {401, 403}:
-        return BadCredentials("The access token or password is refused", detail=detail)
-    if status in UNHEARD and answer.method not in SAFE_METHODS:
-        # A proxy speaks here: what stands behind it may have done the work.
-        return Uncertain("No answer came from behind the proxy", detail=detail)
-    if status >= 500 or status == 408:
-        return ServerTrouble("The other side has trouble", after=answer.retry_after, detail=detail)
-    if 300 <= status < 400:
-        where = answer.headers.get("Location", "elsewhere")
-        return Retry(f"The address has moved to {where[:200]}: mend the configuration")
-    return Permanent(f"Refused with status {status}", detail=detail)
-
-
-def _onward(url: str, answer: BaseHTTPResponse) -> str:
-    """Where a redirect leads; empty if the answer is none."""
+def redirect_of(url: str, answer: BaseHTTPResponse) -> str:
+    """Where an answer sends its caller on; empty if it is not a redirect. Raises `Permanent` if it
+    leads from https to another scheme."""
     if answer.status not in MOVED or "Location" not in answer.headers:
         return ""
-    onward = urljoin(url, answer.headers["Location"])
-    if urlsplit(onward).scheme not in {"https", urlsplit(url).scheme}:
+    parts = urlsplit(urljoin(url, answer.headers["Location"]))
+    if parts.scheme not in {"https", urlsplit(url).scheme} or not parts.hostname:
         raise Permanent("The file's address leads away from https")
-    return onward
+    # Credentials in an address are for the browser of whoever wrote it there.
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
 
 
 def _check_complete(watch: Watch) -> None:

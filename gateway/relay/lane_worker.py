@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import redis
 
 from gateway.errors import DeliveryError, LeaseLost
-from gateway.http.session import fence
+from gateway.http import fence
 from gateway.lanes import After, Hold, Kind, Lanes, LeaseVoid, Note, Taken, notes
 from gateway.lanes.bodies import UnknownVersion
 from gateway.observability import logs

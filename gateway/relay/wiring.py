@@ -7,7 +7,7 @@ from functools import partial
 
 from gateway.adapter import Adapter
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.downloads import Home, Media
+from gateway.chatwoot.downloads import Downloads, Home
 from gateway.config import Channel, Settings
 from gateway.files.scratch import Scratch
 from gateway.lanes import Hold, Kind, Lanes, Pace
@@ -53,7 +53,7 @@ class Deliveries:
             for name, channel in settings.channels.items()
         }
         self.media = {
-            name: Media(Home(account.url, account.internal_url, account.storage_hosts))
+            name: Downloads(Home(account.url, account.internal_url, account.storage_hosts))
             for name, account in settings.accounts.items()
         }
         self.scratch = Scratch()

@@ -22,7 +22,7 @@ from werkzeug.formparser import parse_form_data
 
 from gateway import errors
 from gateway.adapter import Adapter
-from gateway.http.session import fence
+from gateway.http import fence
 from gateway.model import (
     Attachment,
     Button,

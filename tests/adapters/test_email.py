@@ -23,7 +23,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.http.session import fence
+from gateway.http import fence
 from gateway.model import Batch, Inbound, Part
 from sandbox.mail import MailStandIn
 from tests.adapters.email_kit import PASSWORD, channel, mail

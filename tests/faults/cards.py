@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.adapter import Adapter, ChannelConfig
 from gateway.errors import Forbidden
-from gateway.http.session import check_fence
+from gateway.http import check_fence
 from gateway.model import Capabilities, Inbound, Part, Person, Receipt, Sent, Status, WebRequest
 
 KEY = "the network's key"

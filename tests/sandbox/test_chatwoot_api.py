@@ -19,7 +19,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Invalid, Missing
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Kind
-from gateway.http.session import Answer, Session
+from gateway.http import Answer, Session
 from gateway.model import File, Status
 from sandbox.chatwoot import ChatwootStandIn
 from tests.sandbox.dashboard import Condition, Dashboard

@@ -24,7 +24,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.http.session import Answer, fence
+from gateway.http import Answer, fence
 from gateway.model import Status
 from tests.unit.chatwoot_script import (
     TOKEN,

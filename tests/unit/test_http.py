@@ -23,7 +23,8 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.http.session import LARGEST_ANSWER, MOST_WAYS, Answer, Session, check_fence, fence
+from gateway.http import Answer, Session, check_fence, fence
+from gateway.http.session import LARGEST_ANSWER, MOST_WAYS
 from tests.scripted import (
     Behaviour,
     ScriptedServer,

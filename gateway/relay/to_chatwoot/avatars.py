@@ -17,10 +17,10 @@ from typing import Final
 import redis
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.downloads import TooLarge
 from gateway.chatwoot.errors import Invalid
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent
+from gateway.files.saving import TooLarge
 from gateway.lanes import Lanes, Taken
 from gateway.lanes.client import LEDGER_SECONDS
 from gateway.model import Portrait

@@ -16,7 +16,7 @@ from gateway.chatwoot.errors import Missing, TooMuch
 from gateway.chatwoot.values import Inbox, Kind, Message
 from gateway.config import Channel
 from gateway.errors import LeaseLost, Retry
-from gateway.http.session import check_fence
+from gateway.http import check_fence
 from gateway.lanes import Hold, Lanes, Pace, Taken, bodies, ids
 from gateway.model import Inbound
 from gateway.relay.addressing import Addressing

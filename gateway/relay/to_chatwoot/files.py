@@ -13,11 +13,11 @@ from pathlib import Path
 from time import monotonic
 
 from gateway.adapter import Adapter
-from gateway.chatwoot.downloads import TooLarge, save
 from gateway.chatwoot.files import MOST_FILES
 from gateway.chatwoot.limits import CUT_NOTE, LONGEST_CONTENT, fitting
 from gateway.errors import DeliveryError, LeaseLost, Permanent, Retry
 from gateway.files.names import content_type_of, safe_name
+from gateway.files.saving import TooLarge, save
 from gateway.files.scratch import Scratch
 from gateway.lanes import Taken, ids
 from gateway.model import Attachment, File, Inbound

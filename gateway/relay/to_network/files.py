@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.adapter import Adapter
-from gateway.chatwoot.downloads import Media, NotThere
+from gateway.chatwoot.downloads import Downloads, NotThere
 from gateway.chatwoot.files import LinkedFile
 from gateway.errors import Permanent
 from gateway.files.scratch import Scratch
@@ -26,7 +26,7 @@ asked at least: then the reply is failed, for it holds up the conversation."""
 class AgentFiles:
     """Fetches the files of one channel's replies, part by part."""
 
-    media: Media
+    media: Downloads
     scratch: Scratch
     adapter: Adapter
     limit: int

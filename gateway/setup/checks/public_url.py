@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gateway.adapter import Finding
 from gateway.errors import DeliveryError
-from gateway.http.session import Session
+from gateway.http import Session
 
 PATIENCE = 10.0
 """Seconds."""
