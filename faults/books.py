@@ -36,4 +36,4 @@ class Books:
 
     def unsure_of(self, name: str) -> bool:
         """Whether it did not know at some time if this message had arrived."""
-        return bool(self._store.hexists(f"gw:msg:{name}", "unsure"))
+        return bool(self._store.hexists(f"gw:msg:{name}", "was_uncertain"))

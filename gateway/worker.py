@@ -32,7 +32,7 @@ from gateway.config import Settings
 from gateway.intake import doorbell
 from gateway.intake.doorbell import Doorbell
 from gateway.intake.indicators import IndicatorQueue
-from gateway.lanes import Hold, Lanes
+from gateway.lanes import Lanes, Lease
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.observability.logs import Redactor
@@ -43,7 +43,7 @@ from gateway.relay.quarantine import Quarantine
 from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect, connect_worker
-from gateway.storage.failover import meet
+from gateway.storage.failover import check_server
 
 LANE_CONNECTIONS = 3
 RING_EVERY = 2.0
@@ -80,8 +80,8 @@ class WorkerProcess:
     def drain(self) -> int:
         """Deliver what is due. Returns how many lanes were claimed."""
 
-        def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-            self.lane_worker.work(hold, stop=stop, still_ours=still_ours)
+        def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+            self.lane_worker.work(lease, stop=stop, still_ours=still_ours)
 
         with self.watchdog.expected():
             drain = Drain(
@@ -170,7 +170,7 @@ def main(settings: Settings) -> None:
     """Work until SIGTERM. Raises redis.RedisError if Redis cannot be reached at the start."""
     stop, runtime = threading.Event(), Runtime()
     url = settings.gateway.redis_url
-    store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=meet)
+    store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=check_server)
     lanes = Lanes(store, doorbell.queue_key())
     deliveries = Deliveries(settings, lanes, runtime)
     limits = Limits(
@@ -241,7 +241,7 @@ def _keep_ringing(process: WorkerProcess) -> None:
     token = uuid4().hex
     while not process.stop.wait(RING_EVERY):
         try:
-            mine = process.lanes.hold("ringer", token, seconds=RING_EVERY * 2)
+            mine = process.lanes.lock("ringer", token, seconds=RING_EVERY * 2)
             if mine and process.lanes.pending():
                 process.doorbell.ring()
         except redis.RedisError as error:

@@ -76,7 +76,7 @@ class ChannelPoller:
         """Let another clock poll at once, without waiting for the leases to run out."""
         with contextlib.suppress(redis.RedisError):
             for what in ("poller", "catching_up"):
-                self._lanes.let_go(f"{what}:{self._channel.name}", self._token)
+                self._lanes.unlock(f"{what}:{self._channel.name}", self._token)
 
     def catch_up(self) -> int:
         """Store what the network's webhooks did not bring since the last time. Returns the number
@@ -100,7 +100,7 @@ class ChannelPoller:
         return len(stored.ids)
 
     def _take_lease(self) -> bool:
-        return self._lanes.hold(f"poller:{self._channel.name}", self._token, seconds=POLLER_LEASE)
+        return self._lanes.lock(f"poller:{self._channel.name}", self._token, seconds=POLLER_LEASE)
 
     def _repeat(self, step: Callable[[], bool], *, until: Callable[[bool], bool]) -> None:
         failures = 0
@@ -138,7 +138,7 @@ class ChannelPoller:
 
     def _catch_up_and_wait(self) -> bool:
         lease = f"catching_up:{self._channel.name}"
-        if self._lanes.hold(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
+        if self._lanes.lock(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
             self.catch_up()
         self._stop.wait(CATCH_UP_EVERY)
         return False

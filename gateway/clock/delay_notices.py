@@ -59,7 +59,7 @@ class DelayNotices:
         for delayed in found:
             waits = notes.delay_note(delayed, destination=chatwoot, text=_words(delayed))
             follows = notes.arrival_note(delayed, destination=chatwoot, text="Delivered now.")
-            if self._lanes.notice(delayed, waits, follows) == "told":
+            if self._lanes.tell_of_delay(delayed, waits, follows) == "told":
                 left += 1
                 logs.event(log, "delayed", message=delayed.message, why=delayed.reason or NO_REASON)
         return left

@@ -25,7 +25,7 @@ from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect
-from gateway.storage.failover import meet
+from gateway.storage.failover import check_server
 
 CONNECTIONS = 2
 TICK = 1.0
@@ -42,7 +42,9 @@ def main(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    store = connect(settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=meet)
+    store = connect(
+        settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=check_server
+    )
     lanes = Lanes(store, doorbell.queue_key())
     ringer = Doorbell(store)
     intake, runtime = Intake(lanes, ringer), Runtime()

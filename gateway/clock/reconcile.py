@@ -27,7 +27,7 @@ from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError, ServerTrouble
 from gateway.intake.intake import Intake
 from gateway.lanes import Lanes, ids
-from gateway.lanes.watermark import Mark, keep_mark, mark_of
+from gateway.lanes.watermark import Watermark, set_watermark, watermark_of
 from gateway.observability import logs
 
 LAG = 300.0
@@ -65,7 +65,7 @@ class Reconciler:
         stored. What was found before that stays stored, and the next look goes back as far.
         """
         now = time.time()
-        mark = mark_of(self.lanes, self.channel.name)
+        mark = watermark_of(self.lanes, self.channel.name)
         if mark is None:
             self._set_first_mark(now)
             return 0
@@ -81,10 +81,10 @@ class Reconciler:
         finally:
             if recovered:
                 logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
-        keep_mark(self.lanes, self.channel.name, replace(mark, message=newest, looked=now))
+        set_watermark(self.lanes, self.channel.name, replace(mark, message=newest, looked=now))
         return recovered
 
-    def _read_messages(self, mark: Mark, now: float) -> Iterator[tuple[Conversation, Message]]:
+    def _read_messages(self, mark: Watermark, now: float) -> Iterator[tuple[Conversation, Message]]:
         """Of all changed conversations, even if Chatwoot cannot show one of them."""
         broken: list[ServerTrouble] = []
         for number, conversation in enumerate(self._list_changed(mark, now)):
@@ -101,7 +101,7 @@ class Reconciler:
         if broken:
             raise broken[0]
 
-    def _list_changed(self, mark: Mark, now: float) -> Iterable[Conversation]:
+    def _list_changed(self, mark: Watermark, now: float) -> Iterable[Conversation]:
         seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
         if seconds > LONG_LOOK:
             return self._list_page_by_page(now - seconds, now)
@@ -127,7 +127,7 @@ class Reconciler:
         new = self.intake.recover(self.channel, event, age=age, shown=status)
         if status == "failed" and not new:
             # Chatwoot may have marked it by itself, and the webhook that said so was lost as well.
-            self.lanes.redden(ids.reply_id(self.channel.name, event.id))
+            self.lanes.record_marked_failed(ids.reply_id(self.channel.name, event.id))
         return new
 
     def _set_first_mark(self, now: float) -> None:
@@ -136,8 +136,8 @@ class Reconciler:
         known = islice(active, CONVERSATIONS_PER_PAGE)
         newest = max((conversation.newest_message for conversation in known), default=0)
         # Chatwoot tells whole seconds only.
-        mark = Mark(message=newest, since=math.floor(now), looked=now)
-        keep_mark(self.lanes, self.channel.name, mark)
+        mark = Watermark(message=newest, since=math.floor(now), looked=now)
+        set_watermark(self.lanes, self.channel.name, mark)
         logs.event(
             log,
             "first_contact",
@@ -181,13 +181,13 @@ class Reconciliation:
         """Let another clock look at once, without waiting for the leases to run out."""
         for reconciler in self._reconcilers:
             with suppress(redis.RedisError):
-                self._lanes.let_go(f"reconciler:{reconciler.channel.name}", self._token)
+                self._lanes.unlock(f"reconciler:{reconciler.channel.name}", self._token)
 
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
             lease = self._every * ROUNDS_OF_A_LEASE
-            if self._lanes.hold(f"reconciler:{name}", self._token, seconds=lease):
+            if self._lanes.lock(f"reconciler:{name}", self._token, seconds=lease):
                 reconciler.look()
         except Exception as error:
             # Nor may a fault of ours end the thread, or keep other channels waiting.

@@ -8,7 +8,7 @@ from gateway.adapter import Adapter
 from gateway.chatwoot.events import ContactChanged
 from gateway.config import Channel, ChatwootAccount, Settings
 from gateway.lanes import Lanes, ids
-from gateway.lanes.address_changes import Move, Moves
+from gateway.lanes.address_changes import AddressChange, AddressChanges
 
 
 class ContactChanges:
@@ -18,7 +18,7 @@ class ContactChanges:
         self._channels = tuple(settings.channels.values())
         self._adapters = adapters
         self._lanes = lanes
-        self._moves = Moves(lanes)
+        self._moves = AddressChanges(lanes)
 
     def take(self, account: ChatwootAccount, event: ContactChanged) -> str:
         """Returns what was done with it, for the log and the count. Raises redis.RedisError."""
@@ -34,8 +34,8 @@ class ContactChanges:
         new = adapter.address_or_none(event.contact.addressee)
         if not old or old == new:
             return False
-        if self._moves.note(channel.name, old, Move(event.contact.id, new)):
+        if self._moves.note(channel.name, old, AddressChange(event.contact.id, new)):
             # It was wrong, so whoever writes from it need not be the contact.
             lane = ids.inbound_lane(channel.name, old)
-            self._lanes.forget(lane, self._lanes.recall(lane, "conversation"))
+            self._lanes.forget_conversation(lane, self._lanes.recall(lane, "conversation"))
         return True

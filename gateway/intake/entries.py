@@ -45,7 +45,7 @@ def retry_check_entry(channel: Channel, event: AgentMessage) -> Entry:
         id=ids.look_id(ids.reply_id(channel.name, event.id)),
         lane=ids.status_lane(channel.name, event.conversation),
         destination=ids.chatwoot_destination(channel.account.name),
-        kind="retry",
+        kind="check_retry",
         body=bodies.write(_reply_body(channel, event)),
     )
 

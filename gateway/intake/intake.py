@@ -34,7 +34,7 @@ from gateway.intake.entries import (
 from gateway.intake.indicators import IndicatorQueue
 from gateway.lanes import CursorMove, Entry, Lanes, ids
 from gateway.model import Inbound, Receipt, only_items
-from gateway.storage.memory_guard import Room
+from gateway.storage.memory_guard import MemoryGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Intake:
     def __init__(self, lanes: Lanes, doorbell: Doorbell) -> None:
         self._lanes = lanes
         self._doorbell = doorbell
-        self._room = Room(lanes.client)
+        self._room = MemoryGuard(lanes.client)
         self._indicators = IndicatorQueue(lanes.client)
 
     def take(
@@ -75,7 +75,7 @@ class Intake:
         messages = [item for item in found if isinstance(item, Inbound)]
         receipts = [item for item in found if isinstance(item, Receipt)]
         for receipt in receipts:
-            self._lanes.receipt(channel.name, receipt)
+            self._lanes.record_receipt(channel.name, receipt)
         entries = [inbound_entry(channel, message) for message in messages]
         outcomes = self._append(entries, move) if entries or move else ()
         new = tuple(e.id for e, how in zip(entries, outcomes, strict=True) if how == "new")
@@ -135,7 +135,7 @@ class Intake:
         own channels. A thread stays where it is: its lane has another name. So does a conversation
         with a made-up address, which becomes known with its first reply: there is no such lane."""
         lane = ids.inbound_lane(channel.name, event.peer)
-        if not self._lanes.begun(lane, event.conversation):
+        if not self._lanes.record_conversation_started(lane, event.conversation):
             return "ignored:ConversationCreated"
         return "noted:conversation_started"
 
@@ -143,7 +143,7 @@ class Intake:
         """The customer's next message looks for its conversation again."""
         for peer in {event.peer, self._peer(channel, event)}:
             lane = ids.inbound_lane(channel.name, peer)
-            self._lanes.forget(lane, str(event.conversation))
+            self._lanes.forget_conversation(lane, str(event.conversation))
         return "noted:resolved"
 
     def _indicate_typing(self, channel: Channel, event: AgentTyping | AgentStoppedTyping) -> str:
@@ -171,14 +171,14 @@ class Intake:
         Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
         look = retry_check_entry(channel, reply)
         self._room.require()
-        if not self._lanes.suspect(ids.reply_id(channel.name, reply.id), look):
+        if not self._lanes.check_retry(ids.reply_id(channel.name, reply.id), look):
             return "ignored:MessageUpdated"
         self._doorbell.ring_if_idle()
         return "accepted:retry_check"
 
     def _note_marked_failed(self, channel: Channel, reply: AgentMessage) -> str:
         """Chatwoot marks a reply as failed, for good, when a webhook about it is answered late."""
-        match self._lanes.redden(ids.reply_id(channel.name, reply.id)):
+        match self._lanes.record_marked_failed(ids.reply_id(channel.name, reply.id)):
             case "noted":
                 self._doorbell.ring_if_idle()
                 return "noted:marked_failed"

@@ -16,7 +16,7 @@ MOST_FORMER: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class AddressChange:
     """An address was taken from a contact."""
 
     contact: int
@@ -26,12 +26,12 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Moves:
+class AddressChanges:
     """Every method raises redis.RedisError if Redis cannot be asked."""
 
     lanes: Lanes
 
-    def note(self, channel: str, old: str, move: Move) -> bool:
+    def note(self, channel: str, old: str, move: AddressChange) -> bool:
         """A contact has another address. True if that is only taking a move back."""
         self._keep(_moved(channel, old), json.dumps(asdict(move)))
         taken_back = bool(move.to) and self.lanes.memo(_former(channel, old)) == move.to
@@ -41,10 +41,10 @@ class Moves:
             self._keep(_former(channel, move.to), old)
         return taken_back
 
-    def of(self, channel: str, peer: str) -> Move | None:
+    def of(self, channel: str, peer: str) -> AddressChange | None:
         """What became of an address; None if it is nobody's former one."""
         text = self.lanes.memo(_moved(channel, peer), seconds=LEDGER_SECONDS)
-        return Move(**json.loads(text)) if text else None
+        return AddressChange(**json.loads(text)) if text else None
 
     def former(self, channel: str, peer: str) -> tuple[str, ...]:
         """The addresses in whose place this one was put, the latest first."""

@@ -17,7 +17,7 @@ if poll.channel then
 end
 
 -- More than `most` within the window: the brake is on until nothing has come for a while.
-local function brake(item)
+local function count_towards_brake(item)
   local rule = item.brake
   local seen, key = ns .. ':flood:' .. item.kind .. ':' .. rule.of, ns .. ':brake:' .. rule.of
   local times = redis.call('INCR', seen)
@@ -31,12 +31,13 @@ local function brake(item)
   end
 end
 
--- What was written before the server forgot its last moments may be a message of theirs: accepted,
+-- What was written before a fail-over may be a message that the server has lost: accepted,
 -- delivered, and brought once more. The clocks of the one who wrote and of Redis need not agree.
 local SKEW = 10000
-local function doubt_if_old(item)
+local function check_failover(item)
   local at = item.written ~= cjson.null and tonumber(redis.call('GET', ns .. ':forgot'))
-  if at and item.written < at + SKEW then doubt(item.lane, key_msg(item.id), at) end
+  if not at or item.written >= at + SKEW then return end
+  mark_uncertain_by_failover(item.lane, key_msg(item.id), at)
 end
 
 local function store(item)
@@ -48,20 +49,20 @@ local function store(item)
     return 'withdrawn'
   end
   local order = item.order
-  if order == cjson.null then order = behind(item.lane) end
+  if order == cjson.null then order = order_at_end(item.lane) end
   redis.call('HSET', msg, 'v', '1', 'kind', item.kind, 'body', item.body, 'lane', item.lane,
              'destination', item.destination, 'channel', item.channel, 'state', 'waiting',
              'appended', now - item.age, 'ready', now + item.settle, 'request', nonce, 'order', order)
   if item.status_lane then
     redis.call('HSET', msg, 'status_lane', item.status_lane,
                'status_destination', item.status_destination)
-    if item.shown == 'failed' then redis.call('HSET', msg, 'shown', BY_ITSELF) end
+    if item.shown == 'failed' then redis.call('HSET', msg, 'shown', MARKED_FAILED) end
   end
-  doubt_if_old(item)
+  check_failover(item)
   redis.call('ZADD', lane, order, item.id)
   make_due(item.lane, item.destination, now + item.settle)
   count('accepted_' .. item.kind, item.channel)
-  if item.brake then brake(item) end
+  if item.brake then count_towards_brake(item) end
   return 'new'
 end
 

@@ -45,7 +45,7 @@ class _Call:
         self.signal.put(None)
 
 
-class Together:
+class Batcher:
     """Sends commands, those of several threads together. Each must bear being repeated."""
 
     def __init__(self, client: redis.Redis) -> None:

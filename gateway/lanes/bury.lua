@@ -10,26 +10,26 @@
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local msg = key_msg(id)
-local before = worked(lane, destination, ARGV[3], nonce)
+local before = repeated_answer(lane, destination, ARGV[3], nonce)
 if before then return before end
 
 if redis.call('ZSCORE', key_lane(lane), id) then
   local known = redis.call('HMGET', msg, 'kind', 'channel', 'order')
-  settle(id, lane, known[1], tonumber(known[3]) or 0, known[2])
+  leave_lane(id, lane, known[1], tonumber(known[3]) or 0, known[2])
   local entry = redis.call('XADD', ns .. ':dead', '*', 'id', id, 'reason', ARGV[6],
                            'channel', known[2], 'kind', known[1])
-  redis.call('HSET', msg, 'state', 'dead', 'error', ARGV[6], 'dead', entry)
+  redis.call('HSET', msg, 'state', 'dead', 'error', ARGV[6], 'dead_letter', entry)
   redis.call('HDEL', msg, 'slot')
   count('buried_' .. known[1], known[2])
   if ARGV[13] == 'uncertain' and redis.call('HSETNX', msg, 'uncertain', 1) == 1 then
     count('uncertain', known[2])
   end
-  if known[1] == 'out' then report(id, 'failed', ARGV[6]) end
+  if known[1] == 'out' then set_status(id, 'failed', ARGV[6]) end
   local note = cjson.decode(ARGV[12])
-  if note ~= cjson.null then leave_note(note, nonce) end
+  if note ~= cjson.null then add_note(note, nonce) end
 end
 if ARGV[7] == 'stop' then
-  return rest(lane, destination, nonce)
+  return give_back_and_rest(lane, destination, nonce)
 end
 local rates = { tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]) }
 return take(lane, destination, nonce, rates)

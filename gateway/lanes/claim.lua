@@ -17,13 +17,13 @@ local before = redis.call('LRANGE', held, 0, -1)
 for n = 1, #before, 2 do claimed[#claimed + 1] = { before[n], before[n + 1] } end
 if #claimed > 0 then return { claimed, 0 } end
 
-local function soonest(at)
+local function keep_soonest(at)
   local left = math.max(0, at - now)
   if next_due < 0 or left < next_due then next_due = left end
 end
 
 -- How many lanes this destination's gate lets through; 0 and the time to ask again if it is shut.
-local function admitted(destination, most)
+local function lanes_admitted(destination, most)
   local gate = redis.call('HMGET', key_gate(destination), 'state', 'until')
   if not gate[1] then return most end
   local at = tonumber(gate[2])
@@ -60,9 +60,9 @@ local function lease_due(destination, most)
   return found
 end
 
-local function claim_of(destination)
+local function claim_from(destination)
   local most = math.min(wanted - #claimed, tonumber(ARGV[4]) - (at_work[destination] or 0))
-  local allowed, closed_until = admitted(destination, most)
+  local allowed, closed_until = lanes_admitted(destination, most)
   local due = key_due(destination)
   if allowed > 0 then
     local found = lease_due(destination, allowed)
@@ -73,7 +73,7 @@ local function claim_of(destination)
   end
   local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
   -- A destination that has all the threads it may have is asked again when one comes back.
-  if first and most > 0 then soonest(math.max(tonumber(first), closed_until or 0)) end
+  if first and most > 0 then keep_soonest(math.max(tonumber(first), closed_until or 0)) end
 end
 
 local destinations = redis.call('SMEMBERS', ns .. ':destinations')
@@ -81,7 +81,7 @@ local destinations = redis.call('SMEMBERS', ns .. ':destinations')
 local start = #destinations > 0 and (now % #destinations) or 0
 for n = 1, #destinations do
   if #claimed >= wanted then break end
-  claim_of(destinations[(start + n) % #destinations + 1])
+  claim_from(destinations[(start + n) % #destinations + 1])
 end
 if #claimed > 0 then redis.call('PEXPIRE', held, lease) end
 return { claimed, next_due }

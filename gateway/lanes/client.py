@@ -23,8 +23,8 @@ from gateway.lanes.values import (
     Entry,
     GatePolicy,
     GateState,
-    Hold,
     Lane,
+    Lease,
     LeaseVoid,
     Marked,
     Note,
@@ -73,30 +73,30 @@ class Lanes:
         return Appended(tuple(outcomes), bool(ring))
 
     def claim(
-        self, most: int, *, lease: float, most_each: int, at_work: Mapping[str, int], token: str
+        self, most: int, *, seconds: float, most_each: int, at_work: Mapping[str, int], token: str
     ) -> Claim:
         """Lease up to `most` due lanes, of one destination at most `most_each`."""
         found, next_due = self._run(
-            "claim", token, most, round(lease * 1000), most_each, json.dumps(dict(at_work))
+            "claim", token, most, round(seconds * 1000), most_each, json.dumps(dict(at_work))
         )
-        holds = tuple(Hold(Lane.read(lane), destination, token) for lane, destination in found)
-        return Claim(holds, None if next_due < 0 else next_due / 1000)
+        leases = tuple(Lease(Lane.read(lane), destination, token) for lane, destination in found)
+        return Claim(leases, None if next_due < 0 else next_due / 1000)
 
-    def take(self, hold: Hold, *, pace: Pace, nonce: str = "") -> Taken | None:
+    def take(self, lease: Lease, *, pace: Pace, nonce: str = "") -> Taken | None:
         """The lane's head, marked; None if nothing may leave now (the lane is given back)."""
         return wire.taken(
             self._run(
                 "take",
-                str(hold.lane),
-                hold.destination,
-                hold.token,
+                str(lease.lane),
+                lease.destination,
+                lease.token,
                 nonce or uuid4().hex,
                 *pace.argv(),
             )
         )
 
-    def mark(
-        self, hold: Hold, message: str, target: str, *, pace: Pace | None = None, nonce: str = ""
+    def announce(
+        self, lease: Lease, message: str, target: str, *, pace: Pace | None = None, nonce: str = ""
     ) -> Marked:
         """Say where a message is going now, before the call.
 
@@ -104,10 +104,10 @@ class Lanes:
         """
         argv = (pace or Pace()).argv()
         answer = self._run(
-            "mark",
-            str(hold.lane),
-            hold.destination,
-            hold.token,
+            "announce",
+            str(lease.lane),
+            lease.destination,
+            lease.token,
             message,
             target,
             nonce or uuid4().hex,
@@ -117,36 +117,43 @@ class Lanes:
             raise LeaseVoid
         return cast(Marked, answer)
 
-    def progress(
-        self, hold: Hold, message: str, part: int, total: int, external_ids: Sequence[str]
+    def record_part(
+        self, lease: Lease, message: str, part: int, total: int, external_ids: Sequence[str]
     ) -> None:
         """A part is done. Noted in any case; raises LeaseVoid if the lane is not ours any more."""
         ids = wire.storable(list(external_ids))
         answer = self._run(
-            "progress", str(hold.lane), hold.token, message, part, total, ids, hold.lane.channel
+            "record_part",
+            str(lease.lane),
+            lease.token,
+            message,
+            part,
+            total,
+            ids,
+            lease.lane.channel,
         )
         if answer == "void":
             raise LeaseVoid
 
     def ack(
         self,
-        hold: Hold,
+        lease: Lease,
         message: str,
         *,
         pace: Pace,
         after: After = "more",
         told: str = "",
-        memos: Mapping[Lane, Mapping[str, str]] | None = None,
+        routes: Mapping[Lane, Mapping[str, str]] | None = None,
         doubled: int = 0,
         nonce: str = "",
     ) -> Taken | None:
         """The message is done. Returns the next one, or None if the lane was given back.
 
-        `told`: the status that Chatwoot shows now; `memos`: what to remember, lane by lane.
+        `told`: the status that Chatwoot shows now; `routes`: what to remember, lane by lane.
         """
         outcome: dict[str, Any] = {}
-        if memos:
-            outcome["memos"] = [[str(lane), dict(memo)] for lane, memo in memos.items()]
+        if routes:
+            outcome["routes"] = [[str(lane), dict(fields)] for lane, fields in routes.items()]
         if told:
             outcome["told"] = told
         if doubled:
@@ -154,9 +161,9 @@ class Lanes:
         return wire.taken(
             self._run(
                 "ack",
-                str(hold.lane),
-                hold.destination,
-                hold.token,
+                str(lease.lane),
+                lease.destination,
+                lease.token,
                 message,
                 nonce or uuid4().hex,
                 after,
@@ -167,7 +174,7 @@ class Lanes:
 
     def defer(
         self,
-        hold: Hold,
+        lease: Lease,
         message: str,
         seconds: float,
         *,
@@ -179,9 +186,9 @@ class Lanes:
         """Not now. Gives the lane back for `seconds`. Raises LeaseVoid."""
         answer = self._run(
             "defer",
-            str(hold.lane),
-            hold.destination,
-            hold.token,
+            str(lease.lane),
+            lease.destination,
+            lease.token,
             message,
             nonce or uuid4().hex,
             round(seconds * 1000),
@@ -197,7 +204,7 @@ class Lanes:
 
     def bury(
         self,
-        hold: Hold,
+        lease: Lease,
         message: str,
         reason: str,
         *,
@@ -211,9 +218,9 @@ class Lanes:
         return wire.taken(
             self._run(
                 "bury",
-                str(hold.lane),
-                hold.destination,
-                hold.token,
+                str(lease.lane),
+                lease.destination,
+                lease.token,
                 message,
                 nonce or uuid4().hex,
                 reason,
@@ -224,29 +231,29 @@ class Lanes:
             )
         )
 
-    def release(self, hold: Hold, message: str = "", *, seconds: float = 0.0) -> None:
+    def release(self, lease: Lease, message: str = "", *, seconds: float = 0.0) -> None:
         """Give a lane back; `message` is the one handed out with it, if no call was made for it."""
         self._run(
             "release",
-            str(hold.lane),
-            hold.destination,
-            hold.token,
+            str(lease.lane),
+            lease.destination,
+            lease.token,
             message,
             round(seconds * 1000),
         )
 
-    def begin(self, hold: Hold, message: str) -> None:
+    def isolate(self, lease: Lease, message: str) -> None:
         """A suspect has its worker for itself now. Raises LeaseVoid."""
-        if self._run("begin", str(hold.lane), hold.token, message) == "void":
+        if self._run("isolate", str(lease.lane), lease.token, message) == "void":
             raise LeaseVoid
 
-    def renew(self, holds: Iterable[Hold], *, lease: float) -> frozenset[Hold]:
-        """Keep leases alive. Returns the holds that are still ours."""
-        held = tuple(holds)
+    def renew(self, leases: Iterable[Lease], *, seconds: float) -> frozenset[Lease]:
+        """Keep leases alive. Returns those that are still ours."""
+        held = tuple(leases)
         if not held:
             return frozenset()
-        named = [value for h in held for value in (str(h.lane), h.destination, h.token)]
-        kept = self._run("renew", round(lease * 1000), *named)
+        named = [value for each in held for value in (str(each.lane), each.destination, each.token)]
+        kept = self._run("renew", round(seconds * 1000), *named)
         return frozenset(held[number - 1] for number in kept)
 
     def withdraw(self, message: str, delete: Entry, *, nonce: str = "") -> str:
@@ -264,13 +271,13 @@ class Lanes:
         )
         return answer
 
-    def suspect(self, message: str, look: Entry, *, nonce: str = "") -> bool:
+    def check_retry(self, message: str, look: Entry, *, nonce: str = "") -> bool:
         """Perhaps an agent pressed Retry below a reply: `look` will ask Chatwoot.
 
         False if that cannot be: the reply is known, and did not fail.
         """
         item = wire.storable(wire.item(look))
-        return bool(self._run("suspect", message, nonce or uuid4().hex, item) == "ok")
+        return bool(self._run("check_retry", message, nonce or uuid4().hex, item) == "ok")
 
     def retry(self, message: str, body: str, *, nonce: str = "") -> bool:
         """An agent did press Retry: what failed of the reply is sent again.
@@ -279,29 +286,34 @@ class Lanes:
         """
         return bool(self._run("retry", message, nonce or uuid4().hex, body) == "ok")
 
-    def redden(self, message: str) -> str:
+    def record_marked_failed(self, message: str) -> str:
         """Chatwoot shows a reply as failed.
 
         «noted»: not by our word, so what became of it is told again; «ours»; «unknown».
         """
-        answer: str = self._run("redden", message)
+        answer: str = self._run("record_marked_failed", message)
         return answer
 
-    def receipt(self, channel: str, receipt: Receipt) -> str:
+    def record_receipt(self, channel: str, receipt: Receipt) -> str:
         """What a network says became of a part: «noted», or «parked» until its id is known."""
         answer: str = self._run(
-            "receipt", channel, receipt.external_id, receipt.part, receipt.status, receipt.reason
+            "record_receipt",
+            channel,
+            receipt.external_id,
+            receipt.part,
+            receipt.status,
+            receipt.reason,
         )
         return answer
 
-    def forget(self, lane: Lane, conversation: str) -> bool:
+    def forget_conversation(self, lane: Lane, conversation: str) -> bool:
         """The customer's next message must look for its conversation again, if it was this one."""
-        return bool(self._run("forget", str(lane), conversation))
+        return bool(self._run("forget_conversation", str(lane), conversation))
 
-    def begun(self, lane: Lane, conversation: int) -> bool:
+    def record_conversation_started(self, lane: Lane, conversation: int) -> bool:
         """A conversation began: the customer's next message must look for the right one again, if
         an older one is remembered. False if none is."""
-        return bool(self._run("begun", str(lane), conversation))
+        return bool(self._run("record_conversation_started", str(lane), conversation))
 
     def recall(self, lane: Lane, field: str) -> str:
         """One thing that is remembered of a lane; empty if it is not."""
@@ -334,13 +346,13 @@ class Lanes:
             for lane, message, reason, at in found
         )
 
-    def notice(self, delayed: Delayed, note: Note, follows: Note, *, nonce: str = "") -> str:
+    def tell_of_delay(self, delayed: Delayed, note: Note, follows: Note, *, nonce: str = "") -> str:
         """Tell agents of a delayed reply, once; `follows` is left when it is delivered.
 
         «told»; «known» if that was done before; «moved» if it does not wait any more.
         """
         answer: str = self._run(
-            "notice",
+            "tell_of_delay",
             str(delayed.lane),
             delayed.message,
             nonce or uuid4().hex,
@@ -349,13 +361,13 @@ class Lanes:
         )
         return answer
 
-    def leave(self, note: Note, *, nonce: str = "") -> None:
+    def add_note(self, note: Note, *, nonce: str = "") -> None:
         """Leave a private note in a conversation, once."""
-        self._run("leave", wire.storable(wire.note(note)), nonce or uuid4().hex)
+        self._run("add_note", wire.storable(wire.note(note)), nonce or uuid4().hex)
 
-    def hold(self, name: str, token: str, *, seconds: float) -> bool:
-        """Take or keep a named lease, for what only one process may do at a time."""
-        return bool(self._run("hold", name, token, round(seconds * 1000)))
+    def lock(self, name: str, token: str, *, seconds: float) -> bool:
+        """Take or keep a named lock, for what only one process may do at a time."""
+        return bool(self._run("lock", name, token, round(seconds * 1000)))
 
     def cursor(self, channel: str) -> str | None:
         """Where the channel's poller has got to; None if it has never polled."""
@@ -372,9 +384,9 @@ class Lanes:
         """Keep a small text under a name; `seconds`: for how long, if not for ever."""
         self.client.set(f"{self.namespace}:{name}", text, ex=seconds)
 
-    def let_go(self, name: str, token: str) -> None:
-        """Give a named lease back."""
-        self._run("let_go", name, token)
+    def unlock(self, name: str, token: str) -> None:
+        """Give a named lock back."""
+        self._run("unlock", name, token)
 
     def pending(self) -> bool:
         """Whether a drain has something to do and nobody has been asked for one."""

@@ -31,7 +31,9 @@ class DeadLetters:
         fields = cast(dict[str, str], self._client.hgetall(f"{self._namespace}:msg:{message}"))
         if fields.get("state") != "dead":
             return None
-        return _letter(message, fields["dead"], {**fields, "reason": fields.get("error", "")})
+        return _letter(
+            message, fields["dead_letter"], {**fields, "reason": fields.get("error", "")}
+        )
 
     def replay(self, message: str, *, nonce: str = "") -> bool:
         """Let it be delivered as if it were new. False if there is no such dead letter."""

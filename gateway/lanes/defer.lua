@@ -11,7 +11,7 @@
 local lane, destination, id, nonce, wait = ARGV[1], ARGV[2], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local msg, gate = key_msg(id), key_gate(destination)
 if kept_answer(lane, nonce) then return 'ok' end
-if not holds(lane, ARGV[3]) then return 'void' end
+if not is_held_by(lane, ARGV[3]) then return 'void' end
 local channel = redis.call('HGET', msg, 'channel')
 redis.call('HSET', msg, 'state', 'waiting')
 if ARGV[7] ~= '' then
@@ -21,18 +21,18 @@ if ARGV[7] ~= '' then
   redis.call('HDEL', msg, 'crashes')
   count('retries', channel)
 end
-if ARGV[8] == 'uncertain' then note_doubt(msg, channel) end
+if ARGV[8] == 'uncertain' then mark_uncertain(msg, channel) end
 
 -- Calls that were under way when the gate closed, or when the probe went out, say nothing new.
-local function old_news()
+local function is_old_news()
   local known = redis.call('HMGET', gate, 'state', 'until', 'probe')
   if not known[1] or tonumber(known[2]) <= now then return false end
   return known[1] == 'closed' or known[3] ~= lane
 end
 
 local function close_gate()
-  if old_news() then return end
-  local steps = redis.call('HINCRBY', gate, 'steps', 1)
+  if is_old_news() then return end
+  local steps = redis.call('HINCRBY', gate, 'closings', 1)
   local pause = math.min(tonumber(ARGV[11]) * 2 ^ (steps - 1), tonumber(ARGV[12]))
   redis.call('HSET', gate, 'state', 'closed', 'reason', ARGV[7], 'until', now + pause)
   redis.call('HSETNX', gate, 'since', now)
@@ -52,7 +52,7 @@ elseif trouble == 'down' then
   if failures >= tonumber(ARGV[10]) or redis.call('HGET', gate, 'state') then close_gate() end
 end
 if trouble == 'refused' or trouble == 'throttled' then
-  gate_opens(destination)  -- it answered, whatever it said
+  open_gate(destination)  -- it answered, whatever it said
 end
 give_back(lane, destination, now + wait)
 return keep_answer(lane, nonce, 'ok')

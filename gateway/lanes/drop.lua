@@ -4,11 +4,11 @@
 -- Returns 'ok' | 'unknown'
 
 local msg = key_msg(ARGV[1])
-local known = redis.call('HMGET', msg, 'state', 'dead', 'dropped')
+local known = redis.call('HMGET', msg, 'state', 'dead_letter', 'dropped')
 if known[3] == ARGV[2] then return 'ok' end
 if known[1] ~= 'dead' then return 'unknown' end
 redis.call('XDEL', ns .. ':dead', known[2])
 redis.call('HSET', msg, 'state', 'dropped', 'dropped', ARGV[2])
-redis.call('HDEL', msg, 'body', 'dead')
+redis.call('HDEL', msg, 'body', 'dead_letter')
 redis.call('EXPIRE', msg, LEDGER)
 return 'ok'

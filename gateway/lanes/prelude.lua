@@ -15,8 +15,8 @@ local PARKED = DAY            -- seconds that a receipt waits for its message's 
 local ANSWER = 60             -- seconds that a lane keeps its last answer, for a repetition
 local BRAKED = 10000          -- ms between two messages of a customer who floods us
 local QUIET = 60000           -- ms of silence that end such a flood
-local BY_ITSELF = 'failed by itself'  -- shown: Chatwoot marked a reply, and we never said so
-local COMPANY = 2             -- deaths of workers after which a message is a suspect: retry_policy.py
+local MARKED_FAILED = 'marked failed'  -- shown: Chatwoot marked a reply, and we never said so
+local BEFORE_QUARANTINE = 2   -- deaths of workers before a message is delivered alone: retry_policy.py
 local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
 local function key_msg(id) return ns .. ':msg:' .. id end
@@ -31,21 +31,21 @@ local function count(what, channel, n)
   redis.call('HINCRBY', ns .. ':count', what .. '|' .. channel, n or 1)
 end
 
-local function fields(key)
+local function read_hash(key)
   return redis.call('HGETALL', key)
 end
 
 -- The place behind all that waits in a lane.
-local function behind(lane)
+local function order_at_end(lane)
   return (tonumber(redis.call('ZRANGE', key_lane(lane), -1, -1, 'WITHSCORES')[2]) or 0) + 1
 end
 
-local function holds(lane, token)
+local function is_held_by(lane, token)
   return redis.call('GET', key_lease(lane)) == token
 end
 
 -- The name of the worker that has a lane: its lease's token begins with it.
-local function worker_at(lane)
+local function worker_of(lane)
   return string.match(redis.call('GET', key_lease(lane)) or '', '^([^.]*)%.') or ''
 end
 
@@ -117,7 +117,7 @@ local function calls_for(lane)
 end
 
 -- The brake of the customer whose lane this is, while it is on: what comes then is passed on slowly.
-local function brake_of(lane)
+local function brake_key_of(lane)
   if string.sub(lane, 1, 3) ~= 'in/' then return nil end
   local brake = redis.call('HGET', key_route(lane), 'brake')
   return brake and redis.call('EXISTS', brake) == 1 and brake or nil
@@ -125,7 +125,7 @@ end
 
 -- When may a call of this lane go? rates = {interval, burst, lane_interval, lane_burst} in ms;
 -- an interval of 0 is no limit.
-local function slot(lane, destination, rates)
+local function reserve_slot(lane, destination, rates)
   local gate, at = key_gate(destination), now
   local paused = tonumber(redis.call('HGET', gate, 'paused')) or 0
   if paused > now then at = paused end
@@ -141,14 +141,14 @@ local function slot(lane, destination, rates)
     at = math.max(at, reserve(key, rates[3], rates[4], 1))
     redis.call('PEXPIRE', key, math.ceil(rates[3] * (rates[4] + 1)) + 60000)
   end
-  local brake = brake_of(lane)
+  local brake = brake_key_of(lane)
   if brake then at = math.max(at, reserve(brake, BRAKED, 1, 1)) end
   return at
 end
 
 local MISSED = 500  -- ms that a call may come later than its slot
 -- Wait for a reserved slot: true if the message must wait and the lane was given back.
-local function waits_for_slot(lane, destination, id, rates)
+local function wait_for_slot(lane, destination, id, rates)
   local msg = key_msg(id)
   local reserved = tonumber(redis.call('HGET', msg, 'slot'))
   local gate = redis.call('HMGET', key_gate(destination), 'paused', 'state', 'probe')
@@ -163,7 +163,7 @@ local function waits_for_slot(lane, destination, id, rates)
   if reserved and reserved < math.max(paused > now and paused or 0, now - MISSED) then
     reserved = nil
   end
-  local at = reserved or slot(lane, destination, rates)
+  local at = reserved or reserve_slot(lane, destination, rates)
   if at <= now then
     if reserved then redis.call('HDEL', msg, 'slot') end
     return false
@@ -173,84 +173,86 @@ local function waits_for_slot(lane, destination, id, rates)
   return true
 end
 
-local function rest(lane, destination, nonce)
+local function give_back_and_rest(lane, destination, nonce)
   give_back(lane, destination)
   return { keep_answer(lane, nonce, 'rest') }
 end
 
 local function hand_out(lane, destination, id)
   local msg = key_msg(id)
-  local of = redis.call('HGET', msg, 'of')
-  return { 'next', id, fields(msg), of and fields(key_msg(of)) or {}, fields(key_route(lane)), now,
-           redis.call('HGET', key_gate(destination), 'ok') or '0' }
+  local subject = redis.call('HGET', msg, 'subject')
+  return { 'next', id, read_hash(msg), subject and read_hash(key_msg(subject)) or {},
+           read_hash(key_route(lane)), now,
+           redis.call('HGET', key_gate(destination), 'served_at') or '0' }
 end
 
--- An attempt may have arrived. `uncertain` lasts until that is settled; `unsure` stays in the
+-- An attempt may have arrived. `uncertain` lasts until that is known; `was_uncertain` stays in the
 -- ledger: if the customer or Chatwoot has the message twice, this is why.
-local function note_doubt(msg, channel)
-  redis.call('HSET', msg, 'unsure', 1)
+local function mark_uncertain(msg, channel)
+  redis.call('HSET', msg, 'was_uncertain', 1)
   if redis.call('HSETNX', msg, 'uncertain', 1) == 1 then count('uncertain', channel) end
 end
 
--- Whoever marked this message never said how that ended: it may have arrived. And it may have killed
+-- Whoever took this message never said how that ended: it may have arrived. And it may have killed
 -- its worker, unless that one lives: then it was Redis that did not hear.
-local function note_crash(msg)
-  local by = redis.call('HGET', msg, 'by')
-  local lives = by and redis.call('EXISTS', ns .. ':alive:' .. by) == 1
+local function count_crash(msg)
+  local worker = redis.call('HGET', msg, 'worker')
+  local lives = worker and redis.call('EXISTS', ns .. ':alive:' .. worker) == 1
   if not lives then redis.call('HINCRBY', msg, 'crashes', 1) end
-  note_doubt(msg, redis.call('HGET', msg, 'channel'))
+  mark_uncertain(msg, redis.call('HGET', msg, 'channel'))
 end
 
 -- Where a message will go if nothing changes, noted as it is handed out: in the steady state one
 -- call to Redis is enough.
-local function announce(lane, msg)
-  redis.call('HSET', msg, 'marked', now)
+local function announce_usual_target(lane, msg)
+  redis.call('HSET', msg, 'announced_at', now)
   local known = redis.call('HMGET', key_route(lane), 'conversation', 'newest')
   if known[1] then
     redis.call('HSET', msg, 'target', 'message:' .. known[1] .. ':' .. (known[2] or '0'))
   end
 end
 
--- Nothing is known of an attempt that the server has forgotten (see meet.lua), but that it was over,
--- or had no right to go on, at that time.
-local function doubt(lane, msg, at)
+-- Nothing is known of an attempt that the server has lost (see server_changed.lua), but that it was
+-- over, or had no right to go on, at that time.
+local function mark_uncertain_by_failover(lane, msg, at)
   if redis.call('HEXISTS', msg, 'uncertain') == 0 then
     count('uncertain', redis.call('HGET', msg, 'channel'))
-    announce(lane, msg)
+    announce_usual_target(lane, msg)
   end
-  redis.call('HSET', msg, 'uncertain', 'forgotten', 'unsure', 1, 'doubted', at, 'marked', at)
+  redis.call('HSET', msg, 'uncertain', 'failover', 'was_uncertain', 1, 'failover', at,
+             'announced_at', at)
 end
 
--- Could this message have left in the moments that the server has forgotten? Whatever was ready then,
+-- Could this message have left in the moments that the server has lost? Whatever was ready then,
 -- but for replies behind a closed gate: nothing was sent there.
 local MAY_DOUBLE = { ['in'] = true, out = true, note = true }
-local function doubt_if_forgotten(lane, destination, msg, ready)
+local function check_failover(lane, destination, msg, ready)
   local at = tonumber(redis.call('GET', ns .. ':forgot'))
   if not at or ready >= at then return end
-  local known = redis.call('HMGET', msg, 'kind', 'doubted')
+  local known = redis.call('HMGET', msg, 'kind', 'failover')
   if not MAY_DOUBLE[known[1]] or tonumber(known[2]) == at then return end
   local shut = redis.call('SISMEMBER', ns .. ':shut', destination) == 1
-  if not (shut and known[1] == 'out') then doubt(lane, msg, at) end
+  if not (shut and known[1] == 'out') then mark_uncertain_by_failover(lane, msg, at) end
 end
 
 -- Mark the lane's head as being sent and hand it out. `nonce` names the request.
 local function take(lane, destination, nonce, rates)
   local head = redis.call('ZRANGE', key_lane(lane), 0, 0)[1]
-  if not head then return rest(lane, destination, nonce) end
+  if not head then return give_back_and_rest(lane, destination, nonce) end
   local msg = key_msg(head)
   local known = redis.call('HMGET', msg, 'ready', 'state')
   local ready = tonumber(known[1]) or 0
-  if ready > now then return rest(lane, destination, nonce) end
-  if known[2] == 'sending' then note_crash(msg) end
-  doubt_if_forgotten(lane, destination, msg, ready)
-  if waits_for_slot(lane, destination, head, rates) then
+  if ready > now then return give_back_and_rest(lane, destination, nonce) end
+  if known[2] == 'sending' then count_crash(msg) end
+  check_failover(lane, destination, msg, ready)
+  if wait_for_slot(lane, destination, head, rates) then
     return { keep_answer(lane, nonce, 'rest') }
   end
-  if redis.call('HEXISTS', msg, 'uncertain') == 0 then announce(lane, msg) end
-  -- A suspect is not at work before it has its worker for itself: see begin.lua.
+  if redis.call('HEXISTS', msg, 'uncertain') == 0 then announce_usual_target(lane, msg) end
+  -- In quarantine it is not at work before it has its worker to itself: see isolate.lua.
   local crashes = tonumber(redis.call('HGET', msg, 'crashes')) or 0
-  local state = crashes < COMPANY and 'sending' or 'waiting'
-  redis.call('HSET', msg, 'state', state, 'by', worker_at(lane))
+  local state = crashes < BEFORE_QUARANTINE and 'sending' or 'waiting'
+  redis.call('HSET', msg, 'state', state, 'worker', worker_of(lane))
   redis.call('HINCRBY', msg, 'attempts', 1)
   keep_answer(lane, nonce, 'next ' .. head)
   return hand_out(lane, destination, head)
@@ -258,43 +260,43 @@ end
 
 -- The answer to a request for work that was answered before; nil if it is new; void if the lane
 -- was handed on since.
-local function worked(lane, destination, token, nonce)
+local function repeated_answer(lane, destination, token, nonce)
   local kept = kept_answer(lane, nonce)
   if kept == 'rest' then return { 'rest' } end
-  if not holds(lane, token) then return { 'void' } end
+  if not is_held_by(lane, token) then return { 'void' } end
   if kept then return hand_out(lane, destination, string.sub(kept, #'next ' + 1)) end
 end
 
-local function gate_opens(destination)
+local function open_gate(destination)
   local gate = key_gate(destination)
   local state = redis.call('HMGET', gate, 'state', 'failures')
   if state[1] or state[2] then
-    redis.call('HDEL', gate, 'state', 'reason', 'until', 'failures', 'steps', 'since', 'probe')
+    redis.call('HDEL', gate, 'state', 'reason', 'until', 'failures', 'closings', 'since', 'probe')
     wake()
   end
 end
 
 -- Put what became of a reply into the status lane, unless Chatwoot shows it already.
-local function tell(id)
+local function queue_status(id)
   local known = redis.call('HMGET', key_msg(id), 'status', 'shown', 'status_lane',
                            'status_destination', 'channel')
   if not known[1] or not known[3] or (known[2] or 'sent') == known[1] then return end
   local lane, item = known[3], 's:' .. id
   if redis.call('ZSCORE', key_lane(lane), item) then return end  -- it will carry the newest status
-  local given_up = redis.call('HGET', key_msg(item), 'dead')
+  local given_up = redis.call('HGET', key_msg(item), 'dead_letter')
   if given_up then redis.call('XDEL', ns .. ':dead', given_up) end
   redis.call('DEL', key_msg(item))
-  redis.call('HSET', key_msg(item), 'v', '1', 'kind', 'status', 'of', id, 'lane', lane,
+  redis.call('HSET', key_msg(item), 'v', '1', 'kind', 'status', 'subject', id, 'lane', lane,
              'channel', known[5], 'state', 'waiting', 'appended', now, 'ready', now,
              'destination', known[4])
-  redis.call('ZADD', key_lane(lane), behind(lane), item)
+  redis.call('ZADD', key_lane(lane), order_at_end(lane), item)
   make_due(lane, known[4], now)
 end
 
 -- Note what became of a reply and, if Chatwoot shows something else, put it into the status lane.
 -- sent < delivered < read; failed, unless it was delivered after all. `again` is set when we have
 -- just delivered it ourselves: then «sent» also replaces an earlier «failed».
-local function report(id, status, reason, again)
+local function set_status(id, status, reason, again)
   local msg = key_msg(id)
   local now_known = redis.call('HMGET', msg, 'status', 'status_lane', 'channel')
   local current = now_known[1]
@@ -308,39 +310,39 @@ local function report(id, status, reason, again)
   end
   redis.call('HSET', msg, 'status', status, 'reason', reason or '')
   count('status_' .. status, now_known[3])
-  tell(id)
+  queue_status(id)
 end
 
 -- The status of a reply, from those of its parts: failed if one failed, else what all have reached.
 -- Nothing is told before the number of parts is known.
-local function report_parts(id)
+local function set_status_from_parts(id)
   local msg = key_msg(id)
-  local total = tonumber(redis.call('HGET', msg, 'total'))
+  local total = tonumber(redis.call('HGET', msg, 'parts'))
   local lowest, heard = 'read', false
   for n = 1, total or 0 do
-    local got = redis.call('HGET', msg, 'got:' .. n)
-    if got == 'failed' then return report(id, 'failed', redis.call('HGET', msg, 'failure')) end
+    local got = redis.call('HGET', msg, 'receipt:' .. n)
+    if got == 'failed' then return set_status(id, 'failed', redis.call('HGET', msg, 'failure')) end
     heard = heard or got
     if RANK[got or 'sent'] < RANK[lowest] then lowest = got or 'sent' end
   end
-  if heard then report(id, lowest, '') end
+  if heard then set_status(id, lowest, '') end
 end
 
 -- Note what the network says of one part; an older word never replaces a newer one.
-local function note_part(id, part, status, reason)
+local function set_part_status(id, part, status, reason)
   local msg = key_msg(id)
-  local before = redis.call('HGET', msg, 'got:' .. part)
+  local before = redis.call('HGET', msg, 'receipt:' .. part)
   local outranked = before and status ~= 'failed' and RANK[before] >= RANK[status]
   local late_failure = status == 'failed' and before and RANK[before] > 1
   if outranked or late_failure then return end
-  redis.call('HSET', msg, 'got:' .. part, status)
+  redis.call('HSET', msg, 'receipt:' .. part, status)
   if status == 'failed' then redis.call('HSET', msg, 'failure', reason) end
-  report_parts(id)
+  set_status_from_parts(id)
 end
 
 -- Put a private note into the status lane of a conversation, once. `nonce` names the request.
-local function leave_note(note, nonce)
-  local key, order = key_msg(note.id), behind(note.lane)
+local function add_note(note, nonce)
+  local key, order = key_msg(note.id), order_at_end(note.lane)
   if redis.call('EXISTS', key) == 1 then return end
   redis.call('HSET', key, 'v', '1', 'kind', 'note', 'body', note.body, 'lane', note.lane,
              'destination', note.destination, 'channel', note.channel, 'state', 'waiting',
@@ -350,14 +352,14 @@ local function leave_note(note, nonce)
 end
 
 -- A message leaves its lane for good. A reply that leaves behind a younger one is counted as late.
-local function settle(id, lane, kind, order, channel)
+local function leave_lane(id, lane, kind, order, channel)
   redis.call('ZREM', key_lane(lane), id)
   if kind ~= 'out' then return end
   local route = key_route(lane)
-  local last = tonumber(redis.call('HGET', route, 'last')) or 0
+  local last = tonumber(redis.call('HGET', route, 'last_order')) or 0
   if order < last then count('late', channel) end
   if order > last then
-    redis.call('HSET', route, 'last', order)
+    redis.call('HSET', route, 'last_order', order)
     redis.call('EXPIRE', route, LEDGER)
   end
 end
@@ -366,14 +368,14 @@ end
 -- the earlier attempt, under its old ids, does not count any more.
 local function forget_failed_parts(id, channel)
   local msg = key_msg(id)
-  local known = fields(msg)
+  local known = read_hash(msg)
   for n = 1, #known, 2 do
-    local part = string.match(known[n], '^got:(%d+)$')
+    local part = string.match(known[n], '^receipt:(%d+)$')
     if part and known[n + 1] == 'failed' then
       for _, external in ipairs(cjson.decode(redis.call('HGET', msg, 'part:' .. part) or '[]')) do
         redis.call('SET', ns .. ':ext:' .. channel .. ':' .. external, 'spent', 'EX', LEDGER)
       end
-      redis.call('HDEL', msg, 'got:' .. part, 'part:' .. part)
+      redis.call('HDEL', msg, 'receipt:' .. part, 'part:' .. part)
     end
   end
   redis.call('HDEL', msg, 'failure')
@@ -381,14 +383,14 @@ end
 
 -- Put a message that had left its lane back into it, as new: behind what waits (a reply keeps its
 -- own place).
-local function resume(id, nonce)
+local function put_back(id, nonce)
   local msg = key_msg(id)
-  local known = redis.call('HMGET', msg, 'dead', 'lane', 'destination', 'kind', 'order', 'channel')
+  local known = redis.call('HMGET', msg, 'dead_letter', 'lane', 'destination', 'kind', 'order', 'channel')
   local order = tonumber(known[5])
-  if known[4] ~= 'out' then order = behind(known[2]) end
+  if known[4] ~= 'out' then order = order_at_end(known[2]) end
   if known[1] then redis.call('XDEL', ns .. ':dead', known[1]) end
   forget_failed_parts(id, known[6])
-  redis.call('HDEL', msg, 'dead', 'attempts', 'crashes', 'refusals', 'refused_at', 'error',
+  redis.call('HDEL', msg, 'dead_letter', 'attempts', 'crashes', 'refusals', 'refused_at', 'error',
              'first_error', 'slot')
   redis.call('HSET', msg, 'state', 'waiting', 'appended', now, 'ready', now, 'order', order,
              'replayed', nonce)

@@ -5,7 +5,7 @@
 -- Returns 'ok' | 'void'
 
 local lane, msg = ARGV[1], key_msg(ARGV[4])
-if not holds(lane, ARGV[3]) then
+if not is_held_by(lane, ARGV[3]) then
   return 'void'
 end
 if ARGV[4] ~= '' and redis.call('HGET', msg, 'state') == 'sending' then

@@ -7,7 +7,7 @@
 local lease, kept = tonumber(ARGV[1]), {}
 for n = 2, #ARGV, 3 do
   local lane = ARGV[n]
-  if holds(lane, ARGV[n + 2]) then
+  if is_held_by(lane, ARGV[n + 2]) then
     redis.call('PEXPIRE', key_lease(lane), lease)
     redis.call('ZADD', key_due(ARGV[n + 1]), 'XX', now + lease, lane)
     kept[#kept + 1] = (n + 1) / 3

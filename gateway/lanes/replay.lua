@@ -6,5 +6,5 @@
 local known = redis.call('HMGET', key_msg(ARGV[1]), 'state', 'replayed')
 if known[2] == ARGV[2] then return 'ok' end
 if known[1] ~= 'dead' then return 'unknown' end
-resume(ARGV[1], ARGV[2])
+put_back(ARGV[1], ARGV[2])
 return 'ok'

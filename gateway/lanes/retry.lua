@@ -13,7 +13,7 @@ if not out_of_lane or known[2] ~= 'failed' or known[3] ~= 'failed' or known[4] t
   return 'unknown'
 end
 redis.call('HSET', msg, 'v', '1', 'body', ARGV[3])
-resume(ARGV[1], ARGV[2])
+put_back(ARGV[1], ARGV[2])
 redis.call('HSET', msg, 'shown', 'sent')
 redis.call('HDEL', msg, 'status')
 return 'ok'

@@ -8,17 +8,19 @@ from typing import Any
 
 import redis
 
-from gateway.lanes.batching import Together
+from gateway.lanes.batching import Batcher
 
 # A script that only drains may run when Redis is full: otherwise a full Redis could never empty.
-TAKES_MEMORY = frozenset({"append", "withdraw", "receipt", "replay", "retry", "notice", "suspect"})
+TAKES_MEMORY = frozenset(
+    {"append", "check_retry", "record_receipt", "replay", "retry", "tell_of_delay", "withdraw"}
+)
 
 
 class Scripts:
     """Runs the scripts by name, within one namespace. Threads may share it."""
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
-        self._together = Together(client)
+        self._together = Batcher(client)
         self._namespace = namespace
         self._known: dict[str, tuple[str, str]] = {}
 

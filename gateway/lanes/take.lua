@@ -5,7 +5,7 @@
 -- Returns {'next', …} | {'rest'} | {'void'}, see the prelude
 
 local lane, destination = ARGV[1], ARGV[2]
-local before = worked(lane, destination, ARGV[3], ARGV[4])
+local before = repeated_answer(lane, destination, ARGV[3], ARGV[4])
 if before then return before end
 local rates = { tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]) }
 return take(lane, destination, ARGV[4], rates)

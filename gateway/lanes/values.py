@@ -9,7 +9,7 @@ from typing import Literal, cast
 from gateway.model import Rate
 
 Direction = Literal["in", "out", "status"]
-Kind = Literal["in", "out", "delete", "status", "note", "retry"]
+Kind = Literal["in", "out", "delete", "status", "note", "check_retry"]
 Certainty = Literal["", "uncertain"]
 Trouble = Literal["", "refused", "down", "credentials", "throttled"]
 After = Literal["more", "stop"]
@@ -100,7 +100,7 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Lease:
     """A lane that a drain holds under a lease."""
 
     lane: Lane
@@ -110,7 +110,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    holds: tuple[Hold, ...]
+    leases: tuple[Lease, ...]
     next_due: float | None
     """Seconds until another lane becomes due; None: nothing waits."""
 
@@ -155,7 +155,7 @@ class Taken:
     refusals: int
     uncertain: bool
     """An earlier attempt may have arrived."""
-    since_mark: float
+    since_announced: float
     """Seconds since the call was announced that the uncertainty is about."""
     target: str
     """Where that call was going."""
@@ -170,7 +170,7 @@ class Taken:
     """What is remembered of the lane."""
     replayed: bool = False
     """A person took it out of the dead letters to have it sent again."""
-    forgotten: bool = False
+    after_failover: bool = False
     """It is uncertain because a server that failed over has forgotten what it was told last.
     Nothing is known of the attempt, not even if there was one; any part may have arrived."""
 

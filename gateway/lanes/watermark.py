@@ -9,7 +9,7 @@ from gateway.lanes import Lanes
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Watermark:
     """How far a channel has been reconciled. Times in Unix seconds."""
 
     message: int
@@ -23,11 +23,11 @@ class Mark:
         return message > self.message and written_at >= self.since
 
 
-def mark_of(lanes: Lanes, channel: str) -> Mark | None:
+def watermark_of(lanes: Lanes, channel: str) -> Watermark | None:
     """None: the inbox has never been looked at."""
     text = lanes.memo(f"reconciled:{channel}")
-    return Mark(**json.loads(text)) if text else None
+    return Watermark(**json.loads(text)) if text else None
 
 
-def keep_mark(lanes: Lanes, channel: str, mark: Mark) -> None:
+def set_watermark(lanes: Lanes, channel: str, mark: Watermark) -> None:
     lanes.remember(f"reconciled:{channel}", json.dumps(asdict(mark)))

@@ -70,7 +70,7 @@ def taken(answer: list[Any]) -> Taken | None:
         crashes=int(known.get("crashes", 0)),
         refusals=int(known.get("refusals", 0)),
         uncertain="uncertain" in known,
-        since_mark=(now - int(known.get("marked", now))) / 1000,
+        since_announced=(now - int(known.get("announced_at", now))) / 1000,
         target=known.get("target", ""),
         served_since_refusal=bool(refused_at) and int(gate_ok) > refused_at,
         parts=_parts(known),
@@ -78,7 +78,7 @@ def taken(answer: list[Any]) -> Taken | None:
         subject_parts=_parts(subject),
         route=_pairs(route_flat),
         replayed="replayed" in known,
-        forgotten=known.get("uncertain") == "forgotten",
+        after_failover=known.get("uncertain") == "failover",
     )
 
 

@@ -31,9 +31,9 @@ if untouched and state == 'waiting' then
   return 'removed'
 end
 redis.call('HSET', msg, 'withdrawn', '1')  -- parts that have not gone yet stay here
-local order = op.order == cjson.null and behind(op.lane) or op.order
+local order = op.order == cjson.null and order_at_end(op.lane) or op.order
 redis.call('HSET', key_msg(op.id), 'v', '1', 'kind', 'delete', 'body', op.body, 'lane', op.lane,
-           'destination', op.destination, 'channel', op.channel, 'state', 'waiting', 'of', id,
+           'destination', op.destination, 'channel', op.channel, 'state', 'waiting', 'subject', id,
            'appended', now, 'ready', now, 'request', ARGV[2], 'order', order)
 redis.call('ZADD', key_lane(op.lane), order, op.id)
 make_due(op.lane, op.destination, now)

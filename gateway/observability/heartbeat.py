@@ -36,7 +36,7 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Note that this process lives, forget those long gone. Raises redis.RedisError."""
-        self._run_script("beat", self._name, round(FORGOTTEN_AFTER * 1000))
+        self._run_script("heartbeat", self._name, round(FORGOTTEN_AFTER * 1000))
 
     def start(self) -> None:
         """Beat on a thread of its own until `stop` or the end of the process."""
@@ -75,7 +75,7 @@ class Liveness:
 
         Raises redis.RedisError.
         """
-        self._lanes.hold(f"alive:{self.name}", self.name, seconds=self._lease / 2)
+        self._lanes.lock(f"alive:{self.name}", self.name, seconds=self._lease / 2)
 
     def run(self, stop: threading.Event) -> None:
         """Again and again, until `stop`."""

@@ -15,8 +15,8 @@ from gateway.chatwoot.errors import AddressTaken, Missing
 from gateway.chatwoot.values import Contact
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Retry
-from gateway.lanes import Hold, Lane, Taken, ids
-from gateway.lanes.address_changes import Move, Moves
+from gateway.lanes import Lane, Lease, Taken, ids
+from gateway.lanes.address_changes import AddressChange, AddressChanges
 from gateway.lanes.bodies import Reply
 from gateway.model import Addressee
 from gateway.relay.context import context_in
@@ -29,7 +29,7 @@ class Address:
     peer: str
     thread: str = ""
     context: Mapping[str, str] = field(default_factory=dict)
-    memos: Mapping[Lane, Mapping[str, str]] = field(default_factory=dict)
+    routes: Mapping[Lane, Mapping[str, str]] = field(default_factory=dict)
     """What to remember once the reply is sent, lane by lane."""
 
 
@@ -40,21 +40,21 @@ class Addressing:
     channel: Channel
     adapter: Adapter
     chatwoot: Chatwoot
-    moves: Moves
+    moves: AddressChanges
 
-    def of(self, hold: Hold, taken: Taken, reply: Reply) -> Address:
+    def of(self, lease: Lease, taken: Taken, reply: Reply) -> Address:
         """Raises a `DeliveryError`: `Permanent` says what to fill in on the contact."""
         if is_made_up(reply.peer):
-            return self._of_a_contact(hold, taken, reply)
+            return self._of_a_contact(lease, taken, reply)
         thread, context = _thread(taken.route, reply.attributes)
         move = self._move(taken, reply)
         if move is None:
             return Address(reply.peer, thread, context)
-        peer = self._moved_to(hold, taken, reply, move)
+        peer = self._moved_to(lease, taken, reply, move)
         if taken.route.get("moved", reply.peer) == peer:
             return Address(peer, thread, context)
-        memos = self._memos(hold, {"moved": peer}, peer, thread, reply)
-        return Address(peer, thread, context, memos)
+        routes = self._routes(lease, {"moved": peer}, peer, thread, reply)
+        return Address(peer, thread, context, routes)
 
     def first_of(self, contact: Contact) -> str:
         """Where the first word to a contact goes; empty if they have no address here."""
@@ -64,7 +64,7 @@ class Addressing:
         """The addresses in whose place an agent put this one."""
         return self.moves.former(self.channel.name, peer)
 
-    def _of_a_contact(self, hold: Hold, taken: Taken, reply: Reply) -> Address:
+    def _of_a_contact(self, lease: Lease, taken: Taken, reply: Reply) -> Address:
         thread, context = _thread(taken.route, reply.attributes)
         if self.adapter.capabilities.threads:
             thread = thread or thread_of(reply.peer)
@@ -73,10 +73,10 @@ class Addressing:
         if taken.route.get("peer") == peer:
             return Address(peer, thread, context)
         self._attach(contact_id, peer, reply)
-        memos = self._memos(hold, {"peer": peer}, peer, thread, reply)
-        return Address(peer, thread, context, memos)
+        routes = self._routes(lease, {"peer": peer}, peer, thread, reply)
+        return Address(peer, thread, context, routes)
 
-    def _move(self, taken: Taken, reply: Reply) -> Move | None:
+    def _move(self, taken: Taken, reply: Reply) -> AddressChange | None:
         """What became of the reply's address. Not asked where the contact still has it."""
         if reply.to is not None and not taken.replayed and "moved" not in taken.route:
             known = self.adapter.address_or_none(reply.to)
@@ -84,7 +84,7 @@ class Addressing:
                 return None
         return self.moves.of(self.channel.name, reply.peer)
 
-    def _moved_to(self, hold: Hold, taken: Taken, reply: Reply, move: Move) -> str:
+    def _moved_to(self, lease: Lease, taken: Taken, reply: Reply, move: AddressChange) -> str:
         """Where the contact is reached by now, if it is theirs that an agent changed: the reply's
         own word about them is what counts, whatever order the changes were told in."""
         contact_id, to = self._contact(taken, reply)
@@ -118,20 +118,20 @@ class Addressing:
                 now = self._contact_now(reply).id
                 self.chatwoot.attach_source(now, self.channel.config.inbox, peer)
 
-    def _memos(
-        self, hold: Hold, kept: dict[str, str], peer: str, thread: str, reply: Reply
+    def _routes(
+        self, lease: Lease, kept: dict[str, str], peer: str, thread: str, reply: Reply
     ) -> dict[Lane, dict[str, str]]:
         """The replies' lane keeps the address, as `kept`; the customer's answers come into this
         conversation, also if there is an older one."""
         answers = ids.inbound_lane(self.channel.name, peer, thread)
         here = {"conversation": str(reply.conversation), "newest": str(reply.message)}
-        return {hold.lane: kept, answers: here}
+        return {lease.lane: kept, answers: here}
 
 
-def together(*memos: Mapping[Lane, Mapping[str, str]]) -> dict[Lane, dict[str, str]]:
+def together(*routes: Mapping[Lane, Mapping[str, str]]) -> dict[Lane, dict[str, str]]:
     """Memos of several origins as one: what each has for a lane."""
-    lanes = dict.fromkeys(lane for each in memos for lane in each)
-    return {lane: {k: v for m in memos for k, v in m.get(lane, {}).items()} for lane in lanes}
+    lanes = dict.fromkeys(lane for each in routes for lane in each)
+    return {lane: {k: v for m in routes for k, v in m.get(lane, {}).items()} for lane in lanes}
 
 
 @contextmanager

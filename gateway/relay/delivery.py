@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.lanes import Hold, Lane, Lanes, Pace, Taken
+from gateway.lanes import Lane, Lanes, Lease, Pace, Taken
 from gateway.relay.retry_policy import Patience
 
 
@@ -16,7 +16,7 @@ class Done:
 
     told: str = ""
     """The status that Chatwoot shows now."""
-    memos: Mapping[Lane, Mapping[str, str]] = field(default_factory=dict)
+    routes: Mapping[Lane, Mapping[str, str]] = field(default_factory=dict)
     doubled: int = 0
     """Doubles that were found and removed."""
     external: str = ""
@@ -49,18 +49,18 @@ class Delivery(Protocol):
     @property
     def patience(self) -> Patience: ...
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
         """Deliver, or raise a `DeliveryError`, `NotNow` or `GivenBack`."""
 
 
 def announce(
-    lanes: Lanes, hold: Hold, taken: Taken, target: str, *, pace: Pace | None = None
+    lanes: Lanes, lease: Lease, taken: Taken, target: str, *, pace: Pace | None = None
 ) -> bool:
     """Write down where a call is going before it is made. False: the agent has withdrawn it.
 
     Raises `GivenBack` if the rate does not allow the call yet, and LeaseVoid.
     """
-    answer = lanes.mark(hold, taken.id, target, pace=pace)
+    answer = lanes.announce(lease, taken.id, target, pace=pace)
     if answer == "wait":
         raise GivenBack
     return answer == "go"

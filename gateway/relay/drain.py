@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import redis
 
-from gateway.lanes import Claim, Hold, Lanes
+from gateway.lanes import Claim, Lanes, Lease
 from gateway.observability import logs
 
 GATHER = 0.02
@@ -35,7 +35,7 @@ takes longer hangs, in an adapter's library perhaps, and would keep its worker f
 
 log = logging.getLogger(__name__)
 
-Work = Callable[[Hold, Callable[[], bool], Callable[[], bool]], None]
+Work = Callable[[Lease, Callable[[], bool], Callable[[], bool]], None]
 """Work on a lane: the lane, whether to stop after this message, whether the lane is still ours."""
 
 
@@ -83,10 +83,10 @@ class Drain:
         self._worker = worker
         self._wait = wait or lanes.wait
         # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
-        self._ours_until: dict[Hold, float] = {}
+        self._ours_until: dict[Lease, float] = {}
         self._at_work: Counter[str] = Counter()
         """How many lanes of each destination."""
-        self._returned: SimpleQueue[tuple[Hold, Future[None]]] = SimpleQueue()
+        self._returned: SimpleQueue[tuple[Lease, Future[None]]] = SimpleQueue()
         self._came_back = threading.Event()
         self._renewed = self._last_claim = time.monotonic()
         self._called = self._renewed - CALL_EVERY
@@ -98,7 +98,7 @@ class Drain:
         try:
             while True:
                 for claim in self._claims():
-                    claimed += len(claim.holds)
+                    claimed += len(claim.leases)
                     self._start_all(claim)
                 self._finish(PATIENCE)
                 # Others must not wait for a large file, until it is there, because we should end.
@@ -108,16 +108,16 @@ class Drain:
             # Leases that cannot be renewed end by themselves; the next ring starts afresh.
             logs.event(log, "drain_broken_off", level=logging.WARNING, kind=type(error).__name__)
         self._finish(LONGEST_WORK)
-        for hold in self._ours_until:
+        for lease in self._ours_until:
             # Its lease runs out, and it is tried again; the thread is lost.
-            logs.event(log, "delivery_hangs", level=logging.ERROR, lane=hold.lane)
+            logs.event(log, "delivery_hangs", level=logging.ERROR, lane=lease.lane)
         return claimed
 
     def _start_all(self, claim: Claim) -> None:
-        if claim.holds:
+        if claim.leases:
             self._last_claim = time.monotonic()
-        for hold in claim.holds:
-            self._start(hold)
+        for lease in claim.leases:
+            self._start(lease)
 
     def _claims(self) -> Iterator[Claim]:
         ends = time.monotonic() + self._limits.longest
@@ -125,7 +125,7 @@ class Drain:
             self._tidy()
             claim = self._claim()
             yield claim
-            if not claim.holds and not self._wait_for_more(claim, ends):
+            if not claim.leases and not self._wait_for_more(claim, ends):
                 return
 
     def _claim(self) -> Claim:
@@ -135,31 +135,31 @@ class Drain:
         asked = time.monotonic()
         claim = self._lanes.claim(
             free,
-            lease=self._limits.lease,
+            seconds=self._limits.lease,
             most_each=self._most_each,
             at_work=self._at_work,
             token=f"{self._worker}.{uuid4().hex}",
         )
-        for hold in claim.holds:
-            self._ours_until[hold] = asked + self._safe_lease
-            self._at_work[hold.destination] += 1
+        for lease in claim.leases:
+            self._ours_until[lease] = asked + self._safe_lease
+            self._at_work[lease.destination] += 1
         return claim
 
-    def _start(self, hold: Hold) -> None:
+    def _start(self, lease: Lease) -> None:
         def still_ours() -> bool:
-            return time.monotonic() < self._ours_until.get(hold, 0.0)
+            return time.monotonic() < self._ours_until.get(lease, 0.0)
 
         def returned(future: Future[None]) -> None:
-            self._returned.put((hold, future))
+            self._returned.put((lease, future))
             self._came_back.set()
 
         started = time.monotonic()
 
         def last_message() -> bool:
-            turn_over = self._is_full(hold.destination) and time.monotonic() - started > TURN
+            turn_over = self._is_full(lease.destination) and time.monotonic() - started > TURN
             return turn_over or self._winding_up or self._stop.is_set()
 
-        future = self._pool.submit(self._work, hold, last_message, still_ours)
+        future = self._pool.submit(self._work, lease, last_message, still_ours)
         future.add_done_callback(returned)
 
     def _wait_for_more(self, claim: Claim, ends: float) -> bool:
@@ -195,19 +195,19 @@ class Drain:
     def _tidy(self) -> None:
         self._beat()
         while not self._returned.empty():
-            hold, future = self._returned.get()
-            del self._ours_until[hold]
-            self._at_work[hold.destination] -= 1
+            lease, future = self._returned.get()
+            del self._ours_until[lease]
+            self._at_work[lease.destination] -= 1
             if (error := future.exception()) is not None:
-                _abandoned(hold, error)
+                _abandoned(lease, error)
         if time.monotonic() - self._renewed > self._limits.lease / 4:
             self._renew()
 
     def _renew(self) -> None:
         asked = time.monotonic()
-        kept = self._lanes.renew(self._ours_until, lease=self._limits.lease)
-        for hold in kept:
-            self._ours_until[hold] = asked + self._safe_lease
+        kept = self._lanes.renew(self._ours_until, seconds=self._limits.lease)
+        for lease in kept:
+            self._ours_until[lease] = asked + self._safe_lease
         self._renewed = asked
 
     def _finish(self, patience: float) -> None:
@@ -231,10 +231,10 @@ class Drain:
         return self._limits.lease * 0.9
 
 
-def _abandoned(hold: Hold, error: BaseException) -> None:
+def _abandoned(lease: Lease, error: BaseException) -> None:
     """The lane is left to its lease. That Redis went away is no fault of ours: one short line."""
     if isinstance(error, redis.RedisError):
         kind = type(error).__name__
-        logs.event(log, "lane_abandoned", level=logging.WARNING, lane=hold.lane, kind=kind)
+        logs.event(log, "lane_abandoned", level=logging.WARNING, lane=lease.lane, kind=kind)
     else:
-        logs.event(log, "lane_abandoned", level=logging.ERROR, lane=hold.lane, error=error)
+        logs.event(log, "lane_abandoned", level=logging.ERROR, lane=lease.lane, error=error)

@@ -12,7 +12,7 @@ import redis
 
 from gateway.errors import DeliveryError, LeaseLost
 from gateway.http import fence
-from gateway.lanes import After, Hold, Kind, Lanes, LeaseVoid, Note, Taken, notes
+from gateway.lanes import After, Kind, Lanes, Lease, LeaseVoid, Note, Taken, notes
 from gateway.lanes.bodies import UnknownVersion
 from gateway.observability import logs
 from gateway.relay.delivery import (
@@ -24,7 +24,7 @@ from gateway.relay.delivery import (
     still_seen,
 )
 from gateway.relay.quarantine import Quarantine
-from gateway.relay.retry_policy import COMPANY, DEATHS, BrokeDown, Bury, Defer, decide
+from gateway.relay.retry_policy import BEFORE_QUARANTINE, DEATHS, BrokeDown, Bury, Defer, decide
 
 MESSAGES, SECONDS = 50, 10.0
 """What one claim of a lane may deliver, and for how long: a busy lane must not starve others."""
@@ -51,13 +51,15 @@ class LaneWorker:
     """Delivers what a claimed lane holds. Threads share it, each with a lane of its own."""
 
     lanes: Lanes
-    deliveries: Callable[[Hold, Kind], Delivery]
+    deliveries: Callable[[Lease, Kind], Delivery]
     """The way to deliver a kind of message of a lane."""
     quarantine: Quarantine
     redact: Callable[[str], str] = str
     """Takes secrets out of a reason: agents read it, and it may quote what the other side said."""
 
-    def work(self, hold: Hold, *, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(
+        self, lease: Lease, *, stop: Callable[[], bool], still_ours: Callable[[], bool]
+    ) -> None:
         """Deliver the lane's messages one by one, within the budget of one claim.
 
         `still_ours` is asked immediately before each write to the outside.
@@ -65,60 +67,60 @@ class LaneWorker:
 
         def check() -> None:
             if not still_ours():
-                raise LeaseLost(str(hold.lane))
+                raise LeaseLost(str(lease.lane))
 
         token = fence.set(check)
         try:
-            self._deliver_all(hold, stop)
+            self._deliver_all(lease, stop)
         except (LeaseVoid, LeaseLost):
-            logs.event(log, "lease_lost", lane=hold.lane)
+            logs.event(log, "lease_lost", lane=lease.lane)
         except UnknownVersion:
-            self.lanes.release(hold, seconds=UNKNOWN_VERSION_WAIT)
+            self.lanes.release(lease, seconds=UNKNOWN_VERSION_WAIT)
         except NotConfigured:
-            logs.event(log, "channel_not_configured", level=logging.WARNING, lane=hold.lane)
-            self.lanes.release(hold, seconds=NOT_CONFIGURED_WAIT)
+            logs.event(log, "channel_not_configured", level=logging.WARNING, lane=lease.lane)
+            self.lanes.release(lease, seconds=NOT_CONFIGURED_WAIT)
         finally:
             fence.reset(token)
 
-    def _deliver_all(self, hold: Hold, stop: Callable[[], bool]) -> None:
+    def _deliver_all(self, lease: Lease, stop: Callable[[], bool]) -> None:
         started, count = time.monotonic(), 0
-        pace = self.deliveries(hold, _first_kind(hold)).pace
-        taken = self.lanes.take(hold, pace=pace)
+        pace = self.deliveries(lease, _first_kind(lease)).pace
+        taken = self.lanes.take(lease, pace=pace)
         while taken is not None:
             count += 1
             spent = count >= MESSAGES or time.monotonic() - started > SECONDS or stop()
-            taken = self._deliver(hold, taken, "stop" if spent else "more")
+            taken = self._deliver(lease, taken, "stop" if spent else "more")
 
-    def _deliver(self, hold: Hold, taken: Taken, after: After) -> Taken | None:
+    def _deliver(self, lease: Lease, taken: Taken, after: After) -> Taken | None:
         try:
-            delivery = self.deliveries(hold, taken.kind)
+            delivery = self.deliveries(lease, taken.kind)
         except UnknownVersion:
-            self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
+            self.lanes.release(lease, taken.id, seconds=UNKNOWN_VERSION_WAIT)
             return None
         if taken.crashes >= DEATHS:
             given_up = Bury(f"Given up: {DEATHS} attempts ended with the death of the worker")
-            return self._bury(hold, taken, delivery, given_up, after)
+            return self._bury(lease, taken, delivery, given_up, after)
         try:
-            done = self._attempt(hold, taken, delivery)
+            done = self._attempt(lease, taken, delivery)
         except GivenBack:
             return None
         except NotNow as wait:
-            self.lanes.defer(hold, taken.id, wait.seconds)
+            self.lanes.defer(lease, taken.id, wait.seconds)
         except redis.OutOfMemoryError:  # what it has to append does not fit
-            self.lanes.defer(hold, taken.id, NO_ROOM_WAIT)
+            self.lanes.defer(lease, taken.id, NO_ROOM_WAIT)
         except UnknownVersion:
-            self.lanes.release(hold, taken.id, seconds=UNKNOWN_VERSION_WAIT)
+            self.lanes.release(lease, taken.id, seconds=UNKNOWN_VERSION_WAIT)
         except DeliveryError as error:
-            return self._failed(hold, taken, delivery, error, after)
+            return self._failed(lease, taken, delivery, error, after)
         else:
-            return self._acknowledge(hold, taken, delivery, done, after)
+            return self._acknowledge(lease, taken, delivery, done, after)
         return None
 
-    def _attempt(self, hold: Hold, taken: Taken, delivery: Delivery) -> Done:
+    def _attempt(self, lease: Lease, taken: Taken, delivery: Delivery) -> Done:
         """Deliver; a fault of our own, or of an adapter, becomes a `BrokeDown`."""
         try:
-            with self._in_its_turn(hold, taken):
-                return delivery.deliver(hold, taken)
+            with self._in_its_turn(lease, taken):
+                return delivery.deliver(lease, taken)
         except NO_FAULT:
             raise
         except Exception as error:
@@ -129,46 +131,46 @@ class LaneWorker:
                 level=logging.ERROR,
                 error=error,
                 message=taken.id,
-                lane=hold.lane,
+                lane=lease.lane,
             )
             reason = "The gateway has a fault with this message: see its log"
             raise BrokeDown(reason) from error
 
     def _acknowledge(
-        self, hold: Hold, taken: Taken, delivery: Delivery, done: Done, after: After
+        self, lease: Lease, taken: Taken, delivery: Delivery, done: Done, after: After
     ) -> Taken | None:
         logs.event(
             log,
             "delivered",
             message=taken.id,
-            lane=hold.lane,
+            lane=lease.lane,
             external=done.external,
             attempt=taken.attempts,
             age=f"{taken.age:.3f}",
         )
         return self.lanes.ack(
-            hold,
+            lease,
             taken.id,
             pace=delivery.pace,
             after=after,
             told=done.told,
-            memos=done.memos,
+            routes=done.routes,
             doubled=done.doubled,
         )
 
     def _failed(
-        self, hold: Hold, taken: Taken, delivery: Delivery, error: DeliveryError, after: After
+        self, lease: Lease, taken: Taken, delivery: Delivery, error: DeliveryError, after: After
     ) -> Taken | None:
         follows = decide(error, taken, delivery.patience)
         match follows:
             case Bury():
-                return self._bury(hold, taken, delivery, follows, after, detail=error.detail)
+                return self._bury(lease, taken, delivery, follows, after, detail=error.detail)
             case Defer():
                 logs.event(
                     log,
                     "deferred",
                     message=taken.id,
-                    lane=hold.lane,
+                    lane=lease.lane,
                     why=error.reason,
                     detail=error.detail,
                     kind=type(error).__name__,
@@ -176,7 +178,7 @@ class LaneWorker:
                     seconds=f"{follows.seconds:.1f}",
                 )
                 self.lanes.defer(
-                    hold,
+                    lease,
                     taken.id,
                     follows.seconds,
                     error=self.redact(follows.error),
@@ -187,7 +189,7 @@ class LaneWorker:
 
     def _bury(
         self,
-        hold: Hold,
+        lease: Lease,
         taken: Taken,
         delivery: Delivery,
         why: Bury,
@@ -201,43 +203,43 @@ class LaneWorker:
             "buried",
             level=logging.ERROR,
             message=taken.id,
-            lane=hold.lane,
+            lane=lease.lane,
             why=reason,
             detail=detail,
         )
         return self.lanes.bury(
-            hold,
+            lease,
             taken.id,
             reason,
             pace=delivery.pace,
             after=after,
-            note=_note_about(hold, taken, reason),
+            note=_note_about(lease, taken, reason),
             certainty=why.certainty,
         )
 
     @contextmanager
-    def _in_its_turn(self, hold: Hold, taken: Taken) -> Iterator[None]:
+    def _in_its_turn(self, lease: Lease, taken: Taken) -> Iterator[None]:
         """Beside others; a poison message alone, and not at work before it is."""
-        if taken.crashes < COMPANY:
+        if taken.crashes < BEFORE_QUARANTINE:
             with self.quarantine.among_others():
                 yield
         else:
             with self.quarantine.alone():
-                self.lanes.begin(hold, taken.id)
+                self.lanes.isolate(lease, taken.id)
                 yield
 
 
-def _first_kind(hold: Hold) -> Kind:
+def _first_kind(lease: Lease) -> Kind:
     """The rates of a lane's first message are asked for before it is known what it is.
 
     Raises `UnknownVersion`."""
     kinds: dict[str, Kind] = {"in": "in", "out": "out", "status": "status"}
-    if hold.lane.direction not in kinds:
-        raise UnknownVersion(hold.lane.direction)
-    return kinds[hold.lane.direction]
+    if lease.lane.direction not in kinds:
+        raise UnknownVersion(lease.lane.direction)
+    return kinds[lease.lane.direction]
 
 
-def _note_about(hold: Hold, taken: Taken, reason: str) -> Note | None:
+def _note_about(lease: Lease, taken: Taken, reason: str) -> Note | None:
     """Tell agents of a customer's message that could not be relayed, where there is a place, and of
     a deletion: Chatwoot shows no more of it."""
     if taken.kind == "in" and "conversation" in taken.route:
@@ -246,9 +248,9 @@ def _note_about(hold: Hold, taken: Taken, reason: str) -> Note | None:
             f"A message of the customer could not be shown here: {reason}. It is kept ({taken.id})."
         )
     elif taken.kind == "delete" and taken.subject_parts:
-        conversation, words = int(hold.lane.key), still_seen(reason)
+        conversation, words = int(lease.lane.key), still_seen(reason)
     else:
         return None
     return notes.burial_note(
-        taken.id, hold.lane.channel, conversation, destination=hold.destination, text=words
+        taken.id, lease.lane.channel, conversation, destination=lease.destination, text=words
     )

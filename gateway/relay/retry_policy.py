@@ -20,9 +20,9 @@ from gateway.lanes import Certainty, Taken, Trouble
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
 LONGEST_ASKED = 3600.0
 """Seconds. A network that asks for more is asked again after that: it may have been a mistake."""
-COMPANY = 2
+BEFORE_QUARANTINE = 2
 """Attempts that may end with the death of the process while others were at work there too."""
-DEATHS = COMPANY + 3
+DEATHS = BEFORE_QUARANTINE + 3
 """The same, with those that it made alone: then the message is to blame. Workers are also killed by
 deploys, by want of memory, and with their machine: two deaths are anybody's fault."""
 REFUSALS = 8

@@ -10,8 +10,8 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.downloads import Downloads, Home
 from gateway.config import Channel, Settings
 from gateway.files.scratch import Scratch
-from gateway.lanes import Hold, Kind, Lanes, Pace
-from gateway.lanes.address_changes import Moves
+from gateway.lanes import Kind, Lanes, Lease, Pace
+from gateway.lanes.address_changes import AddressChanges
 from gateway.lanes.bodies import UnknownVersion
 from gateway.model import Rate
 from gateway.relay.addressing import Addressing
@@ -62,12 +62,12 @@ class Deliveries:
             name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
         }
 
-    def __call__(self, hold: Hold, kind: Kind) -> Delivery:
+    def __call__(self, lease: Lease, kind: Kind) -> Delivery:
         """Raises `NotConfigured` if the lane's channel was taken out while the message waited, and
         `UnknownVersion` if a newer release has appended it, which knows what to do with it."""
-        if hold.lane.channel not in self._ways:
-            raise NotConfigured(hold.lane.channel)
-        ways = self._ways[hold.lane.channel]
+        if lease.lane.channel not in self._ways:
+            raise NotConfigured(lease.lane.channel)
+        ways = self._ways[lease.lane.channel]
         if kind not in ways:
             raise UnknownVersion(kind)
         return ways[kind]
@@ -89,7 +89,7 @@ class Deliveries:
         # `app/models/message.rb`): agents work in the same account, and in the same conversations.
         overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
         each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
-        addressing = Addressing(channel, adapter, chatwoot, Moves(self._lanes))
+        addressing = Addressing(channel, adapter, chatwoot, AddressChanges(self._lanes))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
         exactly_once = ExactlyOnce(self._lanes, chatwoot, settings.gateway.uncertain_after)
@@ -118,7 +118,7 @@ class Deliveries:
                 chatwoot, self._draws_delivered[channel.account.name], Pace(overall)
             ),
             "note": NoteDelivery(chatwoot, exactly_once, Pace(overall)),
-            "retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
+            "check_retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
 
     def _avatars(self, channel: Channel) -> Avatars:

@@ -3,7 +3,8 @@
 A replica that is promoted lacks what had not reached it; a server that does not write to its disk
 at once lacks a second. A message that left in that time waits again, and nothing tells that it
 left. So every connection begins by comparing the server's run id with the one that is noted among
-the data, and no command goes to a new run before that is settled. `meet.lua` has what follows.
+the data, and no command goes to a new run before that is settled. What follows is in
+`server_changed.lua`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ NEVER = "0" * 40
 log = logging.getLogger(__name__)
 
 
-def meet(connection: Any, namespace: str = "gw") -> None:
+def check_server(connection: Any, namespace: str = "gw") -> None:
     """Greet the server at the other end of a connection that was just made.
 
     For `redis_connect_func` of redis-py, whose connections have no types. Raises redis.RedisError;
@@ -41,8 +42,8 @@ def meet(connection: Any, namespace: str = "gw") -> None:
     if _text(ask("GET", f"{namespace}:run")) == run:
         return
     kept = "kept" if _lost_nothing(ask) else ""
-    outcome = _text(ask("EVAL", source("meet"), 1, namespace, run, kept))
-    if outcome == "forgot":
+    outcome = _text(ask("EVAL", source("server_changed"), 1, namespace, run, kept))
+    if outcome == "lost":
         logs.event(log, "redis_changed", level=logging.WARNING, run=run)
 
 

@@ -14,7 +14,7 @@ ASK_EVERY = 5.0
 """Seconds."""
 
 
-class Room:
+class MemoryGuard:
     """Whether Redis has room for more. Threads may share it."""
 
     def __init__(self, store: redis.Redis) -> None:

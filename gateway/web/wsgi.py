@@ -20,7 +20,7 @@ from gateway.observability.heartbeat import Heartbeat
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect, connect_bytes
 from gateway.storage.embedded import data_folder, embedded_in
-from gateway.storage.failover import meet
+from gateway.storage.failover import check_server
 from gateway.web.app import create_app
 
 STORE_CONNECTIONS = 2
@@ -40,7 +40,7 @@ def app_from_environment() -> Flask:
 
 def _app(settings: Settings) -> Flask:
     url = settings.gateway.redis_url or embedded_in(data_folder()).url
-    store = connect(url, connections=STORE_CONNECTIONS, retries=0, greet=meet)
+    store = connect(url, connections=STORE_CONNECTIONS, retries=0, greet=check_server)
     doorbell = Doorbell(connect_bytes(url, connections=DOORBELL_CONNECTIONS, retries=0))
     Heartbeat(store, "web").start()
     return create_app(

@@ -22,7 +22,7 @@ from gateway.clock.reconcile import Reconciler
 from gateway.config import Channel, Settings
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Entry, Hold, Lanes, bodies, ids
+from gateway.lanes import Entry, Lanes, Lease, bodies, ids
 from gateway.lanes.bodies import NoteText
 from gateway.model import Inbound, Person
 from gateway.relay.drain import Drain, Limits
@@ -121,8 +121,8 @@ class Env:
         stop, limits = threading.Event(), Limits(threads=8, lease=10, linger=0.05, longest=20)
         worker = LaneWorker(self.lanes, self.deliveries, Quarantine())
 
-        def work(hold: Hold, last: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-            worker.work(hold, stop=last, still_ours=still_ours)
+        def work(lease: Lease, last: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+            worker.work(lease, stop=last, still_ours=still_ours)
 
         def drained() -> object:
             Drain(self.lanes, work, pool, limits, stop=stop, beat=lambda: None).run()

@@ -60,7 +60,7 @@ class Scene:
             self.notes.arrived(Message(OUT, number), f"o:plain:{number}#1")
 
     def uncertain_of(self, number: int) -> None:
-        self._store.hset(f"gw:msg:o:plain:{number}", "unsure", 1)
+        self._store.hset(f"gw:msg:o:plain:{number}", "was_uncertain", 1)
 
     def open_conversation(self) -> Conversation:
         with self._chatwoot.store.changing():

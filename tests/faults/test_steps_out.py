@@ -111,7 +111,7 @@ STATUS = [
 def test_a_worker_is_killed_while_it_tells_what_became_of_a_reply(env: Env, step: Step) -> None:
     [number] = env.agent_writes("one")
     env.take_over(env.delivered("out", 1))
-    env.lanes.receipt("cards", Receipt(Status.DELIVERED, part=f"o:cards:{number}#1"))
+    env.lanes.record_receipt("cards", Receipt(Status.DELIVERED, part=f"o:cards:{number}#1"))
     env.killed(step)
     env.take_over(env.delivered("status", 1))
     assert env.status(number) == "delivered"

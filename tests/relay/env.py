@@ -90,8 +90,8 @@ class Env:
         """Deliver until nothing is due."""
         limits = Limits(threads=threads, lease=lease, linger=linger, longest=20)
 
-        def work(hold: Any, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-            self.lane_worker.work(hold, stop=stop, still_ours=still_ours)
+        def work(lease: Any, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+            self.lane_worker.work(lease, stop=stop, still_ours=still_ours)
 
         indicators = Indicators(IndicatorQueue(self.store), self.deliveries.adapters, self.pool)
         Drain(

@@ -11,7 +11,7 @@ from gateway.adapter import Verdict
 from gateway.chatwoot.client import Chatwoot
 from gateway.intake.intake import Intake
 from gateway.lanes import ids
-from gateway.lanes.address_changes import Moves
+from gateway.lanes.address_changes import AddressChanges
 from gateway.model import Person
 from gateway.runtime import Runtime
 from gateway.setup.contact_webhook import ContactWebhook
@@ -72,7 +72,7 @@ def test_only_the_first_reply_costs_a_call_more(pair: TwoChannelEnv, ada: int) -
 def test_nobody_is_asked_while_the_contact_has_the_address(
     pair: TwoChannelEnv, ada: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Moves, "of", None)
+    monkeypatch.setattr(AddressChanges, "of", None)
     assert replied(pair, "hello") == PHONE
 
 

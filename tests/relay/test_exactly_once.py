@@ -57,7 +57,7 @@ def settle(env: Env, messages: int) -> None:
 def resolve(env: Env, conversation: int = 1) -> None:
     """An agent resolves a conversation, and the gateway is told."""
     env.chatwoot.agent_resolve(conversation)
-    env.lanes.forget(LANE, str(conversation))
+    env.lanes.forget_conversation(LANE, str(conversation))
 
 
 @pytest.fixture
@@ -393,9 +393,9 @@ def test_of_a_message_that_a_fail_over_forgot_every_share_is_looked_for(
     monkeypatch.setattr(env.network, "open", lambda attachment: iter([b"\x89PNG"]))
     many = tuple(Attachment(str(n), f"{n}.png", "image/png") for n in range(35))
     env.customer_writes("cats", attachments=many)
-    meet = Scripts(env.store, "gw")
-    meet("meet", "primary", "")
-    meet("meet", "replica", "")
+    run_script = Scripts(env.store, "gw")
+    run_script("server_changed", "primary", "")
+    run_script("server_changed", "replica", "")
     # All of it was posted in the moments that the replica has not heard of.
     for share in ("", "~share2", "~share3"):
         way = env.deliveries.chatwoots["main"]

@@ -14,7 +14,7 @@ import redis
 from gateway.adapter import ChannelConfig
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel
-from gateway.lanes import Hold, Lanes, Pace, Taken
+from gateway.lanes import Lanes, Lease, Pace, Taken
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.delivery import Done
 from gateway.relay.drain import Drain, Limits
@@ -42,12 +42,12 @@ class Held:
     under_way: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     other: threading.Event = field(default_factory=threading.Event)
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
-        if hold.lane.key.startswith("busy"):
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
+        if lease.lane.key.startswith("busy"):
             self.under_way.release()
             assert self.may.acquire(timeout=20)
-        self.done.append(hold.lane.key)
-        if not hold.lane.key.startswith("busy"):
+        self.done.append(lease.lane.key)
+        if not lease.lane.key.startswith("busy"):
             self.other.set()
         return Done()
 
@@ -64,11 +64,11 @@ def fill(lanes: Lanes, peer: str, count: int) -> None:
 @contextmanager
 def draining(lanes: Lanes, delivery: Held) -> Iterator[None]:
     """A drain that runs beside the test."""
-    worker, stop = LaneWorker(lanes, lambda hold, kind: delivery, Quarantine()), threading.Event()
+    worker, stop = LaneWorker(lanes, lambda lease, kind: delivery, Quarantine()), threading.Event()
     with ThreadPoolExecutor(LIMITS.threads) as pool:
         drain = Drain(
             lanes,
-            lambda hold, last, ours: worker.work(hold, stop=last, still_ours=ours),
+            lambda lease, last, ours: worker.work(lease, stop=last, still_ours=ours),
             pool,
             LIMITS,
             stop=stop,

@@ -177,10 +177,10 @@ def test_a_message_that_kills_workers_is_buried_and_its_lane_goes_on(env: Env) -
     env.customer_writes("after it", number=2)
     for _ in range(DEATHS):
         env.make_due()
-        claim = env.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token=f"dies{_}")
-        taken = env.lanes.take(claim.holds[0], pace=Pace())
+        claim = env.lanes.claim(1, seconds=0.05, most_each=1, at_work={}, token=f"dies{_}")
+        taken = env.lanes.take(claim.leases[0], pace=Pace())
         assert taken is not None
-        env.lanes.begin(claim.holds[0], taken.id)
+        env.lanes.isolate(claim.leases[0], taken.id)
     env.drain_until(lambda: "after it" in env.incoming())
     assert env.incoming() == ["hello", "after it"]
     [letter] = env.dead.list()
@@ -193,8 +193,8 @@ def test_a_dead_worker_leaves_no_double(env: Env) -> None:
     env.customer_writes("hello", number=0)
     env.drain()
     env.customer_writes("second", number=1)
-    claim = env.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token="dies")
-    assert env.lanes.take(claim.holds[0], pace=Pace()) is not None
+    claim = env.lanes.claim(1, seconds=0.05, most_each=1, at_work={}, token="dies")
+    assert env.lanes.take(claim.leases[0], pace=Pace()) is not None
     # It dies between the effect and its record.
     account = env.settings.accounts["main"]
     client = Chatwoot(account.url, 1, account.token)

@@ -11,7 +11,7 @@ import redis
 
 from gateway.chatwoot.webhook import read
 from gateway.clock.reconcile import Reconciler
-from gateway.lanes.watermark import keep_mark, mark_of
+from gateway.lanes.watermark import set_watermark, watermark_of
 from gateway.relay.floods import WITHHELD, tell_of_flood
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Env, opened, settings_for, webhook
@@ -153,9 +153,11 @@ def test_automatic_replies_that_gathered_while_we_were_away_are_no_flood(env: En
     way = env.deliveries.chatwoots["main"]
     reconciler = Reconciler(env.channel, way, env.lanes, env.intake)
     reconciler.look()
-    mark = mark_of(env.lanes, "cards")
+    mark = watermark_of(env.lanes, "cards")
     assert mark is not None
-    keep_mark(env.lanes, "cards", replace(mark, since=mark.since - 600, looked=mark.looked - 600))
+    set_watermark(
+        env.lanes, "cards", replace(mark, since=mark.since - 600, looked=mark.looked - 600)
+    )
     for n in range(BRAKE + 2):
         number = env.chatwoot.automatic_reply(1, f"auto {n}")
         env.chatwoot.store.messages.get(number).created_at -= 120

@@ -308,8 +308,8 @@ def asks_when_uncertain(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def dies(env: Env, name: str = "dies") -> None:
     """A worker takes the next message, and is not heard of again."""
-    claim = env.lanes.claim(1, lease=0.05, most_each=1, at_work={}, token=name)
-    assert env.lanes.take(claim.holds[0], pace=Pace()) is not None
+    claim = env.lanes.claim(1, seconds=0.05, most_each=1, at_work={}, token=name)
+    assert env.lanes.take(claim.leases[0], pace=Pace()) is not None
 
 
 def press_retry(env: Env, number: int) -> None:

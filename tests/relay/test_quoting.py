@@ -22,7 +22,7 @@ def newest(env: Env) -> tuple[str, int | None]:
 
 def resolved(env: Env) -> None:
     env.chatwoot.agent_resolve(1)
-    env.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
+    env.lanes.forget_conversation(ids.inbound_lane("cards", "p1"), "1")
 
 
 def agent_has_answered(env: Env) -> tuple[int, str]:

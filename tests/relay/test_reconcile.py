@@ -23,7 +23,7 @@ from gateway.clock.reconcile import (
     Reconciliation,
 )
 from gateway.errors import ServerTrouble, Unreachable
-from gateway.lanes.watermark import mark_of
+from gateway.lanes.watermark import watermark_of
 from gateway.model import Status
 from sandbox.chatwoot.contacts import attach, create_contact
 from sandbox.chatwoot.conversations import open_conversation
@@ -392,7 +392,7 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
 
 
 def _mark(env: Env) -> int:
-    mark = mark_of(env.lanes, "cards")
+    mark = watermark_of(env.lanes, "cards")
     assert mark is not None
     return mark.message
 

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 import redis
 
-from gateway.storage.memory_guard import Room
+from gateway.storage.memory_guard import MemoryGuard
 from tests.relay.env import Env
 
 
@@ -35,4 +35,4 @@ def test_over_the_mark_nothing_is_accepted_and_all_of_it_drains(
 
 
 def test_without_a_limit_there_is_room(env: Env) -> None:
-    Room(env.store).require()
+    MemoryGuard(env.store).require()

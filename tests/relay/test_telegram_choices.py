@@ -31,7 +31,7 @@ class Line:
     def poll(self) -> None:
         """Fetch and store what there is, as the clock does."""
         env, channel = self.env, self.env.channel
-        assert env.lanes.hold(f"poller:{channel.name}", "clock", seconds=60)
+        assert env.lanes.lock(f"poller:{channel.name}", "clock", seconds=60)
         batch = env.deliveries.adapters[channel.name].poll(env.lanes.cursor(channel.name))
         env.intake.take(channel, batch.items, move=CursorMove(channel.name, "clock", batch.cursor))
 

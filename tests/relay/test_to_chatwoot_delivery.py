@@ -70,10 +70,10 @@ def test_who_has_lost_a_lane_leaves_the_locks_on_its_person_to_whoever_took_it_o
     env: Env,
 ) -> None:
     env.customer_writes("hello")
-    [hold] = env.lanes.claim(1, lease=60, most_each=1, at_work={}, token="lost").holds
-    env.lane_worker.work(hold, stop=lambda: False, still_ours=lambda: False)
+    [lease] = env.lanes.claim(1, seconds=60, most_each=1, at_work={}, token="lost").leases
+    env.lane_worker.work(lease, stop=lambda: False, still_ours=lambda: False)
     assert list(env.store.scan_iter("gw:person:*")) == ["gw:person:main:p1"]
-    env.store.delete(f"gw:lease:{hold.lane}")
+    env.store.delete(f"gw:lease:{lease.lane}")
     env.drain_until(lambda: env.incoming() == ["hello"])
     assert list(env.store.scan_iter("gw:person:*")) == []
 
@@ -106,7 +106,7 @@ def test_uncertain_is_looked_for_where_it_was_going_though_resolved_since(env: E
     env.customer_writes("second")
     env.drain()
     env.chatwoot.agent_resolve(1)
-    env.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
+    env.lanes.forget_conversation(ids.inbound_lane("cards", "p1"), "1")
     env.drain_until(lambda: env.count("delivered_in") == 2)
     assert env.incoming() == ["first", "second"]
 
@@ -157,7 +157,7 @@ def test_the_next_message_opens_a_new_conversation_once_the_last_is_resolved(env
     env.customer_writes("first")
     env.drain()
     env.chatwoot.agent_resolve(1)
-    env.lanes.forget(ids.inbound_lane("cards", "p1"), "1")
+    env.lanes.forget_conversation(ids.inbound_lane("cards", "p1"), "1")
     env.customer_writes("second")
     env.drain()
     assert [c["id"] for c in env.chatwoot.conversations()] == [2, 1]

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import redis
 
-from gateway.lanes import Entry, GatePolicy, Hold, Lane, Lanes, Pace, Taken
+from gateway.lanes import Entry, GatePolicy, Lane, Lanes, Lease, Pace, Taken
 
 QUEUE = "rq:queue:gateway"
 LEASE = 60.0
@@ -49,20 +49,22 @@ def deletion(number: int, *, conversation: str = "7") -> Entry:
     return Entry(f"d{number}", lane, "shop", "delete", f"delete r{number}", order=2 * number + 1)
 
 
-def claim(lanes: Lanes, *, most: int = 100, most_each: int = 100, token: str = "") -> list[Hold]:
+def claim(lanes: Lanes, *, most: int = 100, most_each: int = 100, token: str = "") -> list[Lease]:
     token = token or uuid4().hex
-    return list(lanes.claim(most, lease=LEASE, most_each=most_each, at_work={}, token=token).holds)
+    return list(
+        lanes.claim(most, seconds=LEASE, most_each=most_each, at_work={}, token=token).leases
+    )
 
 
-def claim_one(lanes: Lanes, *, token: str = "") -> Hold:
+def claim_one(lanes: Lanes, *, token: str = "") -> Lease:
     """The one lane that is due."""
-    (hold,) = claim(lanes, token=token)
-    return hold
+    (lease,) = claim(lanes, token=token)
+    return lease
 
 
-def taken(lanes: Lanes, hold: Hold, *, nonce: str = "", pace: Pace = UNLIMITED) -> Taken:
+def taken(lanes: Lanes, lease: Lease, *, nonce: str = "", pace: Pace = UNLIMITED) -> Taken:
     """The head of a lane, which must be there."""
-    message = lanes.take(hold, pace=pace, nonce=nonce)
+    message = lanes.take(lease, pace=pace, nonce=nonce)
     assert message is not None
     return message
 
@@ -70,29 +72,29 @@ def taken(lanes: Lanes, hold: Hold, *, nonce: str = "", pace: Pace = UNLIMITED) 
 def drained(lanes: Lanes) -> list[str]:
     """Deliver all that may leave now, lane by lane; the ids in the order of their delivery."""
     done: list[str] = []
-    while holds := claim(lanes):
-        for hold in holds:
-            message = lanes.take(hold, pace=UNLIMITED)
+    while leases := claim(lanes):
+        for lease in leases:
+            message = lanes.take(lease, pace=UNLIMITED)
             while message is not None:
                 done.append(message.id)
-                message = lanes.ack(hold, message.id, pace=UNLIMITED)
+                message = lanes.ack(lease, message.id, pace=UNLIMITED)
     return done
 
 
-def lease_dies(store: redis.Redis, hold: Hold) -> None:
+def lease_dies(store: redis.Redis, lease: Lease) -> None:
     """What happens when a worker is killed and its lease has run out."""
-    store.delete(f"gw:lease:{hold.lane}")
-    becomes_due(store, hold)
+    store.delete(f"gw:lease:{lease.lane}")
+    becomes_due(store, lease)
 
 
-def becomes_due(store: redis.Redis, hold: Hold) -> None:
-    store.zadd(f"gw:due:{hold.destination}", {str(hold.lane): 0})
+def becomes_due(store: redis.Redis, lease: Lease) -> None:
+    store.zadd(f"gw:due:{lease.destination}", {str(lease.lane): 0})
 
 
-def stolen(lanes: Lanes, store: redis.Redis, hold: Hold) -> Hold:
+def stolen(lanes: Lanes, store: redis.Redis, lease: Lease) -> Lease:
     """The lease runs out, and another worker claims the lane."""
-    lease_dies(store, hold)
-    (other,) = (h for h in claim(lanes) if h.lane == hold.lane)
+    lease_dies(store, lease)
+    (other,) = (h for h in claim(lanes) if h.lane == lease.lane)
     return other
 
 

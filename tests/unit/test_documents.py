@@ -241,4 +241,11 @@ def test_the_architecture_names_every_script_of_work() -> None:
     named = {name for row in rows(table) for name in row[0].split(", ")}
     scripts = {path.stem for path in ROOT.glob("gateway/lanes/*.lua")}
     assert named <= scripts
-    assert scripts - named <= {"prelude", "backlog", "pending", "forget", "hold", "let_go"}
+    assert scripts - named <= {
+        "prelude",
+        "backlog",
+        "pending",
+        "forget_conversation",
+        "lock",
+        "unlock",
+    }

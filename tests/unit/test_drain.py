@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from gateway.lanes import Claim, Hold, Lane, Lanes
+from gateway.lanes import Claim, Lane, Lanes, Lease
 from gateway.relay.drain import Drain, Limits, Work
 from tests.unit.lanes_kit import UNLIMITED, becomes_due, lanes_over, ledger, letter
 from tests.waiting import until
@@ -40,11 +40,11 @@ def drain(
     return Drain(lanes, work, pool, limits, stop=stop, beat=lambda: None, worker=worker).run()
 
 
-def done(lanes: Lanes, hold: Hold) -> None:
+def done(lanes: Lanes, lease: Lease) -> None:
     """Empty the lane as a delivery would."""
-    taken = lanes.take(hold, pace=UNLIMITED)
+    taken = lanes.take(lease, pace=UNLIMITED)
     while taken is not None:
-        taken = lanes.ack(hold, taken.id, pace=UNLIMITED)
+        taken = lanes.ack(lease, taken.id, pace=UNLIMITED)
 
 
 def fill(lanes: Lanes, people: int, destination: str = "chatwoot") -> None:
@@ -60,13 +60,13 @@ def test_no_destination_has_more_than_half_of_the_threads(
     lanes, at_once, most, lock = lanes_over(store), 0, 0, threading.Lock()
     fill(lanes, 12)
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         nonlocal at_once, most
         with lock:
             at_once += 1
             most = max(most, at_once)
         time.sleep(0.02)  # what a call to the outside takes
-        done(lanes, hold)
+        done(lanes, lease)
         with lock:
             at_once -= 1
 
@@ -79,9 +79,9 @@ def test_a_drain_that_cannot_take_all_asks_for_another(
 ) -> None:
     lanes, rung, go_on = lanes_over(store), threading.Event(), threading.Event()
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         assert go_on.wait(10)
-        done(lanes, hold)
+        done(lanes, lease)
 
     def rings(people: int) -> bool:
         fill(lanes, people, f"to {people}")
@@ -106,12 +106,12 @@ def test_a_slow_destination_leaves_room_for_another(
     fill(lanes, 6, "slow")
     fill(lanes, 1, "quick")
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-        if hold.destination == "quick":
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        if lease.destination == "quick":
             quick_done.set()
         else:
             assert quick_done.wait(5)
-        done(lanes, hold)
+        done(lanes, lease)
 
     assert drain(lanes, work, pool) == 7
 
@@ -122,12 +122,12 @@ def test_leases_are_renewed_while_the_work_goes_on(
     lanes, seen = lanes_over(store), list[bool]()
     fill(lanes, 1)
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         ends = time.monotonic() + 0.9  # three times the lease
         while time.monotonic() < ends:
-            seen.append(still_ours() and bool(store.exists(f"gw:lease:{hold.lane}")))
+            seen.append(still_ours() and bool(store.exists(f"gw:lease:{lease.lane}")))
             time.sleep(0.02)
-        done(lanes, hold)
+        done(lanes, lease)
 
     drain(lanes, work, pool, Limits(threads=4, lease=0.3, linger=5.0, longest=1.0))
     assert all(seen)
@@ -139,9 +139,9 @@ def test_a_stop_ends_it_after_the_messages_under_way(
     lanes, stop, told = lanes_over(store), threading.Event(), list[bool]()
     fill(lanes, 8)
 
-    def work(hold: Hold, stopping: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stopping: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         stop.set()
-        done(lanes, hold)
+        done(lanes, lease)
         told.append(stopping())
 
     assert drain(lanes, work, pool, stop=stop) < 8
@@ -160,7 +160,7 @@ def test_a_lane_that_crashes_is_left_to_its_lease(
     lanes = lanes_over(store)
     fill(lanes, 1)
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         raise RuntimeError("a bug")
 
     assert drain(lanes, work, pool) == 1
@@ -173,7 +173,7 @@ def test_a_lane_that_redis_was_away_for_is_no_fault(
     lanes = lanes_over(store)
     fill(lanes, 1)
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         raise redis.ConnectionError("closed")
 
     assert drain(lanes, work, pool) == 1
@@ -187,12 +187,12 @@ def test_of_a_message_under_way_it_is_known_which_worker_has_it(
     lanes, seen = lanes_over(store), list[str | None]()
     lanes.append([letter(1)])
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-        taken = lanes.take(hold, pace=UNLIMITED)
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        taken = lanes.take(lease, pace=UNLIMITED)
         assert taken is not None
-        seen.append(ledger(store, "m1").get("by"))
-        lanes.ack(hold, taken.id, pace=UNLIMITED)
-        seen.append(ledger(store, "m1").get("by"))
+        seen.append(ledger(store, "m1").get("worker"))
+        lanes.ack(lease, taken.id, pace=UNLIMITED)
+        seen.append(ledger(store, "m1").get("worker"))
 
     drain(lanes, work, pool, worker="smith")
     assert seen == ["smith", None]
@@ -228,11 +228,11 @@ def test_a_lane_claimed_again_at_once_is_still_ours(
             if not token:
                 second_may_look.set()
                 return Claim((), None)
-            return Claim((Hold(Lane("in", "shop", "ann"), "chatwoot", token),), 0.0)
+            return Claim((Lease(Lane("in", "shop", "ann"), "chatwoot", token),), 0.0)
 
-        def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-            assert (first_may_end if hold.token == "t1" else second_may_look).wait(5)
-            if hold.token == "t2":
+        def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+            assert (first_may_end if lease.token == "t1" else second_may_look).wait(5)
+            if lease.token == "t2":
                 seen.append(still_ours())
 
         monkeypatch.setattr(Lanes, "claim", claim)
@@ -247,15 +247,15 @@ def test_a_lane_that_was_lost_is_not_ours_again_when_it_is_claimed_anew(
     lanes, seen = lanes_over(store), list[bool]()
     lanes.append([letter(1)])
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         if seen:
             time.sleep(0.5)  # several renewals
             return
-        store.delete(f"gw:lease:{hold.lane}")
+        store.delete(f"gw:lease:{lease.lane}")
         while still_ours():
             time.sleep(0.01)
         seen.append(True)
-        becomes_due(store, hold)
+        becomes_due(store, lease)
         ends = time.monotonic() + 0.5
         while time.monotonic() < ends:
             seen.append(not still_ours())
@@ -274,14 +274,14 @@ def test_a_delivery_that_takes_long_holds_up_no_other_when_the_drain_should_end(
     other_came = threading.Event()
     fill(lanes, 1, "large")
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
-        if hold.destination == "large":
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+        if lease.destination == "large":
             time.sleep(0.6)  # long after the drain should have ended
             fill(lanes, 1, "other")
             arrived.append(other_came.wait(5))
         else:
             other_came.set()
-        done(lanes, hold)
+        done(lanes, lease)
 
     assert drain(lanes, work, pool, replace(QUICK, longest=0.2)) == 2
     assert arrived == [True]
@@ -294,10 +294,10 @@ def test_a_drain_that_is_told_to_stop_waits_for_what_is_under_way(
     lanes, stop = lanes_over(store), threading.Event()
     fill(lanes, 1)
 
-    def work(hold: Hold, stopping: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stopping: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         stop.set()
         time.sleep(0.4)
-        done(lanes, hold)
+        done(lanes, lease)
 
     assert drain(lanes, work, pool, stop=stop) == 1
     assert store.zcard("gw:lane:in/shop/chatwoot-0") == 0
@@ -314,7 +314,7 @@ def test_a_delivery_that_hangs_does_not_keep_its_worker_for_ever(
     lanes, test_over, ours = lanes_over(store), threading.Event(), list[bool]()
     fill(lanes, 1)
 
-    def work(hold: Hold, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
+    def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         test_over.wait(30)
         ours.append(still_ours())
 
@@ -326,4 +326,4 @@ def test_a_delivery_that_hangs_does_not_keep_its_worker_for_ever(
     finally:
         test_over.set()
     until(lambda: ours == [False])  # its next write would be refused
-    assert drain(lanes, lambda hold, *_: done(lanes, hold), pool) == 1
+    assert drain(lanes, lambda lease, *_: done(lanes, lease), pool) == 1

@@ -26,12 +26,12 @@ NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "a message could not 
 def buried(store: redis.Redis, *more: int) -> Lanes:
     lanes = lanes_over(store)
     lanes.append(letter(n) for n in (1, *more))
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.defer(hold, "m1", 0, error="422, too long")
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.bury(hold, "m1", "Chatwoot refuses it", pace=UNLIMITED, after="stop")
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.defer(lease, "m1", 0, error="422, too long")
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.bury(lease, "m1", "Chatwoot refuses it", pace=UNLIMITED, after="stop")
     return lanes
 
 
@@ -56,10 +56,10 @@ def test_a_buried_message_makes_way_and_is_kept(store: redis.Redis) -> None:
 def test_the_newest_dead_letters_come_first(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append(letter(n) for n in (1, 2, 3))
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     for number in (1, 2, 3):
-        lanes.bury(hold, f"m{number}", "no", pace=UNLIMITED)
+        lanes.bury(lease, f"m{number}", "no", pace=UNLIMITED)
     letters = DeadLetters(store)
     assert [dead.id for dead in letters.list()] == ["m3", "m2", "m1"]
     assert [dead.id for dead in letters.list(limit=2)] == ["m3", "m2"]
@@ -68,9 +68,9 @@ def test_the_newest_dead_letters_come_first(store: redis.Redis) -> None:
 def test_a_replayed_letter_goes_behind_what_waits_as_if_it_were_new(store: redis.Redis) -> None:
     lanes = buried(store, 2)
     assert DeadLetters(store).replay("m1")
-    hold = claim_one(lanes)
-    assert taken(lanes, hold).id == "m2"
-    again = lanes.ack(hold, "m2", pace=UNLIMITED)
+    lease = claim_one(lanes)
+    assert taken(lanes, lease).id == "m2"
+    again = lanes.ack(lease, "m2", pace=UNLIMITED)
     assert again is not None
     assert (again.id, again.attempts, again.crashes, again.refusals) == ("m1", 1, 0, 0)
     assert again.replayed
@@ -91,20 +91,20 @@ def test_a_replayed_reply_keeps_its_place_its_parts_and_is_told_as_sent(
 ) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.progress(hold, "r5", 1, 2, ["x1"])
-    lanes.bury(hold, "r5", "blocked", pace=UNLIMITED)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.record_part(lease, "r5", 1, 2, ["x1"])
+    lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
     told = claim_one(lanes)
     taken(lanes, told)
     lanes.ack(told, "s:r5", pace=UNLIMITED, told="failed")
     lanes.append([reply(8)])
     assert DeadLetters(store).replay("r5")
-    hold = claim_one(lanes)
-    again = taken(lanes, hold)
+    lease = claim_one(lanes)
+    again = taken(lanes, lease)
     assert (again.id, again.parts) == ("r5", {1: ("x1",)})
-    lanes.progress(hold, "r5", 2, 2, ["x2"])
-    lanes.ack(hold, "r5", pace=UNLIMITED, after="stop")
+    lanes.record_part(lease, "r5", 2, 2, ["x2"])
+    lanes.ack(lease, "r5", pace=UNLIMITED, after="stop")
     assert ledger(store, "r5")["status"] == "sent"
     assert sorted(drained(lanes)) == ["r8", "s:r5"]
     assert counted(store, "replayed") == 1
@@ -136,28 +136,28 @@ def test_what_is_no_dead_letter_is_neither_shown_replayed_nor_dropped(store: red
 def test_a_note_is_left_once_for_the_agents(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([letter(1), letter(2)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     for number in (1, 2):
-        lanes.bury(hold, f"m{number}", "no", pace=UNLIMITED, note=NOTE)
+        lanes.bury(lease, f"m{number}", "no", pace=UNLIMITED, note=NOTE)
     note = claim_one(lanes)
     message = taken(lanes, note)
     assert (message.id, message.kind, message.body) == ("n1", "note", NOTE.body)
     assert lanes.ack(note, "n1", pace=UNLIMITED) is None
     lanes.append([letter(3)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.bury(hold, "m3", "no", pace=UNLIMITED, note=NOTE)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.bury(lease, "m3", "no", pace=UNLIMITED, note=NOTE)
     assert claim(lanes) == []
 
 
 def test_a_note_goes_behind_the_statuses_that_wait(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5), reply(8)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.progress(hold, "r5", 1, 1, ["x5"])
-    lanes.receipt("shop", Receipt(Status.DELIVERED, external_id="x5"))
-    lanes.ack(hold, "r5", pace=UNLIMITED)
-    lanes.bury(hold, "r8", "blocked", pace=UNLIMITED, note=NOTE)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.record_part(lease, "r5", 1, 1, ["x5"])
+    lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x5"))
+    lanes.ack(lease, "r5", pace=UNLIMITED)
+    lanes.bury(lease, "r8", "blocked", pace=UNLIMITED, note=NOTE)
     assert drained(lanes) == ["s:r5", "s:r8", "n1"]

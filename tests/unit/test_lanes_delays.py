@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Delayed, GatePolicy, Hold, Lane, Lanes, Note
+from gateway.lanes import Delayed, GatePolicy, Lane, Lanes, Lease, Note
 from tests.unit.lanes_kit import (
     UNLIMITED,
     claim_one,
@@ -51,22 +51,22 @@ def test_the_time_in_which_a_reply_may_be_taken_back_is_no_delay(store: redis.Re
 def test_one_that_failed_says_why_and_when_it_is_tried_again(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(1)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     assert found(lanes) == []  # it is being sent
-    lanes.defer(hold, "r1", 30, error="busy")
+    lanes.defer(lease, "r1", 30, error="busy")
     delayed = delayed_one(lanes)
     seconds, _ = store.time()
-    assert (delayed.reason, delayed.lane) == ("busy", hold.lane)
+    assert (delayed.reason, delayed.lane) == ("busy", lease.lane)
     assert 28 < delayed.next_attempt - seconds <= 31
 
 
 def test_one_behind_a_closed_gate_has_the_reason_of_the_gate(store: redis.Redis) -> None:
     lanes = lanes_over(store, gates=GatePolicy(failures=1, first_wait=50))
     lanes.append([reply(1)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.defer(hold, "r1", 1, error="away", trouble="down")
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.defer(lease, "r1", 1, error="away", trouble="down")
     lanes.append([reply(2, conversation="8")])
     seconds, _ = store.time()
     for delayed in lanes.delayed("shop", seconds=0):
@@ -79,12 +79,12 @@ def test_a_repeated_notice_answers_the_same_and_leaves_one_note(store: redis.Red
     lanes = lanes_over(store)
     lanes.append([reply(1)])
     delayed = delayed_one(lanes)
-    assert lanes.notice(delayed, WAITS, ARRIVED, nonce="n") == "told"
+    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED, nonce="n") == "told"
     assert found(lanes) == []
     lanes.append([reply(0)])  # the head now
     before = snapshot(store)
-    assert lanes.notice(delayed, WAITS, ARRIVED, nonce="n") == "told"
-    assert lanes.notice(delayed, WAITS, ARRIVED, nonce="another") == "known"
+    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED, nonce="n") == "told"
+    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED, nonce="another") == "known"
     assert snapshot(store) == before
     assert waiting(store) == [WAITS.id]
     assert found(lanes) == ["r0"]
@@ -94,12 +94,12 @@ def test_a_reply_that_left_in_between_is_not_told_of(store: redis.Redis) -> None
     lanes = lanes_over(store)
     lanes.append([reply(1)])
     delayed = delayed_one(lanes)
-    hold = claim_one(lanes)
-    assert lanes.notice(delayed, WAITS, ARRIVED) == "moved"  # claimed: its turn has come
-    taken(lanes, hold)
-    assert lanes.notice(delayed, WAITS, ARRIVED) == "moved"
-    lanes.ack(hold, "r1", pace=UNLIMITED)
-    assert lanes.notice(delayed, WAITS, ARRIVED) == "moved"
+    lease = claim_one(lanes)
+    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED) == "moved"  # claimed: its turn has come
+    taken(lanes, lease)
+    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED) == "moved"
+    lanes.ack(lease, "r1", pace=UNLIMITED)
+    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED) == "moved"
     assert waiting(store) == []
 
 
@@ -107,22 +107,22 @@ def test_a_reply_that_left_in_between_is_not_told_of(store: redis.Redis) -> None
 def test_the_second_note_follows_a_delivery_and_nothing_else(store: redis.Redis, end: str) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(1)])
-    lanes.notice(delayed_one(lanes), WAITS, ARRIVED)
+    lanes.tell_of_delay(delayed_one(lanes), WAITS, ARRIVED)
     if end == "deleted":
         lanes.withdraw("r1", deletion(1))
     else:
-        hold = _claim(lanes)
-        taken(lanes, hold)
+        lease = _claim(lanes)
+        taken(lanes, lease)
         if end == "deleted while it was sent":
             lanes.withdraw("r1", deletion(1))
         if end == "buried":
-            lanes.bury(hold, "r1", "blocked", pace=UNLIMITED)
+            lanes.bury(lease, "r1", "blocked", pace=UNLIMITED)
         else:
             for _ in range(2):
-                lanes.ack(hold, "r1", pace=UNLIMITED, after="stop", nonce="n")
+                lanes.ack(lease, "r1", pace=UNLIMITED, after="stop", nonce="n")
     assert (ARRIVED.id in waiting(store)) == (end == "delivered")
 
 
-def _claim(lanes: Lanes) -> Hold:
-    holds = lanes.claim(9, lease=60, most_each=9, at_work={}, token="t").holds
-    return next(hold for hold in holds if hold.lane.direction == "out")
+def _claim(lanes: Lanes) -> Lease:
+    leases = lanes.claim(9, seconds=60, most_each=9, at_work={}, token="t").leases
+    return next(lease for lease in leases if lease.lane.direction == "out")

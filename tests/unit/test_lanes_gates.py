@@ -6,7 +6,7 @@ from typing import cast
 
 import redis
 
-from gateway.lanes import GatePolicy, GateState, Hold, Lanes
+from gateway.lanes import GatePolicy, GateState, Lanes, Lease
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
@@ -35,9 +35,9 @@ def waiting(store: redis.Redis, count: int = 6) -> Lanes:
     return lanes
 
 
-def fail(lanes: Lanes, hold: Hold) -> None:
-    message = taken(lanes, hold)
-    lanes.defer(hold, message.id, 0, error="no answer", trouble="down")
+def fail(lanes: Lanes, lease: Lease) -> None:
+    message = taken(lanes, lease)
+    lanes.defer(lease, message.id, 0, error="no answer", trouble="down")
 
 
 def closed(store: redis.Redis) -> Lanes:
@@ -68,8 +68,8 @@ def test_the_lane_that_is_due_longest_is_claimed_first(store: redis.Redis) -> No
     lanes = waiting(store, 3)
     for score, peer in enumerate(("bob", "cid", "ann")):
         store.zadd("gw:due:chatwoot", {f"in/shop/{peer}": score})
-    assert [hold.lane.key for hold in claim(lanes, most=2)] == ["bob", "cid"]
-    assert [hold.lane.key for hold in claim(lanes)] == ["ann"]
+    assert [lease.lane.key for lease in claim(lanes, most=2)] == ["bob", "cid"]
+    assert [lease.lane.key for lease in claim(lanes)] == ["ann"]
     assert claim(lanes) == []
 
 
@@ -78,11 +78,11 @@ def test_one_destination_gets_no_more_than_its_share(store: redis.Redis) -> None
     lanes.append(reply(n, conversation=str(n)) for n in range(3))
 
     def shares(most_each: int, **at_work: int) -> list[str]:
-        found = lanes.claim(9, lease=LEASE, most_each=most_each, at_work=at_work, token="t")
-        for hold in found.holds:
-            lanes.release(hold)
+        found = lanes.claim(9, seconds=LEASE, most_each=most_each, at_work=at_work, token="t")
+        for lease in found.leases:
+            lanes.release(lease)
         store.delete("gw:held:t")
-        return sorted(hold.destination for hold in found.holds)
+        return sorted(lease.destination for lease in found.leases)
 
     assert shares(2) == ["chatwoot", "chatwoot", "shop", "shop"]
     assert shares(2, chatwoot=1) == ["chatwoot", "shop", "shop"]
@@ -92,24 +92,24 @@ def test_one_destination_gets_no_more_than_its_share(store: redis.Redis) -> None
 def test_a_destination_at_its_share_gets_no_probe_either(store: redis.Redis) -> None:
     lanes = closed(store)
     step_is_over(store)
-    found = lanes.claim(9, lease=LEASE, most_each=2, at_work={"chatwoot": 2}, token="t")
-    assert found.holds == ()
+    found = lanes.claim(9, seconds=LEASE, most_each=2, at_work={"chatwoot": 2}, token="t")
+    assert found.leases == ()
 
 
 def test_a_claim_says_when_the_next_lane_is_due(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    nothing = lanes.claim(9, lease=LEASE, most_each=9, at_work={}, token="t")
+    nothing = lanes.claim(9, seconds=LEASE, most_each=9, at_work={}, token="t")
     assert nothing.next_due is None
     lanes.append([reply(5, settle=20)])
-    later = lanes.claim(9, lease=LEASE, most_each=9, at_work={}, token="t")
+    later = lanes.claim(9, seconds=LEASE, most_each=9, at_work={}, token="t")
     assert later.next_due is not None
     assert 15 < later.next_due <= 20
 
 
 def test_a_dead_claim_is_claimed_by_another(store: redis.Redis) -> None:
     lanes = waiting(store, 2)
-    for hold in claim(lanes, token="dead"):
-        lease_dies(store, hold)
+    for lease in claim(lanes, token="dead"):
+        lease_dies(store, lease)
     assert len(claim(lanes, token="another")) == 2
 
 
@@ -182,13 +182,13 @@ def test_every_failed_probe_doubles_the_pause_up_to_the_longest(store: redis.Red
 
 def test_calls_that_were_under_way_do_not_stretch_the_pause(store: redis.Redis) -> None:
     lanes = waiting(store)
-    holds = claim(lanes)
-    for hold in holds[:5]:
-        fail(lanes, hold)
+    leases = claim(lanes)
+    for lease in leases[:5]:
+        fail(lanes, lease)
     assert pause(store) <= 10
     step_is_over(store)
     probe = claim(lanes, most=1)
-    fail(lanes, holds[5])  # it is still an old call
+    fail(lanes, leases[5])  # it is still an old call
     assert gate(lanes).state == "probing"
     fail(lanes, probe[0])
     assert 15 < pause(store) <= 20
@@ -304,10 +304,10 @@ def test_lanes_before_a_closed_gate_stay_in_the_backlog(store: redis.Redis) -> N
 
 def test_a_lane_that_was_deferred_is_claimed_when_its_time_has_come(store: redis.Redis) -> None:
     lanes = waiting(store, 1)
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.defer(hold, "m0", 30, error="busy")
-    becomes_due(store, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.defer(lease, "m0", 30, error="busy")
+    becomes_due(store, lease)
     again = taken(lanes, claim_one(lanes))
     assert (again.attempts, again.uncertain) == (2, False)
     assert ledger(store, "m0")["first_error"] == "busy"

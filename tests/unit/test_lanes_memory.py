@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
-from gateway.lanes.address_changes import Move, Moves
+from gateway.lanes.address_changes import AddressChange, AddressChanges
 from gateway.model import Rate, Receipt, Status
 from tests.unit.lanes_kit import (
     PASSING,
@@ -53,36 +53,36 @@ def test_a_full_redis_takes_nothing_more(full: Lanes, store: redis.Redis) -> Non
     with pytest.raises(redis.exceptions.OutOfMemoryError):
         full.withdraw("r5", deletion(5))
     with pytest.raises(redis.exceptions.OutOfMemoryError):
-        full.receipt("shop", Receipt(Status.SENT, external_id="x"))
+        full.record_receipt("shop", Receipt(Status.SENT, external_id="x"))
     assert not store.exists("gw:msg:m9")
 
 
 def test_a_full_redis_empties(full: Lanes) -> None:
-    holds = {hold.lane.direction: hold for hold in claim(full)}
-    out, inward = holds["out"], holds["in"]
+    leases = {lease.lane.direction: lease for lease in claim(full)}
+    out, inward = leases["out"], leases["in"]
     taken(full, out)
-    full.mark(out, "r5", "there")
-    full.progress(out, "r5", 1, 1, ["x1"])
+    full.announce(out, "r5", "there")
+    full.record_part(out, "r5", 1, 1, ["x1"])
     full.ack(out, "r5", pace=UNLIMITED)
     taken(full, inward)
     full.ack(inward, "m0", pace=UNLIMITED)
     full.bury(inward, "m1", "no", pace=UNLIMITED, note=NOTE)
-    full.renew([inward], lease=60)
+    full.renew([inward], seconds=60)
     full.defer(inward, "m2", 0, error="busy")
-    for hold in claim(full):
-        full.release(hold)
+    for lease in claim(full):
+        full.release(lease)
     assert DeadLetters(full.client).drop("m1")
     assert sorted(drained(full)) == ["m2", "m3", "m4", "n1"]
     assert full.backlog().oldest == {}
 
 
 def test_in_a_full_redis_it_is_known_where_a_reply_goes(store: redis.Redis) -> None:
-    moves = Moves(lanes_over(store))
-    moves.note("shop", "old", Move(7, "new"))
+    moves = AddressChanges(lanes_over(store))
+    moves.note("shop", "old", AddressChange(7, "new"))
     store.expire("gw:moved:shop:old", 60)
     store.config_set("maxmemory", "1")
     try:
-        assert moves.of("shop", "old") == Move(7, "new")
+        assert moves.of("shop", "old") == AddressChange(7, "new")
         assert moves.of("shop", "never moved") is None
     finally:
         store.config_set("maxmemory", "0")
@@ -96,15 +96,15 @@ def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
     lanes.append([letter(1), letter(2), reply(5), reply(6), reply(8)])
     lanes.withdraw("r6", deletion(6))
     lanes.withdraw("r7", deletion(7))
-    lanes.hold("poller:mail", "me", seconds=9)
+    lanes.lock("poller:mail", "me", seconds=9)
     pace = Pace(lane=Rate(1000, burst=99))
-    out, inward = sorted(claim(lanes), key=lambda hold: hold.lane.direction, reverse=True)
+    out, inward = sorted(claim(lanes), key=lambda lease: lease.lane.direction, reverse=True)
     taken(lanes, out, pace=pace)
-    lanes.progress(out, "r5", 1, 1, ["x5"])
-    lanes.receipt("shop", Receipt(Status.READ, external_id="x5"))
-    lanes.receipt("shop", Receipt(Status.READ, external_id="never known"))
-    memos = {Lane("out", "shop", "7"): {"thread": "t"}, inward.lane: {"conversation": "7"}}
-    lanes.ack(out, "r5", pace=pace, memos=memos, after="stop")
+    lanes.record_part(out, "r5", 1, 1, ["x5"])
+    lanes.record_receipt("shop", Receipt(Status.READ, external_id="x5"))
+    lanes.record_receipt("shop", Receipt(Status.READ, external_id="never known"))
+    routes = {Lane("out", "shop", "7"): {"thread": "t"}, inward.lane: {"conversation": "7"}}
+    lanes.ack(out, "r5", pace=pace, routes=routes, after="stop")
     lanes.withdraw("r5", deletion(5))
     taken(lanes, inward)
     lanes.bury(inward, "m1", "no", pace=UNLIMITED, note=NOTE)
@@ -120,15 +120,15 @@ def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
 def test_what_is_remembered_of_lanes_comes_with_their_messages(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([letter(1), letter(2)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    memos = {hold.lane: {"conversation": "7"}, Lane("out", "shop", "7"): {"context": "{}"}}
-    following = lanes.ack(hold, "m1", pace=UNLIMITED, memos=memos)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    routes = {lease.lane: {"conversation": "7"}, Lane("out", "shop", "7"): {"context": "{}"}}
+    following = lanes.ack(lease, "m1", pace=UNLIMITED, routes=routes)
     assert following is not None
     assert following.route == {"conversation": "7"}
-    assert not lanes.forget(hold.lane, "8")
-    assert lanes.forget(hold.lane, "7")
-    assert not lanes.forget(hold.lane, "7")
+    assert not lanes.forget_conversation(lease.lane, "8")
+    assert lanes.forget_conversation(lease.lane, "7")
+    assert not lanes.forget_conversation(lease.lane, "7")
     lanes.append([reply(5)])
     (out,) = claim(lanes)
     assert taken(lanes, out).route == {"context": "{}"}
@@ -142,10 +142,10 @@ def test_only_the_server_s_clock_counts(
         monkeypatch.setattr(time, name, lambda: 5)
     lanes = lanes_over(store)
     lanes.append([letter(1)])
-    hold = claim_one(lanes)
-    assert taken(lanes, hold).age < 5
-    lanes.defer(hold, "m1", 100)
-    score = store.zscore("gw:due:chatwoot", str(hold.lane))
+    lease = claim_one(lanes)
+    assert taken(lanes, lease).age < 5
+    lanes.defer(lease, "m1", 100)
+    score = store.zscore("gw:due:chatwoot", str(lease.lane))
     assert isinstance(score, float)
     assert 99 < score / 1000 - true_time < 110
 
@@ -153,20 +153,25 @@ def test_only_the_server_s_clock_counts(
 def test_a_newer_conversation_takes_the_place_of_the_remembered_one(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lane = letter(1).lane
-    assert not lanes.begun(lane, 9)  # nobody writes there
+    assert not lanes.record_conversation_started(lane, 9)  # nobody writes there
     lanes.append([letter(1), letter(2)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    following = lanes.ack(hold, "m1", pace=UNLIMITED, memos={lane: {"conversation": "7"}})
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    following = lanes.ack(lease, "m1", pace=UNLIMITED, routes={lane: {"conversation": "7"}})
     assert following is not None
-    assert [lanes.begun(lane, number) for number in (6, 7, 8, 8)] == [False, False, True, False]
+    assert [lanes.record_conversation_started(lane, number) for number in (6, 7, 8, 8)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
     # What is on its way to the older one does not bring it back; what has looked since does.
     lanes.append([letter(3), letter(4)])
-    following = lanes.ack(hold, "m2", pace=UNLIMITED, memos={lane: {"conversation": "7"}})
+    following = lanes.ack(lease, "m2", pace=UNLIMITED, routes={lane: {"conversation": "7"}})
     assert following is not None
     assert following.route == {"newer": "8"}
     memo = {"conversation": "7", "looked": "8"}
-    following = lanes.ack(hold, "m3", pace=UNLIMITED, memos={lane: memo})
+    following = lanes.ack(lease, "m3", pace=UNLIMITED, routes={lane: memo})
     assert following is not None
     assert following.route["conversation"] == "7"
     assert store.ttl(f"gw:route:{lane}") > 0

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.lanes import After, Entry, Hold, Lane, LeaseVoid, Taken
+from gateway.lanes import After, Entry, Lane, Lease, LeaseVoid, Taken
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
@@ -52,17 +52,17 @@ class Worker:
     """What one worker believes: the lane that it holds, and the message that it was given."""
 
     def __init__(self) -> None:
-        self.hold: Hold | None = None
+        self.lease: Lease | None = None
         self.message: Taken | None = None
 
     @property
     def stage(self) -> str:
-        if self.hold is None:
+        if self.lease is None:
             return "idle"
         return "claimed" if self.message is None else "sending"
 
     def forget(self) -> None:
-        self.hold = self.message = None
+        self.lease = self.message = None
 
 
 class LanesMachine(RuleBasedStateMachine):
@@ -100,8 +100,8 @@ class LanesMachine(RuleBasedStateMachine):
 
     def repeat(self, worker: Worker, slips: list[int], step: Callable[[], Any]) -> Any:
         """The same request several times; void ends what the worker believes."""
-        assert worker.hold is not None
-        ours = self.owner.get(str(worker.hold.lane)) == worker.hold.token
+        assert worker.lease is not None
+        ours = self.owner.get(str(worker.lease.lane)) == worker.lease.token
         answers = [self.answer(step)]
         for number in slips:
             self.store_once(number)
@@ -125,8 +125,8 @@ class LanesMachine(RuleBasedStateMachine):
             self.given_back(worker)
 
     def given_back(self, worker: Worker) -> None:
-        assert worker.hold is not None
-        del self.owner[str(worker.hold.lane)]
+        assert worker.lease is not None
+        del self.owner[str(worker.lease.lane)]
         worker.forget()
 
     def end(self, message: Taken, how: str) -> None:
@@ -162,24 +162,24 @@ class LanesMachine(RuleBasedStateMachine):
             return
         worker, token = self.pick(name, "idle"), self.nonce()
         found = {
-            self.lanes.claim(1, lease=LEASE, most_each=9, at_work={}, token=token).holds
+            self.lanes.claim(1, seconds=LEASE, most_each=9, at_work={}, token=token).leases
             for _ in range(times)
         }
         assert len(found) == 1
-        for hold in found.pop():
-            assert str(hold.lane) not in self.owner, "two holders of one lane"
-            self.owner[str(hold.lane)] = token
-            worker.hold = hold
+        for lease in found.pop():
+            assert str(lease.lane) not in self.owner, "two holders of one lane"
+            self.owner[str(lease.lane)] = token
+            worker.lease = lease
 
     @rule(name=WORKERS, slips=REPEATS)
     def take(self, name: str, slips: list[int]) -> None:
         if not self.anybody("claimed"):
             return
         worker, nonce = self.pick(name, "claimed"), self.nonce()
-        hold = worker.hold
-        assert hold
+        lease = worker.lease
+        assert lease
         answer = self.repeat(
-            worker, slips, lambda: self.lanes.take(hold, pace=UNLIMITED, nonce=nonce)
+            worker, slips, lambda: self.lanes.take(lease, pace=UNLIMITED, nonce=nonce)
         )
         if answer != "void":
             self.believe(worker, answer)
@@ -194,14 +194,16 @@ class LanesMachine(RuleBasedStateMachine):
         if not self.anybody("sending"):
             return
         worker, nonce = self.pick(name, "sending"), self.nonce()
-        hold, message = worker.hold, worker.message
-        assert hold
+        lease, message = worker.lease, worker.message
+        assert lease
         assert message
 
         def step() -> Taken | None:
             if how == "done":
-                return self.lanes.ack(hold, message.id, pace=UNLIMITED, after=after, nonce=nonce)
-            return self.lanes.bury(hold, message.id, "no", pace=UNLIMITED, after=after, nonce=nonce)
+                return self.lanes.ack(lease, message.id, pace=UNLIMITED, after=after, nonce=nonce)
+            return self.lanes.bury(
+                lease, message.id, "no", pace=UNLIMITED, after=after, nonce=nonce
+            )
 
         answer = self.repeat(worker, slips, step)
         if answer != "void":
@@ -213,11 +215,11 @@ class LanesMachine(RuleBasedStateMachine):
         if not self.anybody("sending"):
             return
         worker, nonce = self.pick(name, "sending"), self.nonce()
-        hold, message = worker.hold, worker.message
-        assert hold
+        lease, message = worker.lease, worker.message
+        assert lease
         assert message
         answer = self.repeat(
-            worker, slips, lambda: self.lanes.defer(hold, message.id, 0, error="e", nonce=nonce)
+            worker, slips, lambda: self.lanes.defer(lease, message.id, 0, error="e", nonce=nonce)
         )
         if answer != "void":
             self.given_back(worker)
@@ -227,23 +229,23 @@ class LanesMachine(RuleBasedStateMachine):
         if not self.anybody("sending"):
             return
         worker = self.pick(name, "sending")
-        hold, message = worker.hold, worker.message
-        assert hold
+        lease, message = worker.lease, worker.message
+        assert lease
         assert message
         for _ in range(times):
-            self.lanes.release(hold, message.id)
-        if self.owner.get(str(hold.lane)) == hold.token:
+            self.lanes.release(lease, message.id)
+        if self.owner.get(str(lease.lane)) == lease.token:
             self.given_back(worker)
         worker.forget()
 
     @rule(name=WORKERS)
     def lease_runs_out(self, name: str) -> None:
         """The worker does not know it: it goes on, and must be told that it is void."""
-        hold = self.workers[name].hold
-        if hold is None or self.owner.get(str(hold.lane)) != hold.token:
+        lease = self.workers[name].lease
+        if lease is None or self.owner.get(str(lease.lane)) != lease.token:
             return
-        lease_dies(self.store, hold)
-        del self.owner[str(hold.lane)]
+        lease_dies(self.store, lease)
+        del self.owner[str(lease.lane)]
 
     @invariant()
     def every_message_waits_or_has_ended(self) -> None:
@@ -263,8 +265,8 @@ class LanesMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When both workers are dead, another delivers all the rest, in order."""
         for worker in self.workers.values():
-            if worker.hold and self.owner.get(str(worker.hold.lane)) == worker.hold.token:
-                lease_dies(self.store, worker.hold)
+            if worker.lease and self.owner.get(str(worker.lease.lane)) == worker.lease.token:
+                lease_dies(self.store, worker.lease)
         rest = drained(self.lanes)
         for lane in {str(item.lane) for item in self.known.values()}:
             items = [self.known[name] for name in rest if str(self.known[name].lane) == lane]

@@ -61,11 +61,11 @@ def test_the_largest_numbers_stay_apart(store: redis.Redis) -> None:
 def test_a_letter_waits_behind_the_one_that_is_being_sent(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([letter(1)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     lanes.append([letter(2)])
     assert claim(lanes) == []
-    following = lanes.ack(hold, "m1", pace=UNLIMITED)
+    following = lanes.ack(lease, "m1", pace=UNLIMITED)
     assert following is not None
     assert following.id == "m2"
 
@@ -83,10 +83,10 @@ def test_the_head_leaves_only_when_its_settle_time_has_passed(store: redis.Redis
 def test_an_unsettled_message_is_not_handed_out_behind_a_settled_one(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     lanes.append([reply(8, settle=40)])
-    assert lanes.ack(hold, "r5", pace=UNLIMITED) is None
+    assert lanes.ack(lease, "r5", pace=UNLIMITED) is None
     assert 35 < due_in(store, reply(8)) <= 40
 
 
@@ -95,12 +95,12 @@ def test_a_swapped_pair_is_put_right(store: redis.Redis) -> None:
     lanes.append([reply(8, settle=1)])
     lanes.append([reply(5, settle=40)])  # its webhook came later
     store.zadd("gw:due:shop", {"out/shop/7": 0})
-    hold = claim_one(lanes)
-    assert lanes.take(hold, pace=UNLIMITED) is None  # r8 has settled, but r5 is before it
+    lease = claim_one(lanes)
+    assert lanes.take(lease, pace=UNLIMITED) is None  # r8 has settled, but r5 is before it
     assert 35 < due_in(store, reply(5)) <= 40
     store.hset("gw:msg:r5", "ready", 0)
     store.hset("gw:msg:r8", "ready", 0)
-    becomes_due(store, hold)
+    becomes_due(store, lease)
     assert drained(lanes) == ["r5", "r8"]
     assert counted(store, "late") == 0
 
@@ -125,45 +125,45 @@ def test_a_message_that_comes_after_a_younger_one_has_left_is_sent_and_counted(
 def test_a_message_that_comes_while_a_younger_one_leaves_is_late_too(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(8)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     lanes.append([reply(5)])
-    lanes.ack(hold, "r8", pace=UNLIMITED)
-    lanes.ack(hold, "r5", pace=UNLIMITED)
+    lanes.ack(lease, "r8", pace=UNLIMITED)
+    lanes.ack(lease, "r5", pace=UNLIMITED)
     assert counted(store, "late") == 1
 
 
 def test_a_lane_that_backs_off_is_not_made_due_by_a_new_message(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([letter(1)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.defer(hold, "m1", 30, error="busy")
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.defer(lease, "m1", 30, error="busy")
     lanes.append([letter(2)])
     assert claim(lanes) == []
     assert 25 < due_in(store, letter(1)) <= 30
-    becomes_due(store, hold)
+    becomes_due(store, lease)
     assert drained(lanes) == ["m1", "m2"]
 
 
 def test_a_leased_lane_is_not_made_due_by_a_new_message(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([letter(1)])
-    hold = claim_one(lanes)
-    before = store.zscore("gw:due:chatwoot", str(hold.lane))
+    lease = claim_one(lanes)
+    before = store.zscore("gw:due:chatwoot", str(lease.lane))
     lanes.append([letter(2)])
-    assert store.zscore("gw:due:chatwoot", str(hold.lane)) == before
+    assert store.zscore("gw:due:chatwoot", str(lease.lane)) == before
 
 
 def test_a_late_message_goes_before_the_one_whose_worker_died(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(8)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     lanes.append([reply(5)])
-    hold = stolen(lanes, store, hold)
-    assert taken(lanes, hold).id == "r5"
-    following = lanes.ack(hold, "r5", pace=UNLIMITED)
+    lease = stolen(lanes, store, lease)
+    assert taken(lanes, lease).id == "r5"
+    following = lanes.ack(lease, "r5", pace=UNLIMITED)
     assert following is not None
     assert (following.id, following.uncertain, following.crashes) == ("r8", True, 1)
 
@@ -189,7 +189,7 @@ def test_an_append_wakes_a_drain_that_lingers(store: redis.Redis) -> None:
 
 def test_a_cursor_moves_in_the_same_step_as_its_batch_is_stored(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.hold("poller:mail", "me", seconds=30)
+    assert lanes.lock("poller:mail", "me", seconds=30)
     for _ in range(2):
         lanes.append([letter(1)], move=CursorMove("mail", "me", "uid 9"), nonce="n")
     assert store.get("gw:cursor:mail") == "uid 9"
@@ -202,7 +202,7 @@ def test_a_poller_without_its_lease_stores_neither_batch_nor_cursor(
 ) -> None:
     lanes = lanes_over(store)
     if owner:
-        lanes.hold("poller:mail", owner, seconds=30)
+        lanes.lock("poller:mail", owner, seconds=30)
     before = snapshot(store)
     with pytest.raises(LeaseVoid):
         lanes.append([letter(1)], move=CursorMove("mail", "me", "uid 9"))
@@ -211,11 +211,11 @@ def test_a_poller_without_its_lease_stores_neither_batch_nor_cursor(
 
 def test_a_named_lease_has_one_owner(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.hold("poller:mail", "me", seconds=30)
-    assert not lanes.hold("poller:mail", "another", seconds=30)
-    assert lanes.hold("poller:mail", "me", seconds=60)
+    assert lanes.lock("poller:mail", "me", seconds=30)
+    assert not lanes.lock("poller:mail", "another", seconds=30)
+    assert lanes.lock("poller:mail", "me", seconds=60)
     assert int(store.pttl("gw:poller:mail")) > 30_000
-    lanes.let_go("poller:mail", "another")
-    assert not lanes.hold("poller:mail", "another", seconds=30)
-    lanes.let_go("poller:mail", "me")
-    assert lanes.hold("poller:mail", "another", seconds=30)
+    lanes.unlock("poller:mail", "another")
+    assert not lanes.lock("poller:mail", "another", seconds=30)
+    lanes.unlock("poller:mail", "me")
+    assert lanes.lock("poller:mail", "another", seconds=30)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.lanes import DeadLetters, Hold, Lane, Lanes, LeaseVoid, Note, Pace, Taken
+from gateway.lanes import DeadLetters, Lane, Lanes, Lease, LeaseVoid, Note, Pace, Taken
 from gateway.model import Rate, Receipt, Status
 from gateway.storage.connections import connect
 from tests.unit.lanes_kit import (
@@ -32,55 +32,57 @@ from tests.unit.lanes_kit import (
     taken,
 )
 
-Step = Callable[[Lanes, Hold], Any]
+Step = Callable[[Lanes, Lease], Any]
 NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "was not delivered")
 SLOW = Pace(destination=Rate(1, seconds=1000))
 
 
 def timeless(answer: Any) -> Any:
-    return replace(answer, age=0, since_mark=0) if isinstance(answer, Taken) else answer
+    return replace(answer, age=0, since_announced=0) if isinstance(answer, Taken) else answer
 
 
-def started(store: redis.Redis, *numbers: int) -> tuple[Lanes, Hold]:
+def started(store: redis.Redis, *numbers: int) -> tuple[Lanes, Lease]:
     """Replies wait in one lane, which is claimed, and its head taken."""
     lanes = lanes_over(store)
     lanes.append(reply(n) for n in numbers)
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    return lanes, hold
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    return lanes, lease
 
 
 STEPS: dict[str, Step] = {
-    "mark": lambda lanes, hold: lanes.mark(hold, "r5", "there", nonce="n"),
-    "mark, paced": lambda lanes, hold: lanes.mark(
-        hold, "r5", "there", pace=Pace(lane=Rate(1, seconds=1000)), nonce="n"
+    "mark": lambda lanes, lease: lanes.announce(lease, "r5", "there", nonce="n"),
+    "mark, paced": lambda lanes, lease: lanes.announce(
+        lease, "r5", "there", pace=Pace(lane=Rate(1, seconds=1000)), nonce="n"
     ),
-    "progress": lambda lanes, hold: lanes.progress(hold, "r5", 1, 2, ["x1"]),
-    "ack": lambda lanes, hold: lanes.ack(hold, "r5", pace=UNLIMITED, nonce="n"),
-    "ack, slow": lambda lanes, hold: lanes.ack(hold, "r5", pace=SLOW, nonce="n"),
-    "ack and stop": lambda lanes, hold: lanes.ack(
-        hold, "r5", pace=UNLIMITED, after="stop", nonce="n"
+    "progress": lambda lanes, lease: lanes.record_part(lease, "r5", 1, 2, ["x1"]),
+    "ack": lambda lanes, lease: lanes.ack(lease, "r5", pace=UNLIMITED, nonce="n"),
+    "ack, slow": lambda lanes, lease: lanes.ack(lease, "r5", pace=SLOW, nonce="n"),
+    "ack and stop": lambda lanes, lease: lanes.ack(
+        lease, "r5", pace=UNLIMITED, after="stop", nonce="n"
     ),
-    "defer": lambda lanes, hold: lanes.defer(
-        hold, "r5", 9, error="busy", certainty="uncertain", trouble="down", nonce="n"
+    "defer": lambda lanes, lease: lanes.defer(
+        lease, "r5", 9, error="busy", certainty="uncertain", trouble="down", nonce="n"
     ),
-    "defer, refused": lambda lanes, hold: lanes.defer(hold, "r5", 9, trouble="refused", nonce="n"),
-    "bury": lambda lanes, hold: lanes.bury(
-        hold, "r5", "blocked", pace=UNLIMITED, note=NOTE, nonce="n"
+    "defer, refused": lambda lanes, lease: lanes.defer(
+        lease, "r5", 9, trouble="refused", nonce="n"
     ),
-    "bury and stop": lambda lanes, hold: lanes.bury(
-        hold, "r5", "blocked", pace=UNLIMITED, after="stop", note=NOTE, nonce="n"
+    "bury": lambda lanes, lease: lanes.bury(
+        lease, "r5", "blocked", pace=UNLIMITED, note=NOTE, nonce="n"
     ),
-    "release": lambda lanes, hold: lanes.release(hold, "r5", seconds=3),
-    "renew": lambda lanes, hold: lanes.renew([hold], lease=LEASE),
-    "withdraw": lambda lanes, hold: lanes.withdraw("r5", deletion(5), nonce="n"),
-    "withdraw, waiting": lambda lanes, hold: lanes.withdraw("r8", deletion(8), nonce="n"),
-    "withdraw, unknown": lambda lanes, hold: lanes.withdraw("r6", deletion(6), nonce="n"),
-    "receipt, parked": lambda lanes, hold: lanes.receipt(
+    "bury and stop": lambda lanes, lease: lanes.bury(
+        lease, "r5", "blocked", pace=UNLIMITED, after="stop", note=NOTE, nonce="n"
+    ),
+    "release": lambda lanes, lease: lanes.release(lease, "r5", seconds=3),
+    "renew": lambda lanes, lease: lanes.renew([lease], seconds=LEASE),
+    "withdraw": lambda lanes, lease: lanes.withdraw("r5", deletion(5), nonce="n"),
+    "withdraw, waiting": lambda lanes, lease: lanes.withdraw("r8", deletion(8), nonce="n"),
+    "withdraw, unknown": lambda lanes, lease: lanes.withdraw("r6", deletion(6), nonce="n"),
+    "receipt, parked": lambda lanes, lease: lanes.record_receipt(
         "shop", Receipt(Status.DELIVERED, external_id="x9")
     ),
-    "hold": lambda lanes, hold: lanes.hold("poller:mail", "me", seconds=9),
-    "append": lambda lanes, hold: lanes.append([reply(9), reply(5), reply(9)], nonce="n"),
+    "hold": lambda lanes, lease: lanes.lock("poller:mail", "me", seconds=9),
+    "append": lambda lanes, lease: lanes.append([reply(9), reply(5), reply(9)], nonce="n"),
 }
 KEEPS_TIME = {"renew"}
 
@@ -89,10 +91,10 @@ KEEPS_TIME = {"renew"}
 def test_a_repeated_step_changes_nothing_and_answers_the_same(
     store: redis.Redis, name: str
 ) -> None:
-    lanes, hold = started(store, 5, 8)
-    first = STEPS[name](lanes, hold)
+    lanes, lease = started(store, 5, 8)
+    first = STEPS[name](lanes, lease)
     after_first = snapshot(store)
-    assert timeless(STEPS[name](lanes, hold)) == timeless(first)
+    assert timeless(STEPS[name](lanes, lease)) == timeless(first)
     after_second = snapshot(store)
     for state in (after_first, after_second) if name in KEEPS_TIME else ():
         state.pop("gw:due:shop")
@@ -103,11 +105,11 @@ def test_a_repeated_step_changes_nothing_and_answers_the_same(
 def test_an_older_message_between_a_step_and_its_repetition_stays_untouched(
     store: redis.Redis, name: str
 ) -> None:
-    lanes, hold = started(store, 5, 8)
-    first = STEPS[name](lanes, hold)
+    lanes, lease = started(store, 5, 8)
+    first = STEPS[name](lanes, lease)
     lanes.append([reply(3)])
     before = snapshot(store)
-    assert timeless(STEPS[name](lanes, hold)) == timeless(first)
+    assert timeless(STEPS[name](lanes, lease)) == timeless(first)
     after = snapshot(store)
     for state in (before, after) if name in KEEPS_TIME else ():
         state.pop("gw:due:shop")
@@ -119,11 +121,11 @@ def test_an_older_message_between_a_step_and_its_repetition_stays_untouched(
 def test_a_repeated_take_hands_out_the_same_message(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    first = taken(lanes, hold, nonce="n")
+    lease = claim_one(lanes)
+    first = taken(lanes, lease, nonce="n")
     lanes.append([reply(3)])  # the head now
     before = snapshot(store)
-    assert timeless(taken(lanes, hold, nonce="n")) == timeless(first)
+    assert timeless(taken(lanes, lease, nonce="n")) == timeless(first)
     assert snapshot(store) == before
     assert first.attempts == 1
 
@@ -140,11 +142,11 @@ def test_a_repeated_take_of_a_lane_that_must_wait(store: redis.Redis) -> None:
 
 
 def test_a_repeated_mark_that_must_wait(store: redis.Redis) -> None:
-    lanes, hold = started(store, 5)
-    lanes.mark(hold, "r5", "there", pace=SLOW)
-    assert lanes.mark(hold, "r5", "there", pace=SLOW, nonce="n") == "wait"
+    lanes, lease = started(store, 5)
+    lanes.announce(lease, "r5", "there", pace=SLOW)
+    assert lanes.announce(lease, "r5", "there", pace=SLOW, nonce="n") == "wait"
     before = snapshot(store)
-    assert lanes.mark(hold, "r5", "there", pace=SLOW, nonce="n") == "wait"
+    assert lanes.announce(lease, "r5", "there", pace=SLOW, nonce="n") == "wait"
     assert snapshot(store) == before
     assert ledger(store, "r5")["attempts"] == "0"
 
@@ -171,14 +173,14 @@ def test_a_repeated_append_is_new_even_if_the_message_is_gone_already(store: red
 
 def test_a_repeated_ack_does_not_acknowledge_the_status_that_moved_on(store: redis.Redis) -> None:
     """The status comes back under the same id, behind another: it has not been told yet."""
-    lanes, hold = started(store, 5, 8)
+    lanes, lease = started(store, 5, 8)
     for number in (5, 8):
-        lanes.progress(hold, f"r{number}", 1, 1, [f"x{number}"])
-        lanes.ack(hold, f"r{number}", pace=UNLIMITED)
-        lanes.receipt("shop", Receipt(Status.DELIVERED, external_id=f"x{number}"))
+        lanes.record_part(lease, f"r{number}", 1, 1, [f"x{number}"])
+        lanes.ack(lease, f"r{number}", pace=UNLIMITED)
+        lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id=f"x{number}"))
     status = claim_one(lanes)
     assert taken(lanes, status).id == "s:r5"
-    lanes.receipt("shop", Receipt(Status.READ, external_id="x5"))
+    lanes.record_receipt("shop", Receipt(Status.READ, external_id="x5"))
     for _ in range(2):
         following = lanes.ack(status, "s:r5", pace=UNLIMITED, told="delivered", nonce="n")
         assert following is not None
@@ -188,8 +190,8 @@ def test_a_repeated_ack_does_not_acknowledge_the_status_that_moved_on(store: red
 
 @pytest.mark.parametrize("step", ["replay", "drop"])
 def test_a_repeated_replay_or_drop(store: redis.Redis, step: str) -> None:
-    lanes, hold = started(store, 5)
-    lanes.bury(hold, "r5", "blocked", pace=UNLIMITED)
+    lanes, lease = started(store, 5)
+    lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
     act = getattr(DeadLetters(store), step)
     assert act("r5", nonce="n")
     before = snapshot(store)
@@ -200,12 +202,12 @@ def test_a_repeated_replay_or_drop(store: redis.Redis, step: str) -> None:
 
 @pytest.mark.parametrize("receipt", list(Status))
 def test_a_repeated_receipt(store: redis.Redis, receipt: Status) -> None:
-    lanes, hold = started(store, 5)
-    lanes.progress(hold, "r5", 1, 1, ["x5"])
+    lanes, lease = started(store, 5)
+    lanes.record_part(lease, "r5", 1, 1, ["x5"])
     word = Receipt(receipt, external_id="x5", reason="why")
-    assert lanes.receipt("shop", word) == "noted"
+    assert lanes.record_receipt("shop", word) == "noted"
     before = snapshot(store)
-    assert lanes.receipt("shop", word) == "noted"
+    assert lanes.record_receipt("shop", word) == "noted"
     assert snapshot(store) == before
 
 
@@ -245,7 +247,7 @@ def _losing(read: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_void_is_no_answer_that_is_kept(store: redis.Redis) -> None:
-    lanes, hold = started(store, 5)
+    lanes, lease = started(store, 5)
     with pytest.raises(LeaseVoid):
-        lanes.take(replace(hold, token="another"), pace=UNLIMITED)
+        lanes.take(replace(lease, token="another"), pace=UNLIMITED)
     assert ledger(store, "r5")["attempts"] == "1"

@@ -24,33 +24,35 @@ from tests.unit.lanes_kit import (
 
 
 def look(number: int) -> Entry:
-    return Entry(f"l{number}", Lane("status", "shop", "7"), "chatwoot", "retry", f"new r{number}")
+    return Entry(
+        f"l{number}", Lane("status", "shop", "7"), "chatwoot", "check_retry", f"new r{number}"
+    )
 
 
 def told(lanes: Lanes) -> str:
     """Chatwoot is told what became of a reply: «failed», and so on."""
-    hold = claim_one(lanes)
-    status = taken(lanes, hold).subject["status"]
-    lanes.ack(hold, taken(lanes, hold).id, pace=UNLIMITED, told=status)
+    lease = claim_one(lanes)
+    status = taken(lanes, lease).subject["status"]
+    lanes.ack(lease, taken(lanes, lease).id, pace=UNLIMITED, told=status)
     return status
 
 
 def sent(lanes: Lanes, *parts: str) -> None:
     """r5 is sent, in as many parts as are named."""
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     for number, external in enumerate(parts, start=1):
-        lanes.progress(hold, "r5", number, len(parts), [external])
-    lanes.ack(hold, "r5", pace=UNLIMITED)
+        lanes.record_part(lease, "r5", number, len(parts), [external])
+    lanes.ack(lease, "r5", pace=UNLIMITED)
 
 
 def failed_later(store: redis.Redis) -> Lanes:
     """The second of three parts failed by a receipt, and Chatwoot was told."""
     lanes = lanes_over(store)
     sent(lanes, "x1", "x2", "x3")
-    lanes.receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
-    lanes.receipt("shop", Receipt(Status.FAILED, external_id="x2", reason="unreachable"))
+    lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
+    lanes.record_receipt("shop", Receipt(Status.FAILED, external_id="x2", reason="unreachable"))
     assert told(lanes) == "failed"
     return lanes
 
@@ -58,9 +60,9 @@ def failed_later(store: redis.Redis) -> Lanes:
 def buried(store: redis.Redis) -> Lanes:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.bury(hold, "r5", "blocked", pace=UNLIMITED)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
     return lanes
 
 
@@ -75,16 +77,16 @@ def test_what_failed_by_a_receipt_is_sent_again_and_nothing_else(store: redis.Re
 def test_a_receipt_of_the_attempt_before_the_press_does_not_count(store: redis.Redis) -> None:
     lanes = failed_later(store)
     lanes.retry("r5", "new r5")
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     late = Receipt(Status.FAILED, external_id="x2", part="r5#2", reason="unreachable")
-    assert lanes.receipt("shop", late) == "noted"
-    lanes.progress(hold, "r5", 2, 3, ["x9"])
-    lanes.receipt("shop", late)
-    lanes.ack(hold, "r5", pace=UNLIMITED)
+    assert lanes.record_receipt("shop", late) == "noted"
+    lanes.record_part(lease, "r5", 2, 3, ["x9"])
+    lanes.record_receipt("shop", late)
+    lanes.ack(lease, "r5", pace=UNLIMITED)
     assert ledger(store, "r5")["status"] == "sent"
-    lanes.receipt("shop", Receipt(Status.DELIVERED, external_id="x9"))
-    assert ledger(store, "r5")["got:2"] == "delivered"
+    lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x9"))
+    assert ledger(store, "r5")["receipt:2"] == "delivered"
 
 
 def test_a_retry_needs_a_failure_that_chatwoot_was_told_of(store: redis.Redis) -> None:
@@ -112,24 +114,24 @@ def test_a_retry_between_a_receipt_and_its_telling_waits_for_the_next_press(
     store: redis.Redis,
 ) -> None:
     lanes = failed_later(store)
-    lanes.receipt("shop", Receipt(Status.DELIVERED, external_id="x2"))
-    lanes.receipt("shop", Receipt(Status.DELIVERED, external_id="x3"))
+    lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x2"))
+    lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x3"))
     assert not lanes.retry("r5", "new r5")
     assert drained(lanes) == ["s:r5"]
 
 
 def test_a_failed_reply_is_looked_at_behind_what_is_still_to_be_told(store: redis.Redis) -> None:
     lanes = buried(store)
-    assert lanes.suspect("r5", look(5))
-    assert lanes.suspect("r5", look(5))
+    assert lanes.check_retry("r5", look(5))
+    assert lanes.check_retry("r5", look(5))
     assert drained(lanes) == ["s:r5", "l5"]
 
 
 def test_one_never_seen_is_looked_at_unless_it_was_deleted(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.suspect("r5", look(5))
+    assert lanes.check_retry("r5", look(5))
     lanes.withdraw("r6", deletion(6))
-    assert not lanes.suspect("r6", look(6))
+    assert not lanes.check_retry("r6", look(6))
     assert drained(lanes) == ["l5"]
 
 
@@ -145,38 +147,38 @@ def test_one_that_did_not_fail_is_not_suspected(store: redis.Redis, state: str) 
     if state in {"sent", "delivered"}:
         sent(lanes, "x1")
     if state == "delivered":
-        lanes.receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
-    assert not lanes.suspect("r5", look(5))
+        lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
+    assert not lanes.check_retry("r5", look(5))
     assert not store.exists("gw:msg:l5")
 
 
 def test_a_press_during_a_look_gets_a_look_of_its_own(store: redis.Redis) -> None:
     lanes = buried(store)
     assert told(lanes) == "failed"
-    lanes.suspect("r5", look(5))
-    hold = claim_one(lanes)
-    assert taken(lanes, hold).id == "l5"
+    lanes.check_retry("r5", look(5))
+    lease = claim_one(lanes)
+    assert taken(lanes, lease).id == "l5"
     for _ in range(2):
-        assert lanes.suspect("r5", look(5))
-    following = lanes.ack(hold, "l5", pace=UNLIMITED)
+        assert lanes.check_retry("r5", look(5))
+    following = lanes.ack(lease, "l5", pace=UNLIMITED)
     assert following is not None
     assert (following.id, following.body) == ("l5:again", "new r5")
-    assert lanes.ack(hold, following.id, pace=UNLIMITED) is None
-    assert lanes.suspect("r5", look(5))
+    assert lanes.ack(lease, following.id, pace=UNLIMITED) is None
+    assert lanes.check_retry("r5", look(5))
     assert drained(lanes) == ["l5"]
 
 
 def test_a_repeated_suspicion(store: redis.Redis) -> None:
     lanes = buried(store)
     assert told(lanes) == "failed"
-    assert lanes.suspect("r5", look(5), nonce="n")
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    assert lanes.check_retry("r5", look(5), nonce="n")
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     before = snapshot(store)
-    assert lanes.suspect("r5", look(5), nonce="n")
+    assert lanes.check_retry("r5", look(5), nonce="n")
     assert snapshot(store) == before
-    assert lanes.ack(hold, "l5", pace=UNLIMITED) is None
-    assert lanes.suspect("r5", look(5), nonce="n")
+    assert lanes.ack(lease, "l5", pace=UNLIMITED) is None
+    assert lanes.check_retry("r5", look(5), nonce="n")
     assert drained(lanes) == []
 
 
@@ -185,7 +187,7 @@ def test_a_reply_that_chatwoot_marked_is_told_again(store: redis.Redis) -> None:
     sent(lanes, "x1")
     assert claim(lanes) == []
     for _ in range(2):
-        assert lanes.redden("r5") == "noted"
+        assert lanes.record_marked_failed("r5") == "noted"
     assert told(lanes) == "sent"
     assert claim(lanes) == []
     assert counted(store, "status_sent") == 1
@@ -194,26 +196,26 @@ def test_a_reply_that_chatwoot_marked_is_told_again(store: redis.Redis) -> None:
 def test_one_marked_before_it_was_sent_is_told_once_it_is(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    assert lanes.redden("r5") == "noted"
+    assert lanes.record_marked_failed("r5") == "noted"
     assert drained(lanes) == ["r5", "s:r5"]
 
 
 def test_one_marked_by_chatwoot_and_given_up_gets_our_reason(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.redden("r5")
-    lanes.bury(hold, "r5", "blocked", pace=UNLIMITED)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.record_marked_failed("r5")
+    lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
     assert told(lanes) == "failed"
 
 
 def test_what_we_failed_ourselves_is_not_told_again(store: redis.Redis) -> None:
     lanes = buried(store)
-    assert lanes.redden("r5") == "ours"
+    assert lanes.record_marked_failed("r5") == "ours"
     assert told(lanes) == "failed"
-    assert lanes.redden("r5") == "ours"
-    assert lanes.redden("r6") == "unknown"
+    assert lanes.record_marked_failed("r5") == "ours"
+    assert lanes.record_marked_failed("r6") == "unknown"
     assert claim(lanes) == []
     assert not store.exists("gw:msg:r6")
 
@@ -221,22 +223,22 @@ def test_what_we_failed_ourselves_is_not_told_again(store: redis.Redis) -> None:
 def test_a_mark_that_comes_while_a_status_is_told_is_told_over(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     sent(lanes, "x1")
-    lanes.receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
-    hold = claim_one(lanes)
-    assert taken(lanes, hold).subject["status"] == "delivered"
-    lanes.redden("r5")
-    following = lanes.ack(hold, "s:r5", pace=UNLIMITED, told="delivered", nonce="n")
+    lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
+    lease = claim_one(lanes)
+    assert taken(lanes, lease).subject["status"] == "delivered"
+    lanes.record_marked_failed("r5")
+    following = lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered", nonce="n")
     assert following is not None
     assert (following.id, following.subject["status"]) == ("s:r5", "delivered")
-    assert lanes.ack(hold, "s:r5", pace=UNLIMITED, told="delivered") is None
+    assert lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered") is None
     assert claim(lanes) == []
 
 
 def test_a_look_whose_worker_dies_is_made_by_another(store: redis.Redis) -> None:
     lanes = buried(store)
     assert told(lanes) == "failed"
-    lanes.suspect("r5", look(5))
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lease_dies(store, hold)
+    lanes.check_retry("r5", look(5))
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lease_dies(store, lease)
     assert drained(lanes) == ["l5"]

@@ -27,17 +27,17 @@ def sent(store: redis.Redis, parts: int = 1) -> Lanes:
     """Reply r5 was sent; its parts are known as x1, x2 …"""
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     for number in range(1, parts + 1):
-        lanes.progress(hold, "r5", number, parts, [f"x{number}"])
-    lanes.ack(hold, "r5", pace=UNLIMITED, after="stop")
+        lanes.record_part(lease, "r5", number, parts, [f"x{number}"])
+    lanes.ack(lease, "r5", pace=UNLIMITED, after="stop")
     return lanes
 
 
 def receive(lanes: Lanes, *words: str, part: int = 1) -> None:
     for word in words:
-        lanes.receipt("shop", Receipt(Status(word), external_id=f"x{part}", reason=word))
+        lanes.record_receipt("shop", Receipt(Status(word), external_id=f"x{part}", reason=word))
 
 
 def status(store: redis.Redis) -> str | None:
@@ -46,9 +46,9 @@ def status(store: redis.Redis) -> str | None:
 
 def tell(lanes: Lanes) -> Taken:
     """Tell Chatwoot the newest status of the only reply."""
-    (hold,) = (hold for hold in claim(lanes) if hold.lane.direction == "status")
-    item = taken(lanes, hold)
-    lanes.ack(hold, item.id, pace=UNLIMITED, after="stop", told=item.subject["status"])
+    (lease,) = (lease for lease in claim(lanes) if lease.lane.direction == "status")
+    item = taken(lanes, lease)
+    lanes.ack(lease, item.id, pace=UNLIMITED, after="stop", told=item.subject["status"])
     return item
 
 
@@ -121,11 +121,11 @@ def test_a_reply_that_was_delivered_does_not_fail_when_we_give_up_on_it(
 ) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.progress(hold, "r5", 1, 1, ["x1"])
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.record_part(lease, "r5", 1, 1, ["x1"])
     receive(lanes, "delivered")
-    lanes.bury(hold, "r5", "three workers died", pace=UNLIMITED)
+    lanes.bury(lease, "r5", "three workers died", pace=UNLIMITED)
     assert tell(lanes).subject["status"] == "delivered"
 
 
@@ -133,9 +133,9 @@ def test_a_newer_word_waits_in_the_place_of_the_older(store: redis.Redis) -> Non
     lanes = sent(store)
     receive(lanes, "delivered")
     lanes.append([reply(8)])
-    (hold,) = (hold for hold in claim(lanes) if hold.lane.direction == "out")
-    taken(lanes, hold)
-    lanes.bury(hold, "r8", "blocked", pace=UNLIMITED)
+    (lease,) = (lease for lease in claim(lanes) if lease.lane.direction == "out")
+    taken(lanes, lease)
+    lanes.bury(lease, "r8", "blocked", pace=UNLIMITED)
     receive(lanes, "read")
     assert store.zrange(STATUS_LANE, 0, -1) == ["s:r5", "s:r8"]
 
@@ -152,10 +152,10 @@ def test_many_receipts_make_one_item(store: redis.Redis) -> None:
 def test_a_status_that_moves_on_while_it_is_told_is_told_again(store: redis.Redis) -> None:
     lanes = sent(store)
     receive(lanes, "delivered")
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     receive(lanes, "read")
-    again = lanes.ack(hold, "s:r5", pace=UNLIMITED, told="delivered")
+    again = lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered")
     assert again is not None
     assert (again.id, again.subject["status"], again.subject["shown"]) == (
         "s:r5",
@@ -163,7 +163,7 @@ def test_a_status_that_moves_on_while_it_is_told_is_told_again(store: redis.Redi
         "delivered",
     )
     assert (again.attempts, again.uncertain) == (1, False)
-    assert lanes.ack(hold, "s:r5", pace=UNLIMITED, told="read") is None
+    assert lanes.ack(lease, "s:r5", pace=UNLIMITED, told="read") is None
     assert ledger(store, "r5")["shown"] == "read"
 
 
@@ -178,46 +178,46 @@ def test_what_chatwoot_shows_already_is_not_told(store: redis.Redis) -> None:
 def test_a_receipt_before_its_id_is_known_is_parked_and_picked_up(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
     word = Receipt(Status.DELIVERED, external_id="x1")
-    assert lanes.receipt("shop", word) == "parked"
+    assert lanes.record_receipt("shop", word) == "parked"
     assert 0 < int(store.ttl("gw:parked:shop:x1")) <= 86_400
-    assert lanes.receipt("another channel", word) == "parked"
-    lanes.progress(hold, "r5", 1, 1, ["x1"])
+    assert lanes.record_receipt("another channel", word) == "parked"
+    lanes.record_part(lease, "r5", 1, 1, ["x1"])
     assert not store.exists("gw:parked:shop:x1")
     assert store.exists("gw:parked:another channel:x1")
     assert status(store) == "delivered"
-    lanes.ack(hold, "r5", pace=UNLIMITED)
+    lanes.ack(lease, "r5", pace=UNLIMITED)
     assert status(store) == "delivered"
     assert tell(lanes).subject["status"] == "delivered"
 
 
 def test_a_receipt_may_name_our_own_part(store: redis.Redis) -> None:
     lanes = sent(store)
-    assert lanes.receipt("shop", Receipt(Status.READ, part="r5#1")) == "noted"
+    assert lanes.record_receipt("shop", Receipt(Status.READ, part="r5#1")) == "noted"
     assert status(store) == "read"
 
 
 @pytest.mark.parametrize("part", ["r5", "r5#", "r5#x", "r6#1", "#1"])
 def test_a_part_that_is_none_of_ours_is_not_noted(store: redis.Redis, part: str) -> None:
     lanes = sent(store)
-    assert lanes.receipt("shop", Receipt(Status.READ, part=part)) == "parked"
-    assert lanes.receipt("another channel", Receipt(Status.READ, part="r5#1")) == "parked"
+    assert lanes.record_receipt("shop", Receipt(Status.READ, part=part)) == "parked"
+    assert lanes.record_receipt("another channel", Receipt(Status.READ, part="r5#1")) == "parked"
     assert status(store) == "sent"
 
 
 def test_a_receipt_that_overtakes_the_number_of_parts_waits_for_it(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    assert lanes.receipt("shop", Receipt(Status.DELIVERED, part="r5#1")) == "noted"
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    assert lanes.record_receipt("shop", Receipt(Status.DELIVERED, part="r5#1")) == "noted"
     assert status(store) is None
-    lanes.progress(hold, "r5", 1, 2, ["x1"])
+    lanes.record_part(lease, "r5", 1, 2, ["x1"])
     assert status(store) == "sent"
-    lanes.progress(hold, "r5", 2, 2, ["x2"])
-    lanes.ack(hold, "r5", pace=UNLIMITED)
+    lanes.record_part(lease, "r5", 2, 2, ["x2"])
+    lanes.ack(lease, "r5", pace=UNLIMITED)
     receive(lanes, "delivered", part=2)
     assert status(store) == "delivered"
 
@@ -225,11 +225,13 @@ def test_a_receipt_that_overtakes_the_number_of_parts_waits_for_it(store: redis.
 def test_a_failure_that_overtakes_the_number_of_parts_keeps_its_reason(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.receipt("shop", Receipt(Status.FAILED, part="r5#1", reason="number not in service"))
-    lanes.progress(hold, "r5", 1, 1, ["x1"])
-    lanes.ack(hold, "r5", pace=UNLIMITED)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.record_receipt(
+        "shop", Receipt(Status.FAILED, part="r5#1", reason="number not in service")
+    )
+    lanes.record_part(lease, "r5", 1, 1, ["x1"])
+    lanes.ack(lease, "r5", pace=UNLIMITED)
     item = tell(lanes)
     assert item.subject["status"] == "failed"
     assert item.subject["reason"] == "number not in service"
@@ -238,9 +240,9 @@ def test_a_failure_that_overtakes_the_number_of_parts_keeps_its_reason(store: re
 def test_a_buried_reply_is_told_as_failed_with_its_reason(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.bury(hold, "r5", "blocked you", pace=UNLIMITED)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.bury(lease, "r5", "blocked you", pace=UNLIMITED)
     item = tell(lanes)
     assert (item.subject["status"], item.subject["reason"]) == ("failed", "blocked you")
 
@@ -249,15 +251,15 @@ def test_statuses_never_hold_up_replies(store: redis.Redis) -> None:
     lanes = sent(store)
     receive(lanes, "delivered")
     lanes.append([reply(6)])
-    assert {str(hold.lane) for hold in claim(lanes)} == {"status/shop/7", "out/shop/7"}
+    assert {str(lease.lane) for lease in claim(lanes)} == {"status/shop/7", "out/shop/7"}
 
 
 def test_a_status_that_could_not_be_told_makes_way_for_the_next(store: redis.Redis) -> None:
     lanes = sent(store)
     receive(lanes, "delivered")
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.bury(hold, "s:r5", "conversation is gone", pace=UNLIMITED)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.bury(lease, "s:r5", "conversation is gone", pace=UNLIMITED)
     assert store.xlen("gw:dead") == 1
     receive(lanes, "read")
     assert store.xlen("gw:dead") == 0
@@ -270,9 +272,9 @@ def test_a_status_told_of_a_reply_that_was_forgotten_leaves_nothing_behind(
     lanes = sent(store)
     receive(lanes, "delivered")
     store.delete("gw:msg:r5")
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.ack(hold, "s:r5", pace=UNLIMITED, told="delivered")
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered")
     assert not store.exists("gw:msg:r5")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from gateway.lanes import DeadLetters, Entry, Hold, Lane, Lanes
+from gateway.lanes import DeadLetters, Entry, Lane, Lanes, Lease
 from tests.unit.lanes_kit import (
     UNLIMITED,
     claim,
@@ -21,12 +21,12 @@ from tests.unit.lanes_kit import (
 )
 
 
-def under_way(store: redis.Redis) -> tuple[Lanes, Hold]:
+def under_way(store: redis.Redis) -> tuple[Lanes, Lease]:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    return lanes, hold
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    return lanes, lease
 
 
 def test_what_waits_is_removed(store: redis.Redis) -> None:
@@ -50,30 +50,30 @@ def test_the_only_message_of_a_lane_is_removed(store: redis.Redis) -> None:
 def test_one_removed_between_claim_and_take(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    hold = claim_one(lanes)
+    lease = claim_one(lanes)
     assert lanes.withdraw("r5", deletion(5)) == "removed"
-    assert lanes.take(hold, pace=UNLIMITED) is None
+    assert lanes.take(lease, pace=UNLIMITED) is None
     assert not store.exists("gw:due:shop")
 
 
 def test_one_withdrawn_between_take_and_mark_is_not_sent(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
+    lanes, lease = under_way(store)
     assert lanes.withdraw("r5", deletion(5)) == "delete"
     before = snapshot(store)
-    assert lanes.mark(hold, "r5", "there") == "withdrawn"
+    assert lanes.announce(lease, "r5", "there") == "withdrawn"
     assert snapshot(store) == before
-    following = lanes.ack(hold, "r5", pace=UNLIMITED)
+    following = lanes.ack(lease, "r5", pace=UNLIMITED)
     assert following is not None
     assert (following.id, following.kind, following.subject_parts) == ("d5", "delete", {})
 
 
 def test_one_withdrawn_between_two_parts_is_deleted_so_far(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
-    assert lanes.mark(hold, "r5", "part 1") == "go"
+    lanes, lease = under_way(store)
+    assert lanes.announce(lease, "r5", "part 1") == "go"
     lanes.withdraw("r5", deletion(5))
-    lanes.progress(hold, "r5", 1, 2, ["x1"])
-    assert lanes.mark(hold, "r5", "part 2") == "withdrawn"
-    following = lanes.ack(hold, "r5", pace=UNLIMITED)
+    lanes.record_part(lease, "r5", 1, 2, ["x1"])
+    assert lanes.announce(lease, "r5", "part 2") == "withdrawn"
+    following = lanes.ack(lease, "r5", pace=UNLIMITED)
     assert following is not None
     assert following.subject_parts == {1: ("x1",)}
     assert following.body == "delete r5"
@@ -102,32 +102,32 @@ def test_a_deletion_without_a_place_goes_behind_all_that_waits(store: redis.Redi
 
 
 def test_one_that_may_have_arrived_is_deleted_rather_than_removed(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
-    lanes.defer(hold, "r5", 0, error="no answer", certainty="uncertain")
+    lanes, lease = under_way(store)
+    lanes.defer(lease, "r5", 0, error="no answer", certainty="uncertain")
     assert lanes.withdraw("r5", deletion(5)) == "delete"
-    assert lanes.mark(claim_one(lanes), "r5", "there") == "withdrawn"
+    assert lanes.announce(claim_one(lanes), "r5", "there") == "withdrawn"
 
 
 def test_one_of_which_a_part_was_sent_is_deleted(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
-    lanes.progress(hold, "r5", 1, 2, ["x1"])
-    lanes.defer(hold, "r5", 0, error="busy")
+    lanes, lease = under_way(store)
+    lanes.record_part(lease, "r5", 1, 2, ["x1"])
+    lanes.defer(lease, "r5", 0, error="busy")
     assert lanes.withdraw("r5", deletion(5)) == "delete"
 
 
 def test_one_deferred_before_anything_was_sent_is_removed(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
-    lanes.defer(hold, "r5", 0, error="refused")
+    lanes, lease = under_way(store)
+    lanes.defer(lease, "r5", 0, error="refused")
     assert lanes.withdraw("r5", deletion(5)) == "removed"
     assert claim(lanes) == []
 
 
 def test_one_whose_worker_died_is_deleted_after_it_is_taken_again(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
+    lanes, lease = under_way(store)
     lanes.withdraw("r5", deletion(5))
-    hold = stolen(lanes, store, hold)
-    assert taken(lanes, hold).id == "r5"
-    assert lanes.mark(hold, "r5", "there") == "withdrawn"
+    lease = stolen(lanes, store, lease)
+    assert taken(lanes, lease).id == "r5"
+    assert lanes.announce(lease, "r5", "there") == "withdrawn"
 
 
 def test_one_that_has_not_come_yet_is_not_sent_when_it_does(store: redis.Redis) -> None:
@@ -141,18 +141,18 @@ def test_one_that_has_not_come_yet_is_not_sent_when_it_does(store: redis.Redis) 
 
 
 def test_a_dead_letter_that_is_withdrawn_is_not_sent_by_a_replay(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
-    lanes.bury(hold, "r5", "blocked", pace=UNLIMITED)
+    lanes, lease = under_way(store)
+    lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
     assert lanes.withdraw("r5", deletion(5)) == "removed"
     assert lanes.withdraw("r5", deletion(5)) == "removed"
     assert DeadLetters(store).replay("r5")
-    (hold,) = (hold for hold in claim(lanes) if hold.lane.direction == "out")
-    taken(lanes, hold)
-    assert lanes.mark(hold, "r5", "there") == "withdrawn"
+    (lease,) = (lease for lease in claim(lanes) if lease.lane.direction == "out")
+    taken(lanes, lease)
+    assert lanes.announce(lease, "r5", "there") == "withdrawn"
 
 
 def test_the_parts_of_a_dead_letter_that_were_sent_are_deleted(store: redis.Redis) -> None:
-    lanes, hold = under_way(store)
-    lanes.progress(hold, "r5", 1, 2, ["x1"])
-    lanes.bury(hold, "r5", "blocked", pace=UNLIMITED)
+    lanes, lease = under_way(store)
+    lanes.record_part(lease, "r5", 1, 2, ["x1"])
+    lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
     assert lanes.withdraw("r5", deletion(5)) == "delete"

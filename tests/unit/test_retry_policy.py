@@ -30,7 +30,7 @@ FRESH = Taken(
     crashes=0,
     refusals=0,
     uncertain=False,
-    since_mark=0.0,
+    since_announced=0.0,
     target="",
     served_since_refusal=False,
 )

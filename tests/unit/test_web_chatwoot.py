@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from gateway.adapter import phone_of
 from gateway.intake.doorbell import queue_key
 from gateway.lanes import Lanes
-from gateway.lanes.address_changes import Move, Moves
+from gateway.lanes.address_changes import AddressChange, AddressChanges
 from tests.unit.web_kit import (
     SECRETS,
     Pull,
@@ -141,8 +141,8 @@ def test_a_changed_phone_is_noted_for_every_channel_of_the_account(
 ) -> None:
     answers = [post(client, contact(), chatwoot_path()) for _ in range(2)]
     assert [(a.status_code, a.text) for a in answers] == [(200, "noted\n")] * 2
-    moves = Moves(Lanes(store, queue_key()))
-    assert moves.of("desk", "+15551230001") == Move(42, "+15551230002")
+    moves = AddressChanges(Lanes(store, queue_key()))
+    assert moves.of("desk", "+15551230001") == AddressChange(42, "+15551230002")
     assert moves.of("shop", "+15551230001") is None, "that channel has no such addresses"
 
 

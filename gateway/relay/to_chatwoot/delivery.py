@@ -17,7 +17,7 @@ from gateway.chatwoot.values import Inbox, Kind, Message
 from gateway.config import Channel
 from gateway.errors import LeaseLost, Retry
 from gateway.http import check_fence
-from gateway.lanes import Hold, Lanes, Pace, Taken, bodies, ids
+from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
 from gateway.model import Inbound
 from gateway.relay.addressing import Addressing
 from gateway.relay.cached import Cached
@@ -58,36 +58,36 @@ class InboundDelivery:
     def patience(self) -> Patience:
         return Patience()  # a customer's message is never given up because Chatwoot is away
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
         message = bodies.read_inbound(taken.body, taken.version)
         self.exactly_once.wait(taken)
         text = _with_time(message, _with_choice(taken, message))
         *earlier, last = self.files.shares(self.channel.name, message, text)
         for share in earlier:
             if share.number not in taken.parts:
-                self._delivered(hold, taken, message, share)
+                self._delivered(lease, taken, message, share)
                 # Without an id: those of a channel's parts are the network's.
-                self.lanes.progress(hold, taken.id, share.number, share.total, [])
+                self.lanes.record_part(lease, taken.id, share.number, share.total, [])
                 # What an earlier attempt left uncertain was this share: none behind it was begun,
                 # if anything is known of that attempt.
-                taken = replace(taken, uncertain=taken.forgotten)
-        return self._delivered(hold, taken, message, last)
+                taken = replace(taken, uncertain=taken.after_failover)
+        return self._delivered(lease, taken, message, last)
 
-    def _delivered(self, hold: Hold, taken: Taken, message: Inbound, share: Share) -> Done:
+    def _delivered(self, lease: Lease, taken: Taken, message: Inbound, share: Share) -> Done:
         if (found := self.exactly_once.found(spots_of(taken), share.source)) is not None:
-            return self._done(hold, taken, message, found, _place(taken))
-        place = self._place(hold, taken, message)
+            return self._done(lease, taken, message, found, _place(taken))
+        place = self._place(lease, taken, message)
         if taken.uncertain and not taken.target:
             # Nothing is known of the earlier attempt, not even when it was.
             anywhere = Spot(place.conversation_id, 0 if place.contact_id else place.newest)
             if (found := self.exactly_once.found([anywhere], share.source)) is not None:
-                return self._done(hold, taken, message, found, place)
+                return self._done(lease, taken, message, found, place)
         answered = self._answered(message, share, place)
         share = replace(share, text=quoting(answered.quoted, share.text))
         spot = Spot(place.conversation_id, place.newest)
         with self.files.at_hand(share, taken) as fetched:
             if taken.uncertain or place.contact_id or share.attachments or share.number > 1:
-                self.exactly_once.announce(hold, taken, str(spot))
+                self.exactly_once.announce(lease, taken, str(spot))
             posted = self.exactly_once.posted(
                 spot,
                 share.source,
@@ -95,7 +95,7 @@ class InboundDelivery:
                 upload=bool(fetched.attached),
             )
         kept = self.exactly_once.settled(taken, share.source, posted)
-        return self._done(hold, taken, message, kept, place)
+        return self._done(lease, taken, message, kept, place)
 
     def _answered(self, message: Inbound, share: Share, place: Place) -> Answer:
         if share.number > 1:
@@ -122,18 +122,18 @@ class InboundDelivery:
         except Missing as gone:
             # Merged or deleted since: if we had it from memory, look for the right one again.
             lane = ids.inbound_lane(self.channel.name, message.peer, message.thread)
-            if self.lanes.forget(lane, str(conversation)):
+            if self.lanes.forget_conversation(lane, str(conversation)):
                 raise NotNow(0.1) from gone
             raise Retry(gone.reason, detail=gone.detail) from gone
 
-    def _place(self, hold: Hold, taken: Taken, message: Inbound) -> Place:
+    def _place(self, lease: Lease, taken: Taken, message: Inbound) -> Place:
         if "conversation" in taken.route and not _was_blocked(taken):
             return _place(taken)
 
         def before(step: str) -> None:
-            self.exactly_once.announce(hold, taken, step)
+            self.exactly_once.announce(lease, taken, step)
 
-        with self._alone_with(hold, message):
+        with self._alone_with(lease, message):
             try:
                 place = resolve(
                     self.chatwoot,
@@ -152,28 +152,28 @@ class InboundDelivery:
         return place
 
     @contextmanager
-    def _alone_with(self, hold: Hold, message: Inbound) -> Iterator[None]:
+    def _alone_with(self, lease: Lease, message: Inbound) -> Iterator[None]:
         """Two lanes can be one person: no two may look for, and then make, the same contact."""
         # The lane's own name: whoever takes the lane over from a dead worker has its locks too.
-        token, person = str(hold.lane), message.person
+        token, person = str(lease.lane), message.person
         names = [
             f"person:{self.channel.account.name}:{value.lower()}"
             for value in sorted({message.peer, person.phone, person.email, person.identifier})
             if value
         ]
         try:
-            if not all(self.lanes.hold(name, token, seconds=PERSON_SECONDS) for name in names):
+            if not all(self.lanes.lock(name, token, seconds=PERSON_SECONDS) for name in names):
                 raise NotNow(0.3)
             yield
         finally:
             with suppress(LeaseLost):  # then they are the other worker's
                 check_fence()
                 for name in names:
-                    self.lanes.let_go(name, token)
+                    self.lanes.unlock(name, token)
 
     def _done(
         self,
-        hold: Hold,
+        lease: Lease,
         taken: Taken,
         message: Inbound,
         kept: Kept,
@@ -189,12 +189,12 @@ class InboundDelivery:
         memo.update(_memo_of_the_search(taken, place))
         if "brake" in taken.route:
             tell_of_flood(self.lanes, self.channel, message.peer, posted.conversation_id)
-        memos = {hold.lane: memo}
+        routes = {lease.lane: memo}
         if message.context or message.thread:
             replies = ids.reply_lane(self.channel.name, posted.conversation_id)
             context = json.dumps(dict(message.context), ensure_ascii=False)
-            memos[replies] = {"thread": message.thread, "context": context}
-        return Done(memos=memos, doubled=kept.removed, external=str(posted.id))
+            routes[replies] = {"thread": message.thread, "context": context}
+        return Done(routes=routes, doubled=kept.removed, external=str(posted.id))
 
 
 def _place(taken: Taken) -> Place:

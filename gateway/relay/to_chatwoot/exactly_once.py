@@ -15,7 +15,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing, Stumbled
 from gateway.chatwoot.values import Message
 from gateway.errors import DeliveryError, ServerTrouble, Uncertain
-from gateway.lanes import Hold, Lanes, Taken
+from gateway.lanes import Lanes, Lease, Taken
 from gateway.relay.delivery import NotNow, announce
 from gateway.relay.retry_policy import UncertainAnswer
 
@@ -61,8 +61,8 @@ class ExactlyOnce:
 
     def wait(self, taken: Taken) -> None:
         """Raises `NotNow` while an earlier attempt may still be carried out."""
-        if taken.uncertain and taken.since_mark < self.uncertain_after:
-            raise NotNow(self.uncertain_after - taken.since_mark)
+        if taken.uncertain and taken.since_announced < self.uncertain_after:
+            raise NotNow(self.uncertain_after - taken.since_announced)
 
     def found(self, spots: Iterable[Spot], source: str) -> Kept | None:
         """The message, if it has arrived at one of `spots`: also if the conversation was resolved
@@ -70,10 +70,10 @@ class ExactlyOnce:
         copies = self._copies(spots, source)
         return self._oldest_of(copies) if copies else None
 
-    def announce(self, hold: Hold, taken: Taken, step: str) -> None:
+    def announce(self, lease: Lease, taken: Taken, step: str) -> None:
         """Write down where the next call goes; the spots of uncertain attempts stay known too."""
         target = dict.fromkeys([*map(str, spots_of(taken)), step])
-        announce(self.lanes, hold, taken, " ".join(target))
+        announce(self.lanes, lease, taken, " ".join(target))
 
     def posted(
         self, spot: Spot, source: str, post: Callable[[], Message], *, upload: bool = False

@@ -10,9 +10,9 @@ from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Message
 from gateway.config import Channel
 from gateway.intake.entries import waiting_entry
-from gateway.lanes import Hold, Lanes, Pace, Taken, bodies, ids
+from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
 from gateway.lanes.bodies import Reply
-from gateway.lanes.watermark import mark_of
+from gateway.lanes.watermark import watermark_of
 from gateway.relay.delivery import Done
 from gateway.relay.retry_policy import Patience
 
@@ -34,7 +34,7 @@ class RetryDelivery:
     def patience(self) -> Patience:
         return Patience()
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
         reply = bodies.read_reply(taken.body, taken.version)
         known = bool(taken.subject)
         if not known and not self._may_be_missed(reply):
@@ -57,7 +57,7 @@ class RetryDelivery:
         return None if message.deleted else message
 
     def _may_be_missed(self, reply: Reply) -> bool:
-        mark = mark_of(self.lanes, self.channel.name)
+        mark = watermark_of(self.lanes, self.channel.name)
         return mark is not None and mark.is_below(reply.message, reply.written_at)
 
     def _recover(self, reply: Reply, message: Message) -> None:

@@ -11,7 +11,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.values import Kind, Message
 from gateway.errors import DeliveryError
-from gateway.lanes import Hold, Pace, Taken, bodies, ids
+from gateway.lanes import Lease, Pace, Taken, bodies, ids
 from gateway.lanes.bodies import NoteText
 from gateway.model import Status
 from gateway.relay.cached import Cached
@@ -47,13 +47,13 @@ class StatusDelivery:
     def patience(self) -> Patience:
         return Patience()
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
         if "status" not in taken.subject:  # an agent pressed Retry: it begins anew
             return Done()
         status = Status(taken.subject["status"])
         drawn = self._drawn(status)
         if drawn != taken.subject.get("shown", Status.SENT):
-            self._tell(hold, taken, drawn)
+            self._tell(lease, taken, drawn)
         return Done(told=status)
 
     def _drawn(self, status: Status) -> Status:
@@ -62,12 +62,12 @@ class StatusDelivery:
             return Status.SENT
         return status
 
-    def _tell(self, hold: Hold, taken: Taken, status: Status) -> None:
+    def _tell(self, lease: Lease, taken: Taken, status: Status) -> None:
         message = ids.reply_number(taken.id)
         # If the message or its conversation was deleted, nobody is left to be told.
         with suppress(Missing):
             self.chatwoot.update_status(
-                int(hold.lane.key), message, status, taken.subject.get("reason", "")
+                int(lease.lane.key), message, status, taken.subject.get("reason", "")
             )
 
 
@@ -83,22 +83,22 @@ class NoteDelivery:
     def patience(self) -> Patience:
         return Patience()
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
         note = bodies.read_note(taken.body, taken.version)
         self.exactly_once.wait(taken)
-        source = ids.source_id(hold.lane.channel, taken.id)
+        source = ids.source_id(lease.lane.channel, taken.id)
         if (found := self.exactly_once.found(spots_of(taken), source)) is not None:
             return Done(doubled=found.removed)
         # If the conversation was deleted, nobody is left to be told.
         with suppress(Missing):
-            return Done(doubled=self._leave(hold, taken, note, source))
+            return Done(doubled=self._leave(lease, taken, note, source))
         return Done()
 
-    def _leave(self, hold: Hold, taken: Taken, note: NoteText, source: str) -> int:
+    def _leave(self, lease: Lease, taken: Taken, note: NoteText, source: str) -> int:
         # A note is rare: one call more, to have something behind which it can be looked for.
         older = note.in_reply_to or self.chatwoot.conversation(note.conversation).newest_message
         spot = Spot(note.conversation, older)
-        self.exactly_once.announce(hold, taken, str(spot))
+        self.exactly_once.announce(lease, taken, str(spot))
         posted = self.exactly_once.posted(spot, source, partial(self._post, note, source))
         return self.exactly_once.settled(taken, source, posted).removed
 

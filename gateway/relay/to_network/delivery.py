@@ -12,7 +12,7 @@ from gateway.adapter import Adapter
 from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Hold, Lane, Lanes, Pace, Taken, bodies, ids, notes
+from gateway.lanes import Lane, Lanes, Lease, Pace, Taken, bodies, ids, notes
 from gateway.lanes.bodies import Reply
 from gateway.model import Part, Sent
 from gateway.relay.addressing import Address, Addressing, together
@@ -53,11 +53,11 @@ class OutboundDelivery:
         ask = config.on_uncertain == "ask" and not known
         return Patience(config.age_limit or able.age_limit, ask_when_uncertain=ask)
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
         reply = bodies.read_reply(taken.body, taken.version)
         if too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
-        address = self.addressing.of(hold, taken, reply)
+        address = self.addressing.of(lease, taken, reply)
         check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
         choose = choosing(reply, self.adapter.capabilities)
         planned = self._parts(taken, reply, address, choose)
@@ -66,23 +66,23 @@ class OutboundDelivery:
         for n, (part, files) in enumerate(waiting):
             # The slot of the first call was reserved when the message was handed out.
             pace = self.pace if n else None
-            if not announce(self.lanes, hold, taken, f"part:{part.number}", pace=pace):
+            if not announce(self.lanes, lease, taken, f"part:{part.number}", pace=pace):
                 break
             with self.files.at_hand(part, files, taken) as whole:
                 # Files take their time: the agent may have withdrawn the reply meanwhile.
-                if files and not announce(self.lanes, hold, taken, f"part:{part.number}"):
+                if files and not announce(self.lanes, lease, taken, f"part:{part.number}"):
                     break
-                again = taken.uncertain and (n == 0 or taken.forgotten)
+                again = taken.uncertain and (n == 0 or taken.after_failover)
                 sent = self._again(whole, taken) if again else self._send(whole)
             ids = [name for name in sent.external_ids if name]
-            self.lanes.progress(hold, taken.id, part.number, part.total, ids)
+            self.lanes.record_part(lease, taken.id, part.number, part.total, ids)
         return Done(
             external=sent.external_id if sent else "",
-            memos=together(address.memos, self._offered(hold, taken, choose, address)),
+            routes=together(address.routes, self._offered(lease, taken, choose, address)),
         )
 
     def _offered(
-        self, hold: Hold, taken: Taken, choose: Choosing, address: Address
+        self, lease: Lease, taken: Taken, choose: Choosing, address: Address
     ) -> dict[Lane, dict[str, str]]:
         """What the customer may answer with a number now; any later reply ends the offer. Kept
         with the replies to know of it here, and where the customer's answer will be read."""
@@ -91,7 +91,7 @@ class OutboundDelivery:
             return {}
         memo = {"choices": json.dumps(listed, ensure_ascii=False) if listed else ""}
         answers = ids.inbound_lane(self.channel.name, address.peer, address.thread)
-        return {hold.lane: memo, answers: memo}
+        return {lease.lane: memo, answers: memo}
 
     def _send(self, part: Part) -> Sent:
         """Raises TypeError, in words for its author, if an adapter does not tell the id."""
@@ -158,16 +158,16 @@ class DeleteDelivery:
     def patience(self) -> Patience:
         return Patience(self.adapter.capabilities.age_limit)
 
-    def deliver(self, hold: Hold, taken: Taken) -> Done:
+    def deliver(self, lease: Lease, taken: Taken) -> Done:
         ids = [
             name for number in sorted(taken.subject_parts) for name in taken.subject_parts[number]
         ]
         if not taken.subject_parts:
-            if "unsure" in taken.subject:  # withdrawn before it was sent again
-                say(self.lanes, self.channel, hold, taken, MAY_STILL_SEE)
+            if "was_uncertain" in taken.subject:  # withdrawn before it was sent again
+                say(self.lanes, self.channel, lease, taken, MAY_STILL_SEE)
             return Done()
         if not self.adapter.deletes or not ids:
-            self._say(hold, taken, f"{self.channel.config.adapter} cannot take a message back")
+            self._say(lease, taken, f"{self.channel.config.adapter} cannot take a message back")
             return Done()
         told = bodies.read_deletion(taken.body, taken.version).peer
         peer = taken.route.get("peer", told)  # an address that Chatwoot made up was resolved
@@ -176,18 +176,18 @@ class DeleteDelivery:
             try:
                 self.adapter.delete(peer, name)
             except Permanent as error:
-                self._say(hold, taken, error.reason)
+                self._say(lease, taken, error.reason)
         return Done()
 
-    def _say(self, hold: Hold, taken: Taken, why: str) -> None:
-        say(self.lanes, self.channel, hold, taken, still_seen(why))
+    def _say(self, lease: Lease, taken: Taken, why: str) -> None:
+        say(self.lanes, self.channel, lease, taken, still_seen(why))
 
 
-def say(lanes: Lanes, channel: Channel, hold: Hold, taken: Taken, words: str) -> None:
+def say(lanes: Lanes, channel: Channel, lease: Lease, taken: Taken, words: str) -> None:
     """Leave a private note in the conversation, once for each message."""
     destination = ids.chatwoot_destination(channel.account.name)
-    conversation = int(hold.lane.key)
+    conversation = int(lease.lane.key)
     note = notes.deletion_note(
         taken.id, channel.name, conversation, destination=destination, text=words
     )
-    lanes.leave(note)
+    lanes.add_note(note)

@@ -5,7 +5,7 @@
 
 local beats = ns .. ':beats'
 redis.call('HSET', beats, ARGV[1], string.format('%.3f', now / 1000))
-local known = fields(beats)
+local known = read_hash(beats)
 for n = 1, #known, 2 do
   if now - tonumber(known[n + 1]) * 1000 > tonumber(ARGV[2]) then
     redis.call('HDEL', beats, known[n])

@@ -17,7 +17,7 @@ from gateway.lanes import Lanes
 from gateway.lanes.scripts import Scripts
 from gateway.storage.connections import connect
 from gateway.storage.embedded import EmbeddedValkey
-from gateway.storage.failover import meet
+from gateway.storage.failover import check_server
 from tests.unit.lanes_kit import (
     QUEUE,
     claim_one,
@@ -33,13 +33,13 @@ from tests.unit.lanes_kit import (
 
 
 def met(store: redis.Redis, run: str, kept: str = "") -> str:
-    return str(Scripts(store, "gw")("meet", run, kept))
+    return str(Scripts(store, "gw")("server_changed", run, kept))
 
 
 def test_only_another_run_that_may_have_lost_something_counts(store: redis.Redis) -> None:
     assert [met(store, "a"), met(store, "a"), met(store, "b", "kept")] == ["first", "same", "kept"]
     assert not store.exists("gw:forgot")
-    assert met(store, "c") == "forgot"
+    assert met(store, "c") == "lost"
     assert abs(float(store.get("gw:forgot") or 0) / 1000 - server_time(store)) < 5
 
 
@@ -50,9 +50,9 @@ def test_what_waited_is_in_doubt_since_the_change(store: redis.Redis) -> None:
     met(store, "a")
     met(store, "b")
     message = taken(lanes, claim_one(lanes))
-    assert message.uncertain and message.forgotten
+    assert message.uncertain and message.after_failover
     assert message.target == "message:12:34"
-    assert 0 <= message.since_mark < 5
+    assert 0 <= message.since_announced < 5
     assert counted(store, "uncertain") == 1
 
 
@@ -81,8 +81,8 @@ def test_a_reply_behind_a_closed_gate_was_not_sent(store: redis.Redis) -> None:
     met(store, "a")
     met(store, "b")
     store.delete("gw:gate:shop")
-    holds = lanes.claim(9, lease=60, most_each=9, at_work={}, token="t").holds
-    doubted = {hold.lane.direction: taken(lanes, hold).uncertain for hold in holds}
+    leases = lanes.claim(9, seconds=60, most_each=9, at_work={}, token="t").leases
+    doubted = {lease.lane.direction: taken(lanes, lease).uncertain for lease in leases}
     assert doubted == {"out": False, "in": True}, "looking in Chatwoot costs little, a double much"
 
 
@@ -91,13 +91,15 @@ def test_a_doubt_is_settled_once(store: redis.Redis) -> None:
     lanes.append([reply(1)])
     met(store, "a")
     met(store, "b")
-    hold = claim_one(lanes)
-    taken(lanes, hold)
-    lanes.mark(hold, "r1", "part:1")
-    lanes.progress(hold, "r1", 1, 2, ["x1"])
-    lease_dies(store, hold)
+    lease = claim_one(lanes)
+    taken(lanes, lease)
+    lanes.announce(lease, "r1", "part:1")
+    lanes.record_part(lease, "r1", 1, 2, ["x1"])
+    lease_dies(store, lease)
     again = taken(lanes, claim_one(lanes))
-    assert again.uncertain and not again.forgotten, "by the death of the worker, not by the change"
+    assert again.uncertain and not again.after_failover, (
+        "by the death of the worker, not by the change"
+    )
     assert counted(store, "uncertain") == 2
 
 
@@ -118,7 +120,7 @@ def test_an_old_message_that_is_brought_once_more(store: redis.Redis) -> None:
     now = server_time(store)
     lanes.append([replace(letter(1), written=now - 60)])
     lanes.append([replace(letter(2, peer="bob"), written=now + 60)])
-    assert ledger(store, "m1")["uncertain"] == "forgotten"
+    assert ledger(store, "m1")["uncertain"] == "failover"
     assert "uncertain" not in ledger(store, "m2")
 
 
@@ -157,10 +159,10 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
 def test_a_restart_is_noticed_by_the_next_command(server: tuple[str, Server]) -> None:
     mode, valkey = server
     valkey.start_anew()
-    client = connect(valkey.valkey.url, connections=2, retries=3, greet=meet)
+    client = connect(valkey.valkey.url, connections=2, retries=3, greet=check_server)
     lanes = Lanes(client, QUEUE)
     lanes.append([letter(1)])
     time.sleep(1.1)  # what «everysec» promises
     valkey.start_anew()
     message = taken(lanes, claim_one(lanes))
-    assert message.forgotten == (mode == "everysec")
+    assert message.after_failover == (mode == "everysec")

@@ -4,7 +4,7 @@
 -- KEYS[1] namespace
 -- ARGV[1] id of the reply, ARGV[2] nonce of this request; repeated with it, the answer is the same
 -- ARGV[3] JSON of the look: {id, lane, destination, channel, body}
--- Returns 'ok' | 'unknown' (no suspicion)
+-- Returns 'ok' | 'unknown' (nobody can have pressed it)
 
 local id, look = ARGV[1], cjson.decode(ARGV[3])
 -- A look that is under way may have seen the time before the press: then another one follows it.
@@ -22,11 +22,11 @@ for _, name in ipairs(names) do
   if waits and redis.call('HGET', key_msg(name), 'state') ~= 'sending' then return 'ok' end
   if not waits then free = free or name end
 end
-local given_up = redis.call('HGET', key_msg(free), 'dead')
+local given_up = redis.call('HGET', key_msg(free), 'dead_letter')
 if given_up then redis.call('XDEL', ns .. ':dead', given_up) end
 redis.call('DEL', key_msg(free))
-local order = behind(look.lane)
-redis.call('HSET', key_msg(free), 'v', '1', 'kind', 'retry', 'of', id, 'body', look.body,
+local order = order_at_end(look.lane)
+redis.call('HSET', key_msg(free), 'v', '1', 'kind', 'check_retry', 'subject', id, 'body', look.body,
            'lane', look.lane, 'destination', look.destination, 'channel', look.channel,
            'state', 'waiting', 'appended', now, 'ready', now, 'request', ARGV[2], 'order', order)
 redis.call('ZADD', key_lane(look.lane), order, free)

@@ -7,9 +7,9 @@
 -- 'moved' if the reply does not wait any more: it is being sent, or has left.
 
 local lane, id, nonce = ARGV[1], ARGV[2], ARGV[3]
-local known = redis.call('HMGET', key_msg(id), 'delayed', 'state')
+local known = redis.call('HMGET', key_msg(id), 'told_of_delay', 'state')
 if known[1] then return known[1] == nonce and 'told' or 'known' end
 if known[2] ~= 'waiting' or redis.call('EXISTS', key_lease(lane)) == 1 then return 'moved' end
-redis.call('HSET', key_msg(id), 'delayed', nonce, 'then', ARGV[5])
-leave_note(cjson.decode(ARGV[4]), nonce)
+redis.call('HSET', key_msg(id), 'told_of_delay', nonce, 'note_after', ARGV[5])
+add_note(cjson.decode(ARGV[4]), nonce)
 return 'told'

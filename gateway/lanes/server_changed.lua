@@ -1,9 +1,9 @@
 -- The first words on a new connection: is this the server, and the run of it, that was written to?
 -- A replica that was promoted, or a server that restarted without a log that is written at once, may
--- not know what the one before was told in its last moments: marks and acks among it.
+-- not know what the one before was told in its last moments: announcements and acks among it.
 -- KEYS[1] namespace
 -- ARGV[1] run id of the server (INFO), ARGV[2] 'kept' if it cannot have lost anything, else ''
--- Returns 'same' | 'first' (of all) | 'kept' | 'forgot': what could have left by now is in doubt
+-- Returns 'same' | 'first' (of all) | 'kept' | 'lost': what could have left by now is uncertain
 
 local before = redis.call('GET', ns .. ':run')
 if before == ARGV[1] then return 'same' end
@@ -17,4 +17,4 @@ for _, destination in ipairs(redis.call('SMEMBERS', ns .. ':destinations')) do
     redis.call('SADD', ns .. ':shut', destination)
   end
 end
-return 'forgot'
+return 'lost'

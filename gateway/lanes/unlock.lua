@@ -1,4 +1,4 @@
--- Give a named lease back, if it is still the one's who asks.
+-- Give a named lock back, if it is still the one's who asks.
 -- KEYS[1] namespace
 -- ARGV[1] key behind the namespace, ARGV[2] token
 -- Returns 1 if it was theirs, else 0

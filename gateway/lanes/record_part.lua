@@ -7,17 +7,17 @@
 local id, part = ARGV[3], ARGV[4]
 local msg = key_msg(id)
 if redis.call('HSETNX', msg, 'part:' .. part, ARGV[6]) == 1 then
-  redis.call('HSET', msg, 'total', ARGV[5])
+  redis.call('HSET', msg, 'parts', ARGV[5])
   redis.call('HDEL', msg, 'uncertain')
   for _, external in ipairs(cjson.decode(ARGV[6])) do
     redis.call('SET', ns .. ':ext:' .. ARGV[7] .. ':' .. external, id .. '#' .. part, 'EX', LEDGER)
     local parked = ns .. ':parked:' .. ARGV[7] .. ':' .. external
     for _, receipt in ipairs(redis.call('LRANGE', parked, 0, -1)) do
       local told = cjson.decode(receipt)
-      note_part(id, part, told.status, told.reason)
+      set_part_status(id, part, told.status, told.reason)
     end
     redis.call('DEL', parked)
   end
-  report_parts(id)  -- receipts by our own part id may have come before the number of parts
+  set_status_from_parts(id)  -- receipts by our own part id may have come before the number of parts
 end
-return holds(ARGV[1], ARGV[2]) and 'ok' or 'void'
+return is_held_by(ARGV[1], ARGV[2]) and 'ok' or 'void'

@@ -1,6 +1,6 @@
--- Take or keep a named lease, for what only one process may do at a time.
+-- Take or keep a named lock, for what only one process may do at a time.
 -- KEYS[1] namespace
--- ARGV[1] key behind the namespace, ARGV[2] token of the one who asks, ARGV[3] lease in ms
+-- ARGV[1] key behind the namespace, ARGV[2] token of the one who asks, ARGV[3] how long, in ms
 -- Returns 1 if it is theirs now, else 0
 
 local key = ns .. ':' .. ARGV[1]

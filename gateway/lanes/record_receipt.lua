@@ -10,7 +10,7 @@ if by_name == 'spent' then return 'noted' end  -- of an attempt before an agent 
 if own == '' then own = by_name or '' end
 local id, part = string.match(own, '^(.*)#(%d+)$')
 if id and redis.call('HGET', key_msg(id), 'channel') == ARGV[1] then
-  note_part(id, part, ARGV[4], ARGV[5])
+  set_part_status(id, part, ARGV[4], ARGV[5])
   count('receipts', ARGV[1])
   return 'noted'
 end

@@ -10,13 +10,13 @@ local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[6]
 local msg = key_msg(id)
 local kept = kept_answer(lane, nonce)
 if kept == 'wait' then return kept end
-if not holds(lane, ARGV[3]) then return 'void' end
+if not is_held_by(lane, ARGV[3]) then return 'void' end
 if redis.call('HGET', msg, 'withdrawn') then return 'withdrawn' end
 if kept then return kept end
 local rates = { tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]) }
-if rates[1] + rates[3] > 0 and waits_for_slot(lane, destination, id, rates) then
+if rates[1] + rates[3] > 0 and wait_for_slot(lane, destination, id, rates) then
   redis.call('HINCRBY', msg, 'attempts', -1)  -- a wait of our own making is no attempt
   return keep_answer(lane, nonce, 'wait')
 end
-redis.call('HSET', msg, 'target', ARGV[5], 'marked', now)
+redis.call('HSET', msg, 'target', ARGV[5], 'announced_at', now)
 return keep_answer(lane, nonce, 'go')

@@ -4,5 +4,5 @@
 -- ARGV[1] JSON {id, lane, destination, channel, body}, ARGV[2] nonce of this request
 -- Returns 'ok'
 
-leave_note(cjson.decode(ARGV[1]), ARGV[2])
+add_note(cjson.decode(ARGV[1]), ARGV[2])
 return 'ok'

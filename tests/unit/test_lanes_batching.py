@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.lanes.batching import AT_ONCE, Together
+from gateway.lanes.batching import AT_ONCE, Batcher
 from gateway.storage.connections import connect
 from tests.waiting import until
 
@@ -58,12 +58,12 @@ def started(work: Callable[[], Any]) -> Future[Any]:
     return future
 
 
-def asked(together: Together, *command: str | int) -> Future[Any]:
+def asked(together: Batcher, *command: str | int) -> Future[Any]:
     return started(lambda: together(*command))
 
 
 def test_those_who_wait_for_a_connection_go_together(counted: Counted) -> None:
-    together = Together(counted)
+    together = Batcher(counted)
     counted.gate = threading.Event()
     first = [asked(together, "INCR", f"first-{n}") for n in range(AT_ONCE)]
     until(lambda: counted.trips == AT_ONCE)
@@ -77,7 +77,7 @@ def test_those_who_wait_for_a_connection_go_together(counted: Counted) -> None:
 
 
 def test_nobody_is_left_waiting(counted: Counted) -> None:
-    together = Together(counted)
+    together = Batcher(counted)
 
     def much(who: int) -> list[int]:
         return [together("INCR", f"n{who}") for _ in range(50)]
@@ -87,7 +87,7 @@ def test_nobody_is_left_waiting(counted: Counted) -> None:
 
 
 def test_an_error_is_its_own_commands_only(counted: Counted) -> None:
-    together = Together(counted)
+    together = Batcher(counted)
     counted.gate = threading.Event()
     first = [asked(together, "PING") for _ in range(AT_ONCE)]
     until(lambda: counted.trips == AT_ONCE)
@@ -102,7 +102,7 @@ def test_an_error_is_its_own_commands_only(counted: Counted) -> None:
 
 
 def test_a_server_that_is_away_is_told_to_everybody(tmp_path: Path) -> None:
-    together = Together(connect(f"unix://{tmp_path}/none", connections=3, retries=0))
+    together = Batcher(connect(f"unix://{tmp_path}/none", connections=3, retries=0))
     calls = [asked(together, "PING") for _ in range(20)]
     errors = [call.exception(10) for call in calls]
     assert all(isinstance(error, redis.ConnectionError) for error in errors)
