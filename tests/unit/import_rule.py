@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILDING_BLOCKS = {"model", "errors", "adapter", "http", "runtime", "storable", "text"}
+BUILDING_BLOCKS = {"bounded", "model", "errors", "adapter", "http", "runtime", "storable", "text"}
 OURS = {"gateway", "adapters", "sandbox", "tests", "bench", "faults"}
 MAY_IMPORT = {
     "gateway": {"gateway"},
