@@ -12,37 +12,38 @@ from gateway.model import Addressee
 
 
 @dataclass(frozen=True, slots=True)
-class AgentMessage:
-    """A reply for the customer: an agent's, a rule's, a bot's, or one of Chatwoot's own texts."""
+class Reply:
+    """A reply for the customer: an agent's, a rule's, a bot's, or one of Chatwoot's own texts.
 
-    id: int
+    It waits in its lane as it is: its fields are stored under these names.
+    """
+
+    message: int
     conversation: int
     """The number that agents see; it counts per account."""
-    inbox: int
     peer: str
     """The customer's address; a random UUID where an agent began the conversation."""
-    contact: Contact
-    """Phone, e-mail and identifier, by which such a UUID can be resolved."""
-    content: str
+    text: str
     """Markdown, as the agent wrote it; cards, forms and the like are spelled out."""
-    content_type: str
-    created_at: float
-    """Unix seconds."""
+    inbox: int = 0
+    in_reply_to: str = ""
+    """The source id of the message that it answers."""
     sender: str = ""
     """The agent's name; empty for Chatwoot's own texts."""
-    is_template: bool = False
-    """Greeting, out-of-office or survey: written by Chatwoot itself."""
-    is_automatic: bool = False
-    """No agent wrote it: such a text, a rule's message, or a bot's."""
-    in_reply_to: int | None = None
-    """The Chatwoot message that it answers."""
-    in_reply_to_external_id: str = ""
-    """The source id of the message that it answers."""
-    choices: tuple[str, ...] = ()
-    """What it lets the customer choose from; `content` has them numbered."""
-    attachments: tuple[LinkedFile, ...] = ()
+    automatic: bool = False
+    """No agent wrote it: a rule's message, a bot's, or one of Chatwoot's own texts."""
+    written_at: float = 0.0
+    """Unix seconds, by Chatwoot's clock."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """The conversation's additional attributes that are texts."""
+    """Of the conversation, those that are texts: the thread and context, if our own memory of them
+    is lost."""
+    choices: tuple[str, ...] = ()
+    """What it lets the customer choose from; the text has them numbered."""
+    files: tuple[LinkedFile, ...] = ()
+    contact: int = 0
+    """Chatwoot's id of the contact."""
+    to: Addressee | None = None
+    """The same contact, as Chatwoot knew it when the reply was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class MessageUpdated:
     The dashboard's Retry button is heard only so: a reply that had failed comes without its error.
     """
 
-    message: AgentMessage
+    message: Reply
     external_error: str | None
     """Why it failed, as stored in Chatwoot; None if it is not marked so."""
 
@@ -127,7 +128,7 @@ class Ignored:
 
 
 Event: TypeAlias = (
-    AgentMessage
+    Reply
     | MessageUpdated
     | MessageDeleted
     | StatusChanged

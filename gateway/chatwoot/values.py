@@ -190,6 +190,19 @@ class Conversation:
             priority=fields.optional_text("priority"),
         )
 
+    @classmethod
+    def read_webhook(cls, fields: Fields) -> Conversation:
+        """As the webhook of one of its messages tells of it. No more is read than a reply needs:
+        whatever else is odd must not keep it from the customer."""
+        return cls(
+            id=fields.integer("id"),
+            inbox_id=fields.integer("inbox_id"),
+            status=fields.optional_text("status"),
+            contact=Contact.read(fields.object("meta").object("sender")),
+            attributes=dict(fields.optional_object("additional_attributes").texts()),
+            source_id=fields.object("contact_inbox").text("source_id"),
+        )
+
 
 def _moment(timestamp: str) -> float | None:
     try:
@@ -232,12 +245,24 @@ class Message:
 
     @classmethod
     def read(cls, fields: Fields) -> Message:
+        """From the API, which writes types and times as numbers."""
+        number, created_at = fields.integer("conversation_id"), fields.optional_number("created_at")
+        return cls._read(fields, number, _numbered_kind(fields), created_at)
+
+    @classmethod
+    def read_webhook(cls, fields: Fields) -> Message:
+        """From a webhook, which writes types as words and times in ISO 8601."""
+        number = fields.object("conversation").integer("id")
+        return cls._read(fields, number, named_kind(fields), _unix_seconds(fields))
+
+    @classmethod
+    def _read(cls, fields: Fields, conversation_id: int, kind: Kind, created_at: float) -> Message:
         attributes = fields.optional_object("content_attributes")
         sender = fields.optional_object("sender")
         return cls(
             id=fields.integer("id"),
-            conversation_id=fields.integer("conversation_id"),
-            kind=_kind_of(fields),
+            conversation_id=conversation_id,
+            kind=kind,
             content=fields.optional_text("content"),
             content_type=fields.optional_text("content_type") or "text",
             items=items_in(attributes.values),
@@ -250,12 +275,33 @@ class Message:
             sender_name=sender.optional_text("name"),
             by_an_agent=sender.optional_text("type") == "user",
             attachments=files_in(fields),
-            created_at=fields.optional_number("created_at"),
+            created_at=created_at,
         )
 
 
-def _kind_of(fields: Fields) -> Kind:
+def named_kind(fields: Fields) -> Kind:
+    """What the message of a webhook is."""
+    word = fields.text("message_type")
+    if fields.optional_flag("private"):
+        return Kind.NOTE
+    try:
+        return Kind(word)
+    except ValueError:
+        raise WrongShape("message_type: unknown") from None
+
+
+def _numbered_kind(fields: Fields) -> Kind:
     number = fields.integer("message_type")
     if not 0 <= number < len(_KINDS):
-        raise WrongShape(f"message_type: {number} is none that Chatwoot has")
+        raise WrongShape(f"message_type: {number} is unknown")
     return Kind.NOTE if fields.optional_flag("private") else _KINDS[number]
+
+
+def _unix_seconds(fields: Fields) -> float:
+    try:
+        moment = datetime.fromisoformat(fields.text("created_at"))
+    except ValueError as error:
+        if isinstance(error, WrongShape):
+            raise
+        raise WrongShape("created_at: expected a time in ISO 8601") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

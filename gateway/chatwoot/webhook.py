@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from gateway.chatwoot import interactive
 from gateway.chatwoot.events import (
-    AgentMessage,
     AgentStoppedTyping,
     AgentTyping,
     ContactChanged,
@@ -22,11 +19,12 @@ from gateway.chatwoot.events import (
     Ignored,
     MessageDeleted,
     MessageUpdated,
+    Reply,
     StatusChanged,
 )
 from gateway.chatwoot.fields import Fields, WrongShape
-from gateway.chatwoot.files import files_in
-from gateway.chatwoot.values import OURS, Contact, Kind
+from gateway.chatwoot.replies import as_event, not_for_the_customer
+from gateway.chatwoot.values import Contact, Conversation, Message, named_kind
 from gateway.errors import Malformed
 
 KNOWN_AND_IGNORED = frozenset(
@@ -56,34 +54,23 @@ def read(payload: object) -> Event:
     return Ignored(event if event in KNOWN_AND_IGNORED else "unknown_event")
 
 
-def plain_breaks(content: str) -> str:
-    """`content` without the backslashes that the dashboard's editor puts before line ends."""
-    return content.replace("\\\r\n", "\n").replace("\\\n", "\n")
-
-
-def not_for_the_customer(kind: Kind, source_id: str) -> Ignored | None:
-    """Why a message is not relayed; None if it is."""
-    if kind is Kind.NOTE:
-        return Ignored("private_note")
-    if kind not in {Kind.OUTGOING, Kind.TEMPLATE}:
-        return Ignored(kind.value)
-    return Ignored("own_echo") if source_id.startswith(OURS) else None
-
-
 def _created(fields: Fields) -> Event:
-    if (ignored := _ignored(fields)) is not None:
-        return ignored
     # The payload is built some time after the event: the message may be deleted by then.
-    return _deleted(fields) or _agent_message(fields)
+    return _ignored(fields) or _told_of(fields, Message.read_webhook(fields))
 
 
 def _updated(fields: Fields) -> Event:
     if (ignored := _ignored(fields)) is not None:
         return ignored
-    if (deleted := _deleted(fields)) is not None:
-        return deleted
-    error = fields.optional_object("content_attributes").optional_text("external_error")
-    return MessageUpdated(_agent_message(fields), error or None)
+    message = Message.read_webhook(fields)
+    event = _told_of(fields, message)
+    return (
+        MessageUpdated(event, message.external_error or None) if isinstance(event, Reply) else event
+    )
+
+
+def _told_of(fields: Fields, message: Message) -> Reply | MessageDeleted | Ignored:
+    return as_event(Conversation.read_webhook(fields.object("conversation")), message)
 
 
 def _status_changed(fields: Fields) -> Event:
@@ -154,63 +141,5 @@ _READERS: Mapping[str, Callable[[Fields], Event]] = {
 
 
 def _ignored(fields: Fields) -> Ignored | None:
-    return not_for_the_customer(_kind(fields), fields.optional_text("source_id"))
-
-
-def _kind(fields: Fields) -> Kind:
-    word = fields.text("message_type")
-    if fields.optional_flag("private"):
-        return Kind.NOTE
-    try:
-        return Kind(word)
-    except ValueError:
-        raise WrongShape("message_type: none that Chatwoot has") from None
-
-
-def _deleted(fields: Fields) -> MessageDeleted | None:
-    """Known by the attribute: the text that stands there instead is translated."""
-    if not fields.optional_object("content_attributes").optional_flag("deleted"):
-        return None
-    conversation = fields.object("conversation")
-    return MessageDeleted(
-        id=fields.integer("id"),
-        conversation=conversation.integer("id"),
-        inbox=conversation.integer("inbox_id"),
-        peer=conversation.object("contact_inbox").text("source_id"),
-    )
-
-
-def _agent_message(fields: Fields) -> AgentMessage:
-    conversation = fields.object("conversation")
-    attributes = fields.optional_object("content_attributes")
-    sender = fields.optional_object("sender")
-    content_type = fields.optional_text("content_type") or "text"
-    items = interactive.items_in(attributes.values)
-    return AgentMessage(
-        id=fields.integer("id"),
-        conversation=conversation.integer("id"),
-        inbox=conversation.integer("inbox_id"),
-        peer=conversation.object("contact_inbox").text("source_id"),
-        contact=Contact.read(conversation.object("meta").object("sender")),
-        content=interactive.readable(
-            plain_breaks(fields.optional_text("content")), content_type, items
-        ),
-        content_type=content_type,
-        choices=interactive.choices(content_type, items),
-        created_at=_unix_seconds(fields.text("created_at")),
-        sender=sender.optional_text("name"),
-        is_template=_kind(fields) is Kind.TEMPLATE,
-        is_automatic=sender.optional_text("type") != "user",
-        in_reply_to=attributes.optional_integer("in_reply_to"),
-        in_reply_to_external_id=attributes.optional_text("in_reply_to_external_id"),
-        attachments=files_in(fields),
-        attributes=dict(conversation.optional_object("additional_attributes").texts()),
-    )
-
-
-def _unix_seconds(time: str) -> float:
-    try:
-        moment = datetime.fromisoformat(time)
-    except ValueError:
-        raise WrongShape("created_at: expected a time in ISO 8601") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    """Why a message is not relayed: then nothing else of it need be as expected."""
+    return not_for_the_customer(named_kind(fields), fields.optional_text("source_id"))

@@ -18,10 +18,10 @@ from uuid import uuid4
 
 import redis
 
-from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
 from gateway.chatwoot.errors import Missing
-from gateway.chatwoot.events import AgentMessage
+from gateway.chatwoot.events import Reply
+from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.values import Conversation, Message
 from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError, ServerTrouble
@@ -76,7 +76,7 @@ class Reconciler:
                 if message.created_at < now - LAG:
                     newest = max(newest, message.id)
                 event = _reply(conversation, message)
-                if event and event.created_at >= mark.since:
+                if event and event.written_at >= mark.since:
                     recovered += self._store(event, message.status, now)
         finally:
             if recovered:
@@ -121,13 +121,13 @@ class Reconciler:
             if listed.get(conversation.id) != conversation.newest_message:
                 yield conversation
 
-    def _store(self, event: AgentMessage, status: str, now: float) -> bool:
+    def _store(self, event: Reply, status: str, now: float) -> bool:
         # Its age counts from when it was written: too old a reply is failed rather than sent.
-        age = max(0.0, now - event.created_at)
+        age = max(0.0, now - event.written_at)
         new = self.intake.recover(self.channel, event, age=age, shown=status)
         if status == "failed" and not new:
             # Chatwoot may have marked it by itself, and the webhook that said so was lost as well.
-            self.lanes.record_marked_failed(ids.reply_id(self.channel.name, event.id))
+            self.lanes.record_marked_failed(ids.reply_id(self.channel.name, event.message))
         return new
 
     def _set_first_mark(self, now: float) -> None:
@@ -202,6 +202,6 @@ class Reconciliation:
             )
 
 
-def _reply(conversation: Conversation, message: Message) -> AgentMessage | None:
+def _reply(conversation: Conversation, message: Message) -> Reply | None:
     event = as_event(conversation, message)
-    return event if isinstance(event, AgentMessage) else None
+    return event if isinstance(event, Reply) else None

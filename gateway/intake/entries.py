@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gateway.chatwoot.events import AgentMessage, MessageDeleted
+from gateway.chatwoot.events import MessageDeleted, Reply
 from gateway.config import Channel
 from gateway.lanes import Brake, Entry, bodies, ids
 from gateway.model import Inbound
@@ -34,41 +34,18 @@ def _brake(channel: Channel, peer: str, window: float) -> Brake | None:
     return Brake(ids.brake(channel.name, peer), most, window) if most else None
 
 
-def reply_entry(channel: Channel, event: AgentMessage) -> Entry:
-    """The entry of an agent's reply, from Chatwoot's event about it."""
-    return waiting_entry(channel, _reply_body(channel, event))
-
-
-def retry_check_entry(channel: Channel, event: AgentMessage) -> Entry:
+def retry_check_entry(channel: Channel, reply: Reply) -> Entry:
     """The entry of a look at Chatwoot: did an agent press Retry below this reply?"""
     return Entry(
-        id=ids.look_id(ids.reply_id(channel.name, event.id)),
-        lane=ids.status_lane(channel.name, event.conversation),
+        id=ids.look_id(ids.reply_id(channel.name, reply.message)),
+        lane=ids.status_lane(channel.name, reply.conversation),
         destination=ids.chatwoot_destination(channel.account.name),
         kind="check_retry",
-        body=bodies.write(_reply_body(channel, event)),
+        body=bodies.write(reply),
     )
 
 
-def _reply_body(channel: Channel, event: AgentMessage) -> bodies.Reply:
-    return bodies.Reply(
-        message=event.id,
-        conversation=event.conversation,
-        peer=event.peer,
-        text=event.content,
-        reply_to=ids.external_id(channel.name, event.in_reply_to_external_id),
-        sender=event.sender,
-        automatic=event.is_automatic,
-        written_at=event.created_at,
-        attributes=event.attributes,
-        choices=event.choices,
-        files=event.attachments,
-        contact=event.contact.id,
-        to=event.contact.addressee,
-    )
-
-
-def waiting_entry(channel: Channel, reply: bodies.Reply) -> Entry:
+def reply_entry(channel: Channel, reply: Reply) -> Entry:
     """The entry of a reply that waits to be sent."""
     return Entry(
         id=ids.reply_id(channel.name, reply.message),

@@ -11,7 +11,6 @@ import redis
 from gateway.adapter import Adapter
 from gateway.chatwoot.agent_initiated import is_made_up
 from gateway.chatwoot.events import (
-    AgentMessage,
     AgentStoppedTyping,
     AgentTyping,
     ContactChanged,
@@ -20,6 +19,7 @@ from gateway.chatwoot.events import (
     Ignored,
     MessageDeleted,
     MessageUpdated,
+    Reply,
     StatusChanged,
 )
 from gateway.config import Channel
@@ -82,14 +82,14 @@ class Intake:
         self._acknowledge_presses(channel, messages)
         return Stored(new, outcomes.count("duplicate"), len(receipts), outcomes)
 
-    def recover(self, channel: Channel, event: AgentMessage, *, age: float, shown: str) -> bool:
+    def recover(self, channel: Channel, reply: Reply, *, age: float, shown: str) -> bool:
         """Store a reply whose webhook never came, `age` seconds old. False if it is known.
 
         `shown`: its status in Chatwoot, which is «failed» if the webhook found nobody.
         """
         # If its webhook failed, nobody has accepted it before.
-        written = None if shown == "failed" else event.created_at
-        entry = replace(reply_entry(channel, event), age=age, shown=shown, written=written)
+        written = None if shown == "failed" else reply.written_at
+        entry = replace(reply_entry(channel, reply), age=age, shown=shown, written=written)
         if age > MINUTE:  # what has gathered is no flood
             entry = replace(entry, brake=None)
         [outcome] = self._append([entry])
@@ -102,7 +102,7 @@ class Intake:
                 outcome = _ignored(event)
             case _ if event.inbox != channel.config.inbox:
                 outcome = "ignored:another inbox"
-            case AgentMessage():
+            case Reply():
                 [outcome] = self._append([reply_entry(channel, event)])
                 outcome = {"new": "accepted", "duplicate": "repeated"}.get(outcome, outcome)
             case MessageDeleted():
@@ -166,19 +166,19 @@ class Intake:
             self._doorbell.ring()
         return appended.outcomes
 
-    def _check_retry(self, channel: Channel, reply: AgentMessage) -> str:
+    def _check_retry(self, channel: Channel, reply: Reply) -> str:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
         Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
         look = retry_check_entry(channel, reply)
         self._room.require()
-        if not self._lanes.check_retry(ids.reply_id(channel.name, reply.id), look):
+        if not self._lanes.check_retry(ids.reply_id(channel.name, reply.message), look):
             return "ignored:MessageUpdated"
         self._doorbell.ring_if_idle()
         return "accepted:retry_check"
 
-    def _note_marked_failed(self, channel: Channel, reply: AgentMessage) -> str:
+    def _note_marked_failed(self, channel: Channel, reply: Reply) -> str:
         """Chatwoot marks a reply as failed, for good, when a webhook about it is answered late."""
-        match self._lanes.record_marked_failed(ids.reply_id(channel.name, reply.id)):
+        match self._lanes.record_marked_failed(ids.reply_id(channel.name, reply.message)):
             case "noted":
                 self._doorbell.ring_if_idle()
                 return "noted:marked_failed"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
 
+from gateway.chatwoot.events import Reply
 from gateway.chatwoot.files import LinkedFile
 from gateway.model import Addressee, Attachment, Inbound, Person
 
@@ -20,40 +21,12 @@ LATER = ("quoted",)
 """Fields that the first readers do not know: left out where they say nothing."""
 
 Value = TypeVar(
-    "Value", Person, Attachment, Inbound, LinkedFile, Addressee, "Reply", "NoteText", "Deletion"
+    "Value", Person, Attachment, Inbound, LinkedFile, Addressee, Reply, "NoteText", "Deletion"
 )
 
 
 class UnknownVersion(Exception):
     """Written by a newer release, in a form or of a kind that this one must leave alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An agent's reply, as it waits for its way out."""
-
-    message: int
-    conversation: int
-    peer: str
-    text: str
-    """Markdown, as the agent wrote it."""
-    reply_to: str = ""
-    """The network's id of the customer's message that it answers."""
-    sender: str = ""
-    automatic: bool = False
-    """No agent wrote it."""
-    written_at: float = 0.0
-    """Unix seconds, by Chatwoot's clock."""
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    """Of the conversation, as Chatwoot keeps them: the thread and context, if our own memory of
-    them is lost."""
-    choices: tuple[str, ...] = ()
-    """What it lets the customer choose from."""
-    files: tuple[LinkedFile, ...] = ()
-    contact: int = 0
-    """Chatwoot's id of the contact."""
-    to: Addressee | None = None
-    """The same contact, as Chatwoot knew it when the reply was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from gateway.adapter import Adapter
 from gateway.chatwoot.agent_initiated import is_made_up, thread_of
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import AddressTaken, Missing
+from gateway.chatwoot.events import Reply
 from gateway.chatwoot.values import Contact
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Retry
 from gateway.lanes import Lane, Lease, Taken, ids
 from gateway.lanes.address_changes import AddressChange, AddressChanges
-from gateway.lanes.bodies import Reply
 from gateway.model import Addressee
 from gateway.relay.context import context_in
 

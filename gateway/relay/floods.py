@@ -12,10 +12,10 @@ from contextlib import suppress
 
 import redis
 
+from gateway.chatwoot.events import Reply
 from gateway.config import Channel
 from gateway.errors import Permanent
 from gateway.lanes import Lanes, Taken, ids, notes
-from gateway.lanes.bodies import Reply
 from gateway.observability import logs
 
 WITHHELD = "An automatic reply to a customer who writes so fast may answer a machine: not sent"

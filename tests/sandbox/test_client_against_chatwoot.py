@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import AddressTaken, Invalid, Missing, NotAllowed
-from gateway.chatwoot.events import AgentMessage, Event, Ignored, MessageDeleted, MessageUpdated
+from gateway.chatwoot.events import Event, Ignored, MessageDeleted, MessageUpdated, Reply
+from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.signature import verify
 from gateway.chatwoot.values import Inbox, Kind
 from gateway.chatwoot.webhook import read
@@ -240,10 +240,10 @@ def test_webhooks_tell_what_the_agent_did(
     reply = stand_in.agent_reply(place.conversation_id, "Yes\\\nyes", in_reply_to=asked.id)
     stand_in.agent_reply(place.conversation_id, "psst", private=True)
     told = events(stand_in, came, inbox)
-    (message,) = [event for event in told if isinstance(event, AgentMessage)]
-    assert (message.id, message.peer, message.content) == (reply, "tg:1", "Yes\nyes")
-    assert message.in_reply_to_external_id == "gw:1"
-    assert abs(message.created_at - time.time()) < 60
+    (message,) = [event for event in told if isinstance(event, Reply)]
+    assert (message.message, message.peer, message.text) == (reply, "tg:1", "Yes\nyes")
+    assert message.in_reply_to == "gw:1"
+    assert abs(message.written_at - time.time()) < 60
     assert {Ignored("incoming"), Ignored("private_note")} <= {
         event for event in told if isinstance(event, Ignored)
     }
@@ -254,8 +254,8 @@ def test_webhooks_tell_what_the_agent_did(
         if each.kind is Kind.OUTGOING
     ]
     missed = as_event(conversation, listed)
-    assert isinstance(missed, AgentMessage)
-    assert (missed.peer, missed.content) == (message.peer, message.content)
+    assert isinstance(missed, Reply)
+    assert (missed.peer, missed.text) == (message.peer, message.text)
 
 
 def test_webhooks_tell_of_failure_retry_and_deletion(
@@ -278,7 +278,7 @@ def test_webhooks_tell_of_failure_retry_and_deletion(
     retried = [e for e in events(stand_in, came, inbox) if isinstance(e, MessageUpdated)]
     assert retried
     assert retried[-1].external_error is None
-    assert retried[-1].message.content == "Hi"
+    assert retried[-1].message.text == "Hi"
     chatwoot.delete_message(place.conversation_id, reply)
     assert MessageDeleted(reply, place.conversation_id, inbox.id, "tg:1") in events(
         stand_in, came, inbox

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.events import AgentMessage
+from gateway.chatwoot.events import Reply
+from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.webhook import read
 from gateway.config import ChatwootAccount
 from gateway.model import Person
@@ -82,11 +82,11 @@ def test_trap_11_a_webhook_and_the_api_write_types_and_times_otherwise(
     [message] = [m for m in api.messages_after(1, 0) if m.id == number]
     asked = as_event(api.conversation(1), message)
     api.close()
-    assert isinstance(told, AgentMessage)
-    assert isinstance(asked, AgentMessage)
-    assert (told.id, told.peer, told.contact.phone) == (asked.id, asked.peer, asked.contact.phone)
-    assert (told.is_template, asked.is_template) == (False, False)
-    assert abs(told.created_at - asked.created_at) < 1.0
+    assert isinstance(told, Reply)
+    assert isinstance(asked, Reply)
+    assert (told.message, told.peer, told.to) == (asked.message, asked.peer, asked.to)
+    assert (told.automatic, asked.automatic) == (False, False)
+    assert abs(told.written_at - asked.written_at) < 1.0
 
 
 def test_trap_12_an_address_that_chatwoot_made_up_is_resolved_or_refused(

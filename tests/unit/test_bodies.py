@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from gateway.chatwoot.events import Reply
 from gateway.chatwoot.files import LinkedFile
 from gateway.lanes import bodies
-from gateway.lanes.bodies import Deletion, NoteText, Reply, UnknownVersion
+from gateway.lanes.bodies import Deletion, NoteText, UnknownVersion
 from gateway.model import Addressee, Attachment, Inbound, Person
 
 Read = Callable[[str, str], Any]

@@ -10,21 +10,22 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from gateway.chatwoot.api_messages import as_event
 from gateway.chatwoot.events import (
-    AgentMessage,
     ConversationCreated,
     Ignored,
     MessageDeleted,
     MessageUpdated,
+    Reply,
     StatusChanged,
 )
 from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.files import LinkedFile
+from gateway.chatwoot.replies import as_event, plain_breaks
 from gateway.chatwoot.signature import verify
-from gateway.chatwoot.values import Contact, Conversation, Message
-from gateway.chatwoot.webhook import plain_breaks, read
+from gateway.chatwoot.values import Conversation, Message
+from gateway.chatwoot.webhook import read
 from gateway.errors import Forbidden, Malformed
+from gateway.model import Addressee
 
 SENDER = {"id": 42, "name": "Ada", "phone_number": "+15551230001", "email": None, "identifier": "i"}
 CONVERSATION: dict[str, Any] = {
@@ -51,18 +52,17 @@ REPLY: dict[str, Any] = {
     "conversation": CONVERSATION,
     "account": {"id": 1},
 }
-EXPECTED = AgentMessage(
-    id=1002,
+EXPECTED = Reply(
+    message=1002,
     conversation=12,
     inbox=7,
     peer="tg:123",
-    contact=Contact(42, "Ada", "+15551230001", "", "i"),
-    content="Here\nit is",
-    content_type="text",
-    created_at=1768903300.5,
+    contact=42,
+    to=Addressee("Ada", "+15551230001", "", "i"),
+    text="Here\nit is",
+    written_at=1768903300.5,
     sender="Bob",
-    in_reply_to=1001,
-    in_reply_to_external_id="gw:55",
+    in_reply_to="gw:55",
     attributes={"thread": "<a@b>", "chat_id": "99"},
 )
 
@@ -81,17 +81,17 @@ def test_the_conversations_newest_message_is_never_looked_at() -> None:
 
 def test_chatwoots_own_text_has_no_sender() -> None:
     event = read(reply(message_type="template", sender=None, content="We are closed"))
-    assert isinstance(event, AgentMessage)
-    assert event.is_template
+    assert isinstance(event, Reply)
+    assert event.automatic
     assert event.sender == ""
 
 
 def test_a_reply_of_attachments_only() -> None:
     picture = {"id": 9, "file_type": "image", "data_url": "https://x.example/b/cat.png"}
     event = read(reply(content=None, attachments=[picture, {"id": 10, "file_type": "contact"}]))
-    assert isinstance(event, AgentMessage)
+    assert isinstance(event, Reply)
     linked = LinkedFile("https://x.example/b/cat.png", "cat.png", "image/png", kind="image")
-    assert (event.content, event.attachments) == ("", (linked,))
+    assert (event.text, event.files) == ("", (linked,))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_what_is_not_for_the_customer(event: str, changes: dict[str, Any], kind:
 
 
 def test_another_programs_outgoing_message_is_for_the_customer() -> None:
-    assert isinstance(read(reply(source_id="crm-1")), AgentMessage)
+    assert isinstance(read(reply(source_id="crm-1")), Reply)
 
 
 @pytest.mark.parametrize("event", ["message_created", "message_updated"])
@@ -127,7 +127,7 @@ def test_a_reply_marked_failed_and_one_retried() -> None:
     assert isinstance(failed, MessageUpdated)
     assert isinstance(retried, MessageUpdated)
     assert (failed.external_error, retried.external_error) == ("500", None)
-    assert retried.message.content == EXPECTED.content
+    assert retried.message.text == EXPECTED.text
 
 
 def test_a_conversations_status() -> None:

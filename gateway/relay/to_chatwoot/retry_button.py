@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.events import Reply
 from gateway.chatwoot.values import Message
 from gateway.config import Channel
-from gateway.intake.entries import waiting_entry
+from gateway.intake.entries import reply_entry
 from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
-from gateway.lanes.bodies import Reply
 from gateway.lanes.watermark import watermark_of
 from gateway.relay.delivery import Done
 from gateway.relay.retry_policy import Patience
@@ -63,7 +63,7 @@ class RetryDelivery:
     def _recover(self, reply: Reply, message: Message) -> None:
         """Its own webhook never reached us, or comes later: then it will be a repetition."""
         age = max(0.0, time.time() - reply.written_at)
-        entry = waiting_entry(self.channel, reply)
+        entry = reply_entry(self.channel, reply)
         self.lanes.append([replace(entry, age=age, shown=message.status)])
 
 

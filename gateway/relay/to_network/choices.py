@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.chatwoot import interactive
-from gateway.lanes.bodies import Reply
+from gateway.chatwoot.events import Reply
 from gateway.model import Button, Capabilities
 from gateway.text import length
 

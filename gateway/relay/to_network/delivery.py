@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from gateway import text
 from gateway.adapter import Adapter
+from gateway.chatwoot.events import Reply
 from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
 from gateway.lanes import Lane, Lanes, Lease, Pace, Taken, bodies, ids, notes
-from gateway.lanes.bodies import Reply
 from gateway.model import Part, Sent
 from gateway.relay.addressing import Address, Addressing, together
 from gateway.relay.delivery import Done, announce, still_seen
@@ -127,6 +127,7 @@ class OutboundDelivery:
 
     def _part(self, taken: Taken, reply: Reply, address: Address, piece: parts.Piece) -> Part:
         name = ids.part_id(taken.id, piece.number)
+        answered = ids.external_id(self.channel.name, reply.in_reply_to)
         return Part(
             id=name,
             peer=address.peer,
@@ -134,7 +135,7 @@ class OutboundDelivery:
             spans=piece.text.spans,
             number=piece.number,
             total=piece.total,
-            reply_to=reply.reply_to if piece.number == 1 else "",
+            reply_to=answered if piece.number == 1 else "",
             thread=address.thread,
             context=address.context,
             sender=reply.sender,

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from gateway.chatwoot import interactive
+from gateway.chatwoot.events import Reply
 from gateway.lanes import bodies
-from gateway.lanes.bodies import Reply
 from gateway.model import ButtonLimits, Capabilities, Inbound
 from gateway.relay.to_network.choices import Choosing, choosing
 
@@ -72,7 +72,7 @@ def test_a_reply_that_an_earlier_release_stored_gets_buttons() -> None:
         "conversation": 1,
         "peer": "p1",
         "text": "Sure?\n\n1. Yes\n2. Not\\-yet",
-        "reply_to": "",
+        "in_reply_to": "",
         "sender": "Bob",
         "written_at": 1.0,
         "attributes": {},
