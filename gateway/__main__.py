@@ -6,37 +6,38 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from gateway.cli import config_path, main
-from gateway.config import load
-from gateway.config.reading import named_inboxes
-from gateway.observability.logs import Redactor
+from gateway.cli import main
 
 NO_INBOX = 10**9
 """Numbers from here on stand for inboxes that have only a name yet."""
 
 
-def _say_it_plainly(
+def print_fault(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """No user is shown a stack trace that was not asked for, nor a secret."""
+    """Print neither a secret, nor a stack trace that was not asked for."""
     redact = _redactor()
     if os.environ.get("GATEWAY_DEBUG") == "1":
         print(redact("".join(traceback.format_exception(kind, error, trace))), file=sys.stderr)
     else:
-        print(redact(f"gateway: a fault of its own: {kind.__name__}: {error}"), file=sys.stderr)
-        print("GATEWAY_DEBUG=1 shows where. Please report it.", file=sys.stderr)
+        print(redact(f"gateway: internal error: {kind.__name__}: {error}"), file=sys.stderr)
+        print("Set GATEWAY_DEBUG=1 to see where, and please report it.", file=sys.stderr)
 
 
 def _redactor() -> Callable[[str], str]:
-    """For what the settings have; where they cannot be read they cannot be told either."""
+    """Hides the secrets of the settings. Settings that cannot be read cannot be printed either."""
     try:
+        from gateway.commands.settings import config_path
+        from gateway.config import load, named_inboxes
+        from gateway.observability.logs import Redactor
+
         unnumbered = named_inboxes(config_path(), os.environ)
         inboxes = {name: NO_INBOX + n for n, name in enumerate(unnumbered)}
         return Redactor(load(config_path(), os.environ, inboxes=inboxes).secret_values())
-    except Exception:  # noqa: BLE001 (the very fault that is to be told may be met here again)
+    except Exception:  # noqa: BLE001 (the very fault that is being printed may come up here again)
         return str
 
 
 if __name__ == "__main__":
-    sys.excepthook = _say_it_plainly
+    sys.excepthook = print_fault
     sys.exit(main(sys.argv[1:]))

@@ -15,6 +15,7 @@ from gateway.runtime import Runtime
 from gateway.setup.doctor import examine
 from gateway.setup.provision import Outcome, load_unnumbered, set_up
 from gateway.setup.report import Line, Paper, as_json
+from gateway.storage.embedded import data_folder, embedded_in
 
 Visibility = Literal["hidden", "shown"]
 
@@ -33,9 +34,12 @@ def setup(path: Path, environ: Mapping[str, str], agents: str, secrets: Visibili
     return int(any(line.is_bad for line in outcome.lines))
 
 
-def doctor(settings: Settings, redis_url: str, shape: Literal["text", "json"]) -> int:
-    """`redis_url`: empty if there is no server at the moment. Returns 1 if anything is bad."""
-    lines = redacted(examine(settings, redis_url, Runtime()), settings)
+def doctor(settings: Settings, shape: Literal["text", "json"]) -> int:
+    """Look at everything, at the embedded server if no other Redis is set. Returns 1 if anything
+    is bad."""
+    embedded = embedded_in(data_folder())
+    url = settings.gateway.redis_url or (embedded.url if embedded.socket.exists() else "")
+    lines = redacted(examine(settings, url, Runtime()), settings)
     paper = Paper(sys.stdout)
     if shape == "json":
         paper.say(as_json(lines))

@@ -14,7 +14,7 @@ from faults.replicated import NAME, ReplicatedRedis
 from gateway.config.sentinels import Sentinels, from_url
 from gateway.lanes import Lanes
 from gateway.setup.checks.redis import look_at_storage
-from gateway.setup.checks.sentinels import doubts
+from gateway.setup.checks.sentinels import look_at_sentinels
 from gateway.storage.connections import connect, connect_worker
 from gateway.storage.durability import look_at
 
@@ -71,18 +71,18 @@ def test_no_more_connections_than_asked_for(store: ReplicatedRedis) -> None:
 
 
 def test_what_a_fail_over_would_suffer_from(store: ReplicatedRedis) -> None:
-    assert [doubt.text for doubt in doubts(store.url)] == [
+    assert [doubt.text for doubt in look_at_sentinels(store.url)] == [
         "a primary that is cut off goes on taking messages, which are lost when it is replaced"
     ]
     store.primary.client.config_set("min-replicas-to-write", 1)
-    assert not list(doubts(store.url))
+    assert not list(look_at_sentinels(store.url))
     said = {finding.check: finding.text for finding in look_at_storage(store.url)}
     assert said["fail-over"] == "all sentinels agree, and there is a replica"
     store.sentinels[2].kill()
-    (doubt,) = doubts(store.url)
+    (doubt,) = look_at_sentinels(store.url)
     assert doubt.text.endswith("does not answer: ConnectionError")
     first, second, _ = from_url(store.url).addresses
-    (doubt,) = doubts(Sentinels((first, second), NAME).url)
+    (doubt,) = look_at_sentinels(Sentinels((first, second), NAME).url)
     assert doubt.text == "only 2 of the sentinels are named"
 
 

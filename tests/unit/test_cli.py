@@ -61,7 +61,7 @@ def test_check_says_that_all_is_fine(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["check"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("channels.toml is fine: 2 channels (pigeons, post).\n")
-    assert "REDIS_URL is not set" in out
+    assert "Neither REDIS_URL nor REDIS_SENTINELS is set" in out
 
 
 def test_check_knows_a_durable_server(
@@ -129,7 +129,7 @@ def test_dead_letters_that_there_are_not(
     assert main(["dead", "list"]) == 0
     for action in ("show", "replay", "drop"):
         assert main(["dead", action, "nobody"]) == 1
-        assert "there is no dead letter nobody" in capsys.readouterr().err
+        assert "dead letter nobody does not exist" in capsys.readouterr().err
 
 
 def test_a_server_that_throws_data_away_is_a_problem(store: redis.Redis, redis_url: str) -> None:
@@ -160,6 +160,22 @@ def test_a_server_that_may_lose_something_is_noted(
         store.config_set(name, before)
     assert not findings.problems
     assert said in findings.notes[0]
+
+
+@pytest.mark.parametrize("typed", [[], ["dead"], ["nonsense"], ["dead", "show"], ["run", "more"]])
+def test_what_cannot_be_understood_ends_with_2(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed) == 2
+    assert "Usage: python -m gateway" in capsys.readouterr().err
+
+
+def test_help_is_not_kept_waiting_by_other_commands() -> None:
+    program = "import sys, gateway.cli; print([m for m in sys.modules if m.startswith('gateway.')])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "['gateway.cli']\n"
 
 
 def test_a_fault_of_our_own_shows_no_trace(place: Path) -> None:

@@ -10,7 +10,7 @@ import redis
 
 from gateway.adapter import Finding
 from gateway.config.sentinels import are_sentinels
-from gateway.setup.checks.sentinels import doubts
+from gateway.setup.checks.sentinels import CHECK, look_at_sentinels
 from gateway.storage.connections import connect
 from gateway.storage.durability import cannot_be_asked, look_at
 from gateway.storage.memory_guard import FULL
@@ -69,8 +69,8 @@ def _durability(url: str) -> Iterator[Finding]:
 
 
 def _failover(url: str) -> Iterator[Finding]:
-    found = [Finding.note("fail-over", doubt.text, doubt.cure) for doubt in doubts(url)]
-    yield from found or [Finding.good("fail-over", "all sentinels agree, and there is a replica")]
+    found = list(look_at_sentinels(url))
+    yield from found or [Finding.good(CHECK, "all sentinels agree, and there is a replica")]
 
 
 def memory(told: Mapping[str, Any]) -> Finding:

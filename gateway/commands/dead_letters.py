@@ -1,0 +1,62 @@
+"""`dead list`, `show`, `replay` and `drop`: messages that were given up on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from gateway.commands.printing import print_table
+from gateway.commands.settings import CannotDo, load_settings_with_redis
+from gateway.lanes.dead_letters import DeadLetters
+from gateway.observability import logs
+from gateway.storage.connections import connect
+
+
+def list_letters(limit: int) -> None:
+    """Print the newest `limit` letters. Like all here raises redis.RedisError, `ConfigError` and
+    `CannotDo`."""
+    rows = [
+        (letter.id, logs.moment(letter.at), letter.channel, letter.kind, letter.reason)
+        for letter in _dead_letters().list(limit=limit)
+    ]
+    print_table(("id", "given up at", "channel", "kind", "reason"), rows)
+
+
+def show_letter(message: str) -> None:
+    letter = _dead_letters().show(message)
+    if letter is None:
+        raise CannotDo(f"dead letter {message} does not exist")
+    print(f"id           {letter.id}")
+    print(f"given up at  {logs.moment(letter.at)}")
+    print(f"channel      {letter.channel}")
+    print(f"kind         {letter.kind}")
+    print(f"attempts     {letter.attempts}")
+    print(f"reason       {letter.reason}")
+    print(f"first error  {letter.first_error}")
+    print(f"body         {letter.body}")
+
+
+def replay_letters(messages: Sequence[str]) -> int:
+    """Let them be delivered after all. Returns 1 if one does not exist."""
+    return _apply(_dead_letters().replay, messages, "will be delivered")
+
+
+def drop_letters(messages: Sequence[str]) -> int:
+    """Forget them for good. Returns 1 if one does not exist."""
+    return _apply(_dead_letters().drop, messages, "is forgotten")
+
+
+def _apply(action: Callable[[str], bool], messages: Sequence[str], done: str) -> int:
+    status = 0
+    for message in messages:
+        if action(message):
+            print(f"{message} {done}")
+        else:
+            print(f"gateway: dead letter {message} does not exist.", file=sys.stderr)
+            status = 1
+    return status
+
+
+def _dead_letters() -> DeadLetters:
+    url = load_settings_with_redis().gateway.redis_url
+    return DeadLetters(connect(url, connections=1, retries=1))
