@@ -28,6 +28,7 @@ from gateway.relay.to_chatwoot.retry_button import RetryDelivery
 from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery, draws_delivered
 from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
 from gateway.relay.to_network.files import AgentFiles
+from gateway.relay.to_network.rendering import Renderer
 from gateway.runtime import Runtime
 
 CHATWOOT_BURST, CONVERSATION_BURST = 200, 30
@@ -58,6 +59,7 @@ class Deliveries:
         }
         self.scratch = Scratch()
         self.background = Background()
+        self.renderer = Renderer()
         self._ways = {
             name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
         }
@@ -81,6 +83,7 @@ class Deliveries:
         for media in self.media.values():
             media.close()
         self.scratch.close()
+        self.renderer.close()
 
     def _ways_of(self, channel: Channel, settings: Settings) -> Mapping[Kind, Delivery]:
         chatwoot = self.chatwoots[channel.account.name]
@@ -112,7 +115,9 @@ class Deliveries:
         )
         return {
             "in": inbound,
-            "out": OutboundDelivery(self._lanes, channel, adapter, addressing, files),
+            "out": OutboundDelivery(
+                self._lanes, channel, adapter, addressing, files, self.renderer
+            ),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
             "status": StatusDelivery(
                 chatwoot, self._draws_delivered[channel.account.name], Pace(overall)

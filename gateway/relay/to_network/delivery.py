@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from gateway import text
 from gateway.adapter import Adapter
 from gateway.chatwoot.events import Reply
 from gateway.chatwoot.files import LinkedFile
@@ -22,6 +21,7 @@ from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.to_network import parts
 from gateway.relay.to_network.choices import Choosing, choosing
 from gateway.relay.to_network.files import AgentFiles
+from gateway.relay.to_network.rendering import Renderer
 
 MAY_STILL_SEE = (
     "The customer may still see the message that was deleted here: a call to the network ended "
@@ -38,6 +38,7 @@ class OutboundDelivery:
     adapter: Adapter
     addressing: Addressing
     files: AgentFiles
+    renderer: Renderer
 
     @property
     def pace(self) -> Pace:
@@ -117,7 +118,7 @@ class OutboundDelivery:
     ) -> Sequence[tuple[Part, Sequence[LinkedFile]]]:
         """Each part with the files that are still to be fetched for it."""
         able = self.adapter.capabilities
-        rich = text.render(choose.text, able.styles)
+        rich = self.renderer.render(choose.text, able.styles)
         planned = parts.planned(rich, reply.files, able, self.files.largest)
         if not planned:
             raise Permanent("There is neither text nor a file in it")
