@@ -5,6 +5,7 @@ Source in Chatwoot: app/listeners/action_cable_listener.rb, app/jobs/action_cabl
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -62,7 +63,7 @@ class Announcer:
         store.listeners.append(self._hand_on)
 
     def _witness(self, event: Event) -> None:
-        """The data is that of this moment: a second event of the same change has other data."""
+        """The data is that of this moment: another event of the same change finds other data."""
         if self._wanted():
             self._made.append((event, self._broadcasts(event)))
         elif event.name.startswith("message_"):
@@ -72,18 +73,28 @@ class Announcer:
     def _hand_on(self, events: list[Event]) -> None:
         made, self._made = self._made, []
         committed = {id(event) for event in events}
-        self._send([each for event, several in made if id(event) in committed for each in several])
+        broadcasts = [each for event, told in made if id(event) in committed for each in told]
+        for each in broadcasts:
+            if each.event == "conversation.created":
+                with contextlib.suppress(NotFound):  # deleted within the same change
+                    self._add_first_message(each.data)
+        self._send(broadcasts)
+
+    def _add_first_message(self, data: JSON) -> None:
+        """A conversation that began with a message shows it, although it was told of before."""
+        row = self._store.conversation(data["account_id"], data["id"])
+        if last := shapes.last_message(self._store, row):
+            data["messages"] = [shapes.message_push(self._store, last)]
 
     def _broadcasts(self, event: Event) -> list[Broadcast]:
         store = self._store
-        try:
-            if event.name.startswith("message_"):
-                return self._of_message(event, store.messages.get(event.subject_id))
-            if event.name.startswith("contact_"):
-                return self._of_contact(event, store.contacts.get(event.subject_id))
+        if event.name.startswith("conversation_"):
             return self._of_conversation(event, store.conversations.get(event.subject_id))
-        except NotFound:
-            return []
+        if event.name.startswith("contact_"):
+            return self._of_contact(event, store.contacts.get(event.subject_id))
+        if event.name == "activity_created":
+            return self._of_activity(store.messages.get(event.subject_id))
+        return self._of_message(event, store.messages.get(event.subject_id))
 
     def _of_message(self, event: Event, row: Message) -> list[Broadcast]:
         whose = (event.account_id, {**shapes.message_push(self._store, row), **self._performer()})
@@ -97,6 +108,11 @@ class Announcer:
         if _is_first_reply(row, self._store.conversations.get(row.conversation_id)):
             told.append(Broadcast("first.reply.created", *whose, row.inbox_id))
         return told
+
+    def _of_activity(self, row: Message) -> list[Broadcast]:
+        """A job writes the grey lines, so nobody performs them."""
+        data = shapes.message_push(self._store, row)
+        return [Broadcast("message.created", row.account_id, data, row.inbox_id)]
 
     def _of_contact(self, event: Event, row: Contact) -> list[Broadcast]:
         shape = shapes.contact_push(self._store, row)
@@ -150,7 +166,8 @@ def _columns(row: Message) -> JSON:
 
 
 def _changes(before: JSON, now: JSON) -> JSON:
-    changed = {name: [before[name], now[name]] for name in now if before[name] != now[name]}
+    times = {"updated_at": [before["updated_at"], now["updated_at"]]}
+    changed = {name: [before[name], now[name]] for name in now if before[name] != now[name]} | times
     if "content" in changed:
         changed["processed_message_content"] = changed["content"]
     return changed

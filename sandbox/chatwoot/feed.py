@@ -11,7 +11,7 @@ def describe(store: Store, event: Event) -> JSON:
     """Such as {"event": "message_created", "conversation": 12, "message": 1002}."""
     told: JSON = {"event": event.name}
     try:
-        if event.name.startswith("message_"):
+        if event.name.startswith(("message_", "activity_")):
             message = store.messages.get(event.subject_id)
             row = store.conversations.get(message.conversation_id)
             return {**told, "conversation": row.display_id, "message": message.id}

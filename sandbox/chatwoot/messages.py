@@ -252,9 +252,11 @@ def delete_message(store: Store, message: Message) -> None:
 
 
 def retry_message(store: Store, message: Message) -> None:
-    """The Retry button: on an API inbox it delivers nothing, it only changes the row."""
-    message.status = "sent"
-    _updated(store, message)
+    """The Retry button: on an API inbox it delivers nothing, it only changes the row, twice.
+
+    Raises RecordInvalid while the conversation is flooded.
+    """
+    update_status(store, message, "sent")
     message.content_attributes = {}
     _updated(store, message)
 

@@ -131,7 +131,10 @@ class Store:
         self._by_source[row.inbox_id, row.source_id] = row.id
 
     def add_message(self, message: Message) -> None:
-        self._talks.setdefault(message.conversation_id, []).append(message.id)
+        self._index_message(message)
+        if message.message_type == "activity":
+            # Webhooks know nothing of it, so it has an event of its own; no inbox is called.
+            self.emit(Event("activity_created", message.account_id, None, message.id))
 
     def index(self) -> None:
         """Make the look-up tables again, after the rows were loaded or some were deleted."""
@@ -143,7 +146,10 @@ class Store:
         for row in self.contact_inboxes:
             self.add_contact_inbox(row)
         for message in self.messages:
-            self.add_message(message)
+            self._index_message(message)
+
+    def _index_message(self, message: Message) -> None:
+        self._talks.setdefault(message.conversation_id, []).append(message.id)
 
     def conversation(self, account_id: int, display_id: int) -> Conversation:
         """Raises NotFound."""
