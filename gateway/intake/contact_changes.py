@@ -37,5 +37,7 @@ class ContactChanges:
         if self._moves.note(channel.name, old, AddressChange(event.contact.id, new)):
             # It was wrong, so whoever writes from it need not be the contact.
             lane = ids.inbound_lane(channel.name, old)
-            self._lanes.forget_conversation(lane, self._lanes.recall(lane, "conversation"))
+            remembered = self._lanes.route(lane).conversation
+            if remembered is not None:
+                self._lanes.forget_conversation(lane, str(remembered))
         return True

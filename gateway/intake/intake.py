@@ -191,8 +191,8 @@ class Intake:
         """Where the last reply went: not to the conversation's own address, if Chatwoot made that
         up because an agent began, or if an agent put another in its place."""
         lane = ids.reply_lane(channel.name, event.conversation)
-        known = "peer" if is_made_up(event.peer) else "moved"
-        return self._lanes.recall(lane, known) or event.peer
+        route = self._lanes.route(lane)
+        return (route.peer if is_made_up(event.peer) else route.moved) or event.peer
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         reply, deletion = ids.reply_id(channel.name, event.id), deletion_entry(channel, event)

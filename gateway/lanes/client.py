@@ -11,6 +11,7 @@ from uuid import uuid4
 import redis
 
 from gateway.lanes import wire
+from gateway.lanes.route import Route
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.values import (
     After,
@@ -143,7 +144,7 @@ class Lanes:
         pace: Pace,
         after: After = "more",
         told: str = "",
-        routes: Mapping[Lane, Mapping[str, str]] | None = None,
+        routes: Mapping[Lane, Route] | None = None,
         doubled: int = 0,
         nonce: str = "",
     ) -> Taken | None:
@@ -153,7 +154,7 @@ class Lanes:
         """
         outcome: dict[str, Any] = {}
         if routes:
-            outcome["routes"] = [[str(lane), dict(fields)] for lane, fields in routes.items()]
+            outcome["routes"] = [[str(lane), route.write()] for lane, route in routes.items()]
         if told:
             outcome["told"] = told
         if doubled:
@@ -315,9 +316,10 @@ class Lanes:
         an older one is remembered. False if none is."""
         return bool(self._run("record_conversation_started", str(lane), conversation))
 
-    def recall(self, lane: Lane, field: str) -> str:
-        """One thing that is remembered of a lane; empty if it is not."""
-        return str(self.client.hget(f"{self.namespace}:route:{lane}", field) or "")
+    def route(self, lane: Lane) -> Route:
+        """What is remembered of a lane."""
+        stored = self.client.hgetall(f"{self.namespace}:route:{lane}")
+        return Route.read(cast(Mapping[str, str], stored))
 
     def braked(self, customer: str) -> str:
         """Since when the brake of a customer is on (Redis's clock, ms); empty if it is off."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from gateway.lanes.route import Route
+from gateway.lanes.subject import Subject
 from gateway.model import Rate
 
 Direction = Literal["in", "out", "status"]
@@ -163,10 +165,9 @@ class Taken:
     """The destination took other messages after it first refused this one."""
     parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """External ids of the parts that are done, by number."""
-    subject: Mapping[str, str] = field(default_factory=dict)
-    """The ledger's fields of the reply that this is about (status, delete)."""
-    subject_parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    route: Mapping[str, str] = field(default_factory=dict)
+    subject: Subject = field(default_factory=Subject)
+    """The reply that this is about (status, delete, check_retry)."""
+    route: Route = field(default_factory=Route)
     """What is remembered of the lane."""
     replayed: bool = False
     """A person took it out of the dead letters to have it sent again."""

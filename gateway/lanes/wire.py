@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from gateway.lanes.route import Route
+from gateway.lanes.subject import Subject
 from gateway.lanes.values import CursorMove, Entry, Kind, Lane, LeaseVoid, Note, Taken
 
 
@@ -74,9 +76,8 @@ def taken(answer: list[Any]) -> Taken | None:
         target=known.get("target", ""),
         served_since_refusal=bool(refused_at) and int(gate_ok) > refused_at,
         parts=_parts(known),
-        subject=subject,
-        subject_parts=_parts(subject),
-        route=_pairs(route_flat),
+        subject=Subject.read(subject, _parts(subject)),
+        route=Route.read(_pairs(route_flat)),
         replayed="replayed" in known,
         after_failover=known.get("uncertain") == "failover",
     )

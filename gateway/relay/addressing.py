@@ -3,7 +3,6 @@ on the contact since; or, in a conversation that an agent began, to the one that
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Retry
 from gateway.lanes import Lane, Lease, Taken, ids
 from gateway.lanes.address_changes import AddressChange, AddressChanges
+from gateway.lanes.route import Route
 from gateway.model import Addressee
 from gateway.relay.context import context_in
 
@@ -29,7 +29,7 @@ class Address:
     peer: str
     thread: str = ""
     context: Mapping[str, str] = field(default_factory=dict)
-    routes: Mapping[Lane, Mapping[str, str]] = field(default_factory=dict)
+    routes: Mapping[Lane, Route] = field(default_factory=dict)
     """What to remember once the reply is sent, lane by lane."""
 
 
@@ -40,70 +40,73 @@ class Addressing:
     channel: Channel
     adapter: Adapter
     chatwoot: Chatwoot
-    moves: AddressChanges
+    changes: AddressChanges
 
-    def of(self, lease: Lease, taken: Taken, reply: Reply) -> Address:
-        """Raises a `DeliveryError`: `Permanent` says what to fill in on the contact."""
+    def find(self, lease: Lease, taken: Taken, reply: Reply) -> Address:
+        """Where the reply goes. An address that Chatwoot does not know yet is given to the contact.
+
+        Raises a `DeliveryError`: `Permanent` says what to fill in on the contact.
+        """
         if is_made_up(reply.peer):
-            return self._of_a_contact(lease, taken, reply)
+            return self._find_of_contact(lease, taken, reply)
         thread, context = _thread(taken.route, reply.attributes)
-        move = self._move(taken, reply)
-        if move is None:
+        change = self._find_change(taken, reply)
+        if change is None:
             return Address(reply.peer, thread, context)
-        peer = self._moved_to(lease, taken, reply, move)
-        if taken.route.get("moved", reply.peer) == peer:
+        peer = self._follow(taken, reply, change)
+        if _moved(taken, reply) == peer:
             return Address(peer, thread, context)
-        routes = self._routes(lease, {"moved": peer}, peer, thread, reply)
+        routes = self._routes(lease, Route(moved=peer), peer, thread, reply)
         return Address(peer, thread, context, routes)
 
-    def first_of(self, contact: Contact) -> str:
+    def first_address(self, contact: Contact) -> str:
         """Where the first word to a contact goes; empty if they have no address here."""
         return self.adapter.address_or_none(contact.addressee)
 
-    def former(self, peer: str) -> tuple[str, ...]:
+    def former_addresses(self, peer: str) -> tuple[str, ...]:
         """The addresses in whose place an agent put this one."""
-        return self.moves.former(self.channel.name, peer)
+        return self.changes.former(self.channel.name, peer)
 
-    def _of_a_contact(self, lease: Lease, taken: Taken, reply: Reply) -> Address:
+    def _find_of_contact(self, lease: Lease, taken: Taken, reply: Reply) -> Address:
         thread, context = _thread(taken.route, reply.attributes)
         if self.adapter.capabilities.threads:
             thread = thread or thread_of(reply.peer)
-        contact_id, to = self._contact(taken, reply)
+        contact_id, to = self._find_contact(taken, reply)
         peer = self.adapter.address(to)
-        if taken.route.get("peer") == peer:
+        if taken.route.peer == peer:
             return Address(peer, thread, context)
         self._attach(contact_id, peer, reply)
-        routes = self._routes(lease, {"peer": peer}, peer, thread, reply)
+        routes = self._routes(lease, Route(peer=peer), peer, thread, reply)
         return Address(peer, thread, context, routes)
 
-    def _move(self, taken: Taken, reply: Reply) -> AddressChange | None:
+    def _find_change(self, taken: Taken, reply: Reply) -> AddressChange | None:
         """What became of the reply's address. Not asked where the contact still has it."""
-        if reply.to is not None and not taken.replayed and "moved" not in taken.route:
+        if reply.to is not None and not taken.replayed and taken.route.moved is None:
             known = self.adapter.address_or_none(reply.to)
             if known in {"", reply.peer}:
                 return None
-        return self.moves.of(self.channel.name, reply.peer)
+        return self.changes.of(self.channel.name, reply.peer)
 
-    def _moved_to(self, lease: Lease, taken: Taken, reply: Reply, move: AddressChange) -> str:
+    def _follow(self, taken: Taken, reply: Reply, change: AddressChange) -> str:
         """Where the contact is reached by now, if it is theirs that an agent changed: the reply's
         own word about them is what counts, whatever order the changes were told in."""
-        contact_id, to = self._contact(taken, reply)
+        contact_id, to = self._find_contact(taken, reply)
         peer = self.adapter.address_or_none(to)
         # A contact that was merged into another one has given its address to that.
-        if not peer or (contact_id != move.contact and peer != move.to):
+        if not peer or (contact_id != change.contact and peer != change.to):
             return reply.peer
-        if peer not in {reply.peer, taken.route.get("moved")}:
+        if peer not in {reply.peer, taken.route.moved}:
             self._attach(contact_id, peer, reply)
         return peer
 
-    def _contact(self, taken: Taken, reply: Reply) -> tuple[int, Addressee]:
+    def _find_contact(self, taken: Taken, reply: Reply) -> tuple[int, Addressee]:
         """As the reply told of them; after a press of Retry, as the agent has filled them in."""
         if reply.to is not None and not taken.replayed:
             return reply.contact, reply.to
-        contact = self._contact_now(reply)
+        contact = self._ask_contact(reply)
         return contact.id, contact.addressee
 
-    def _contact_now(self, reply: Reply) -> Contact:
+    def _ask_contact(self, reply: Reply) -> Contact:
         with _no_fault_of_the_channel():
             return self.chatwoot.conversation(reply.conversation).contact
 
@@ -115,23 +118,17 @@ class Addressing:
                 self.chatwoot.attach_source(contact_id, self.channel.config.inbox, peer)
             except Missing:
                 # Merged into another contact since the reply was written.
-                now = self._contact_now(reply).id
+                now = self._ask_contact(reply).id
                 self.chatwoot.attach_source(now, self.channel.config.inbox, peer)
 
     def _routes(
-        self, lease: Lease, kept: dict[str, str], peer: str, thread: str, reply: Reply
-    ) -> dict[Lane, dict[str, str]]:
+        self, lease: Lease, kept: Route, peer: str, thread: str, reply: Reply
+    ) -> dict[Lane, Route]:
         """The replies' lane keeps the address, as `kept`; the customer's answers come into this
         conversation, also if there is an older one."""
         answers = ids.inbound_lane(self.channel.name, peer, thread)
-        here = {"conversation": str(reply.conversation), "newest": str(reply.message)}
+        here = Route(conversation=reply.conversation, newest=reply.message)
         return {lease.lane: kept, answers: here}
-
-
-def together(*routes: Mapping[Lane, Mapping[str, str]]) -> dict[Lane, dict[str, str]]:
-    """Memos of several origins as one: what each has for a lane."""
-    lanes = dict.fromkeys(lane for each in routes for lane in each)
-    return {lane: {k: v for m in routes for k, v in m.get(lane, {}).items()} for lane in lanes}
 
 
 @contextmanager
@@ -145,8 +142,13 @@ def _no_fault_of_the_channel() -> Iterator[None]:
         raise Retry(error.reason, detail=error.detail) from error
 
 
-def _thread(route: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def _moved(taken: Taken, reply: Reply) -> str:
+    """Where the conversation's last reply went, as far as an agent changed that."""
+    return reply.peer if taken.route.moved is None else taken.route.moved
+
+
+def _thread(route: Route, attributes: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
     """The thread of a conversation and its newest context; from Chatwoot if we have lost it."""
-    if "thread" in route or "context" in route:
-        return route.get("thread", ""), json.loads(route.get("context", "{}"))
+    if route.thread is not None or route.context is not None:
+        return route.thread or "", route.context or {}
     return attributes.get("thread", ""), context_in(attributes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.lanes import Lane, Lanes, Lease, Pace, Taken
+from gateway.lanes.route import Route
 from gateway.relay.retry_policy import Patience
 
 
@@ -16,7 +17,8 @@ class Done:
 
     told: str = ""
     """The status that Chatwoot shows now."""
-    routes: Mapping[Lane, Mapping[str, str]] = field(default_factory=dict)
+    routes: Mapping[Lane, Route] = field(default_factory=dict)
+    """What to remember from now on, lane by lane."""
     doubled: int = 0
     """Doubles that were found and removed."""
     external: str = ""

@@ -242,12 +242,12 @@ def _first_kind(lease: Lease) -> Kind:
 def _note_about(lease: Lease, taken: Taken, reason: str) -> Note | None:
     """Tell agents of a customer's message that could not be relayed, where there is a place, and of
     a deletion: Chatwoot shows no more of it."""
-    if taken.kind == "in" and "conversation" in taken.route:
-        conversation = int(taken.route["conversation"])
+    if taken.kind == "in" and taken.route.conversation is not None:
+        conversation = taken.route.conversation
         words = (
             f"A message of the customer could not be shown here: {reason}. It is kept ({taken.id})."
         )
-    elif taken.kind == "delete" and taken.subject_parts:
+    elif taken.kind == "delete" and taken.subject.parts:
         conversation, words = int(lease.lane.key), still_seen(reason)
     else:
         return None

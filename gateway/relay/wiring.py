@@ -20,11 +20,14 @@ from gateway.relay.cached import Cached
 from gateway.relay.delivery import Delivery, NotConfigured
 from gateway.relay.to_chatwoot.avatars import LARGEST, Avatars
 from gateway.relay.to_chatwoot.contact_sync import ContactSync
+from gateway.relay.to_chatwoot.contacts import Contacts
 from gateway.relay.to_chatwoot.delivery import InboundDelivery
 from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce
 from gateway.relay.to_chatwoot.files import CustomerFiles
 from gateway.relay.to_chatwoot.new_conversations import NewConversations
+from gateway.relay.to_chatwoot.person_locks import PersonLocks
 from gateway.relay.to_chatwoot.retry_button import RetryDelivery
+from gateway.relay.to_chatwoot.routing import Routing
 from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery, draws_delivered
 from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
 from gateway.relay.to_network.files import AgentFiles
@@ -95,23 +98,30 @@ class Deliveries:
         addressing = Addressing(channel, adapter, chatwoot, AddressChanges(self._lanes))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
-        exactly_once = ExactlyOnce(self._lanes, chatwoot, settings.gateway.uncertain_after)
+        exactly_once = ExactlyOnce(chatwoot, settings.gateway.uncertain_after)
+        new_conversations = NewConversations(
+            channel,
+            chatwoot,
+            teams=self.teams[channel.account.name],
+            agents=self.agents[channel.account.name],
+        )
         inbound = InboundDelivery(
             lanes=self._lanes,
             channel=channel,
             chatwoot=chatwoot,
-            inbox=Cached(partial(chatwoot.inbox, channel.config.inbox)),
             pace=Pace(overall, each),
-            addressing=addressing,
-            contact_sync=ContactSync(chatwoot, channel.config.inbox, self._avatars(channel)),
-            files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
-            new_conversations=NewConversations(
-                channel,
+            routing=Routing(
                 chatwoot,
-                teams=self.teams[channel.account.name],
-                agents=self.agents[channel.account.name],
+                inbox=Cached(partial(chatwoot.inbox, channel.config.inbox)),
+                addresses=addressing,
+                contacts=Contacts(chatwoot, channel.config.inbox),
+                new_conversations=new_conversations,
             ),
+            new_conversations=new_conversations,
+            person_locks=PersonLocks(self._lanes, channel.account.name),
             exactly_once=exactly_once,
+            files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
+            contact_sync=ContactSync(chatwoot, channel.config.inbox, self._avatars(channel)),
         )
         return {
             "in": inbound,
@@ -122,7 +132,7 @@ class Deliveries:
             "status": StatusDelivery(
                 chatwoot, self._draws_delivered[channel.account.name], Pace(overall)
             ),
-            "note": NoteDelivery(chatwoot, exactly_once, Pace(overall)),
+            "note": NoteDelivery(chatwoot, self._lanes, exactly_once, Pace(overall)),
             "check_retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
         }
 

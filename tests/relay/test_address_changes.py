@@ -92,7 +92,7 @@ def test_changed_back_all_is_as_before(pair: TwoChannelEnv, ada: int) -> None:
     assert replied(pair, "one") == NEW
     pair.contact_changes(ada, phone_number=PHONE)
     assert replied(pair, "two") == PHONE
-    signs_go_to = pair.env.lanes.recall(ids.reply_lane("phones", 1), "moved")
+    signs_go_to = pair.env.lanes.route(ids.reply_lane("phones", 1)).moved
     assert signs_go_to == PHONE
     writes(pair, "thanks", PHONE)
     assert pair.texts(1)[-1] == "thanks"

@@ -71,7 +71,7 @@ def a_day_later(env: Env) -> None:
 
 
 def asked_at(env: Env, peer: str = "p1") -> float:
-    return float(env.lanes.recall(ids.inbound_lane("cards", peer), "portrait") or 0)
+    return float(env.lanes.route(ids.inbound_lane("cards", peer)).portrait or 0)
 
 
 def shown(env: Env) -> bytes | None:
@@ -161,7 +161,7 @@ def test_trouble_harms_no_message_and_is_left_for_the_next_day(
     writes(env, "two")
     assert env.incoming() == ["one", "two"]
     assert (shown(env), faces.asked) == (None, ["p1"])
-    assert [record.message for record in caplog.records].count("portrait_not_shown") == 1
+    assert [record.message for record in caplog.records].count("avatar_not_set") == 1
     a_day_later(env)
     writes(env, "three")
     assert shown(env) == JPEG

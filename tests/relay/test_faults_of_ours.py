@@ -86,14 +86,14 @@ def test_of_what_an_adapter_found_all_or_nothing_is_stored(env: Env) -> None:
 
 
 def test_a_bug_behind_the_posting_posts_once(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    faults, settled = [KeyError("id")], ExactlyOnce.settled
+    faults, keep = [KeyError("id")], ExactlyOnce.keep_oldest_of_all
 
     def broken(self: ExactlyOnce, *given: Any) -> Any:
         if faults:
             raise faults.pop()
-        return settled(self, *given)
+        return keep(self, *given)
 
-    monkeypatch.setattr(ExactlyOnce, "settled", broken)
+    monkeypatch.setattr(ExactlyOnce, "keep_oldest_of_all", broken)
     env.customer_writes("hello")
     env.drain_until(lambda: env.count("delivered_in") == 1)
     assert not faults

@@ -143,7 +143,7 @@ def test_a_name_that_is_not_there_holds_up_nobody(
     known(env)
     assert env.incoming() == ["somebody else"]
     assert only(env)["labels"] == ["new"]
-    assert "opening_incomplete" in caplog.messages
+    assert "conversation_incomplete" in caplog.messages
 
 
 @pytest.mark.parametrize("fault", [{"status": 401, "body": "{}"}, {"status": 500}])
@@ -174,7 +174,7 @@ def test_what_chatwoot_refuses_is_left_out(build: Build, caplog: pytest.LogCaptu
     known(env)
     assert env.incoming() == ["somebody else"]
     assert only(env)["status"] == "open"
-    assert "opening_incomplete" in caplog.messages
+    assert "conversation_incomplete" in caplog.messages
 
 
 @pytest.mark.parametrize("path", ["*/labels", "*/toggle_priority"])

@@ -9,7 +9,7 @@ import pytest
 from gateway.chatwoot.limits import LONGEST_CONTENT
 from gateway.lanes import bodies, ids
 from gateway.model import Inbound
-from gateway.relay.to_chatwoot.quoting import LONGEST_QUOTE, quoting
+from gateway.relay.to_chatwoot.quoting import LONGEST_QUOTE, with_quotation
 from tests.relay.env import Env
 
 
@@ -121,13 +121,13 @@ def test_a_quoted_line_before_a_text_of_full_length_leaves_it_whole(env: Env) ->
     ],
 )
 def test_a_quoted_line_reads_as_it_was_written(quoted: str, line: str) -> None:
-    assert quoting(quoted, "") == line
-    assert quoting(quoted, "text") == (f"{line}\n\ntext" if line else "text")
+    assert with_quotation(quoted, "") == line
+    assert with_quotation(quoted, "text") == (f"{line}\n\ntext" if line else "text")
 
 
 @pytest.mark.parametrize("quoted", ["word " * 100, "x" * 500, "a " + "x" * 500, "漢字。" * 200])
 def test_a_quoted_line_is_short(quoted: str) -> None:
-    line = quoting(quoted, "").removeprefix("> ")
+    line = with_quotation(quoted, "").removeprefix("> ")
     assert LONGEST_QUOTE // 2 <= len(line) <= LONGEST_QUOTE
     assert line.endswith("…")
     assert quoted.startswith(line.removesuffix("…"))

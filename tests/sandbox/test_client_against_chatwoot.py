@@ -21,9 +21,10 @@ from gateway.chatwoot.values import Inbox, Kind
 from gateway.chatwoot.webhook import read
 from gateway.errors import BadCredentials, ServerTrouble, Throttled, Uncertain
 from gateway.model import Inbound, Person, Status
-from gateway.relay.to_chatwoot.routing import Place, resolve
+from gateway.relay.to_chatwoot.place import Place
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.web import WebServer
+from tests.routing_kit import resolve
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

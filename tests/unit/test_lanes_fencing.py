@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from gateway.lanes import Lane, Lanes, Lease, LeaseVoid, Note
+from gateway.lanes.route import Route
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
@@ -170,7 +171,7 @@ def test_where_a_message_will_go_is_noted_as_it_is_handed_out(store: redis.Redis
     lanes.append([letter(1), letter(2)])
     lease = claim_one(lanes)
     assert taken(lanes, lease).target == ""
-    routes = {lease.lane: {"conversation": "7", "newest": "41"}}
+    routes = {lease.lane: Route(conversation=7, newest=41)}
     lanes.ack(lease, "m1", pace=UNLIMITED, routes=routes)
     again = taken(lanes, stolen(lanes, store, lease))
     assert (again.id, again.uncertain, again.target) == ("m2", True, "message:7:41")

@@ -12,6 +12,7 @@ import redis
 
 from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
 from gateway.lanes.address_changes import AddressChange, AddressChanges
+from gateway.lanes.route import Route
 from gateway.model import Rate, Receipt, Status
 from tests.unit.lanes_kit import (
     PASSING,
@@ -103,7 +104,7 @@ def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
     lanes.record_part(out, "r5", 1, 1, ["x5"])
     lanes.record_receipt("shop", Receipt(Status.READ, external_id="x5"))
     lanes.record_receipt("shop", Receipt(Status.READ, external_id="never known"))
-    routes = {Lane("out", "shop", "7"): {"thread": "t"}, inward.lane: {"conversation": "7"}}
+    routes = {Lane("out", "shop", "7"): Route(thread="t"), inward.lane: Route(conversation=7)}
     lanes.ack(out, "r5", pace=pace, routes=routes, after="stop")
     lanes.withdraw("r5", deletion(5))
     taken(lanes, inward)
@@ -122,16 +123,16 @@ def test_what_is_remembered_of_lanes_comes_with_their_messages(store: redis.Redi
     lanes.append([letter(1), letter(2)])
     lease = claim_one(lanes)
     taken(lanes, lease)
-    routes = {lease.lane: {"conversation": "7"}, Lane("out", "shop", "7"): {"context": "{}"}}
+    routes = {lease.lane: Route(conversation=7), Lane("out", "shop", "7"): Route(context={})}
     following = lanes.ack(lease, "m1", pace=UNLIMITED, routes=routes)
     assert following is not None
-    assert following.route == {"conversation": "7"}
+    assert following.route == Route(conversation=7)
     assert not lanes.forget_conversation(lease.lane, "8")
     assert lanes.forget_conversation(lease.lane, "7")
     assert not lanes.forget_conversation(lease.lane, "7")
     lanes.append([reply(5)])
     (out,) = claim(lanes)
-    assert taken(lanes, out).route == {"context": "{}"}
+    assert taken(lanes, out).route == Route(context={})
 
 
 def test_only_the_server_s_clock_counts(
@@ -157,7 +158,7 @@ def test_a_newer_conversation_takes_the_place_of_the_remembered_one(store: redis
     lanes.append([letter(1), letter(2)])
     lease = claim_one(lanes)
     taken(lanes, lease)
-    following = lanes.ack(lease, "m1", pace=UNLIMITED, routes={lane: {"conversation": "7"}})
+    following = lanes.ack(lease, "m1", pace=UNLIMITED, routes={lane: Route(conversation=7)})
     assert following is not None
     assert [lanes.record_conversation_started(lane, number) for number in (6, 7, 8, 8)] == [
         False,
@@ -167,13 +168,13 @@ def test_a_newer_conversation_takes_the_place_of_the_remembered_one(store: redis
     ]
     # What is on its way to the older one does not bring it back; what has looked since does.
     lanes.append([letter(3), letter(4)])
-    following = lanes.ack(lease, "m2", pace=UNLIMITED, routes={lane: {"conversation": "7"}})
+    following = lanes.ack(lease, "m2", pace=UNLIMITED, routes={lane: Route(conversation=7)})
     assert following is not None
-    assert following.route == {"newer": "8"}
-    memo = {"conversation": "7", "looked": "8"}
+    assert following.route == Route(newer=8)
+    memo = Route(conversation=7, looked=8)
     following = lanes.ack(lease, "m3", pace=UNLIMITED, routes={lane: memo})
     assert following is not None
-    assert following.route["conversation"] == "7"
+    assert following.route.conversation == 7
     assert store.ttl(f"gw:route:{lane}") > 0
 
 

@@ -32,7 +32,8 @@ def look(number: int) -> Entry:
 def told(lanes: Lanes) -> str:
     """Chatwoot is told what became of a reply: «failed», and so on."""
     lease = claim_one(lanes)
-    status = taken(lanes, lease).subject["status"]
+    status = taken(lanes, lease).subject.status
+    assert status is not None
     lanes.ack(lease, taken(lanes, lease).id, pace=UNLIMITED, told=status)
     return status
 
@@ -225,11 +226,11 @@ def test_a_mark_that_comes_while_a_status_is_told_is_told_over(store: redis.Redi
     sent(lanes, "x1")
     lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
     lease = claim_one(lanes)
-    assert taken(lanes, lease).subject["status"] == "delivered"
+    assert taken(lanes, lease).subject.status == "delivered"
     lanes.record_marked_failed("r5")
     following = lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered", nonce="n")
     assert following is not None
-    assert (following.id, following.subject["status"]) == ("s:r5", "delivered")
+    assert (following.id, following.subject.status) == ("s:r5", "delivered")
     assert lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered") is None
     assert claim(lanes) == []
 

@@ -48,7 +48,7 @@ def tell(lanes: Lanes) -> Taken:
     """Tell Chatwoot the newest status of the only reply."""
     (lease,) = (lease for lease in claim(lanes) if lease.lane.direction == "status")
     item = taken(lanes, lease)
-    lanes.ack(lease, item.id, pace=UNLIMITED, after="stop", told=item.subject["status"])
+    lanes.ack(lease, item.id, pace=UNLIMITED, after="stop", told=item.subject.status or "")
     return item
 
 
@@ -79,7 +79,7 @@ def test_receipts_in_any_order(store: redis.Redis, words: tuple[str, ...]) -> No
     lanes = sent(store)
     receive(lanes, *words)
     assert status(store) == expected(words)
-    told = tell(lanes).subject["status"] if claim_is_due(store) else "sent"
+    told = tell(lanes).subject.status if claim_is_due(store) else "sent"
     assert told == expected(words)
     assert claim(lanes) == []
 
@@ -105,7 +105,7 @@ def test_one_failed_part_fails_the_reply_with_its_reason(store: redis.Redis) -> 
     lanes = sent(store, parts=2)
     receive(lanes, "failed", part=2)
     receive(lanes, "delivered", part=1)
-    assert tell(lanes).subject["status"] == "failed"
+    assert tell(lanes).subject.status == "failed"
     assert ledger(store, "r5")["reason"] == "failed"
 
 
@@ -126,7 +126,7 @@ def test_a_reply_that_was_delivered_does_not_fail_when_we_give_up_on_it(
     lanes.record_part(lease, "r5", 1, 1, ["x1"])
     receive(lanes, "delivered")
     lanes.bury(lease, "r5", "three workers died", pace=UNLIMITED)
-    assert tell(lanes).subject["status"] == "delivered"
+    assert tell(lanes).subject.status == "delivered"
 
 
 def test_a_newer_word_waits_in_the_place_of_the_older(store: redis.Redis) -> None:
@@ -144,7 +144,7 @@ def test_many_receipts_make_one_item(store: redis.Redis) -> None:
     lanes = sent(store)
     receive(lanes, "failed", "delivered", "sent", "read", "delivered")
     assert store.zrange(STATUS_LANE, 0, -1) == ["s:r5"]
-    assert tell(lanes).subject["status"] == "read"
+    assert tell(lanes).subject.status == "read"
     assert claim(lanes) == []
     assert counted(store, "receipts") == 5
 
@@ -157,7 +157,7 @@ def test_a_status_that_moves_on_while_it_is_told_is_told_again(store: redis.Redi
     receive(lanes, "read")
     again = lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered")
     assert again is not None
-    assert (again.id, again.subject["status"], again.subject["shown"]) == (
+    assert (again.id, again.subject.status, again.subject.shown) == (
         "s:r5",
         "read",
         "delivered",
@@ -190,7 +190,7 @@ def test_a_receipt_before_its_id_is_known_is_parked_and_picked_up(store: redis.R
     assert status(store) == "delivered"
     lanes.ack(lease, "r5", pace=UNLIMITED)
     assert status(store) == "delivered"
-    assert tell(lanes).subject["status"] == "delivered"
+    assert tell(lanes).subject.status == "delivered"
 
 
 def test_a_receipt_may_name_our_own_part(store: redis.Redis) -> None:
@@ -233,8 +233,8 @@ def test_a_failure_that_overtakes_the_number_of_parts_keeps_its_reason(store: re
     lanes.record_part(lease, "r5", 1, 1, ["x1"])
     lanes.ack(lease, "r5", pace=UNLIMITED)
     item = tell(lanes)
-    assert item.subject["status"] == "failed"
-    assert item.subject["reason"] == "number not in service"
+    assert item.subject.status == "failed"
+    assert item.subject.reason == "number not in service"
 
 
 def test_a_buried_reply_is_told_as_failed_with_its_reason(store: redis.Redis) -> None:
@@ -244,7 +244,7 @@ def test_a_buried_reply_is_told_as_failed_with_its_reason(store: redis.Redis) ->
     taken(lanes, lease)
     lanes.bury(lease, "r5", "blocked you", pace=UNLIMITED)
     item = tell(lanes)
-    assert (item.subject["status"], item.subject["reason"]) == ("failed", "blocked you")
+    assert (item.subject.status, item.subject.reason) == ("failed", "blocked you")
 
 
 def test_statuses_never_hold_up_replies(store: redis.Redis) -> None:
@@ -263,7 +263,7 @@ def test_a_status_that_could_not_be_told_makes_way_for_the_next(store: redis.Red
     assert store.xlen("gw:dead") == 1
     receive(lanes, "read")
     assert store.xlen("gw:dead") == 0
-    assert tell(lanes).subject["status"] == "read"
+    assert tell(lanes).subject.status == "read"
 
 
 def test_a_status_told_of_a_reply_that_was_forgotten_leaves_nothing_behind(

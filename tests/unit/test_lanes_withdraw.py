@@ -64,7 +64,7 @@ def test_one_withdrawn_between_take_and_mark_is_not_sent(store: redis.Redis) -> 
     assert snapshot(store) == before
     following = lanes.ack(lease, "r5", pace=UNLIMITED)
     assert following is not None
-    assert (following.id, following.kind, following.subject_parts) == ("d5", "delete", {})
+    assert (following.id, following.kind, following.subject.parts) == ("d5", "delete", {})
 
 
 def test_one_withdrawn_between_two_parts_is_deleted_so_far(store: redis.Redis) -> None:
@@ -75,7 +75,7 @@ def test_one_withdrawn_between_two_parts_is_deleted_so_far(store: redis.Redis) -
     assert lanes.announce(lease, "r5", "part 2") == "withdrawn"
     following = lanes.ack(lease, "r5", pace=UNLIMITED)
     assert following is not None
-    assert following.subject_parts == {1: ("x1",)}
+    assert following.subject.parts == {1: ("x1",)}
     assert following.body == "delete r5"
 
 

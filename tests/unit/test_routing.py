@@ -16,7 +16,8 @@ from gateway.errors import ServerTrouble, Uncertain
 from gateway.model import Inbound, Person
 from gateway.relay.context import context_in
 from gateway.relay.to_chatwoot.contact_fields import name_of
-from gateway.relay.to_chatwoot.routing import Place, Step, resolve
+from gateway.relay.to_chatwoot.place import Place
+from tests.routing_kit import Steps, resolve
 from tests.unit.chatwoot_script import (
     TOKEN,
     Script,
@@ -61,9 +62,12 @@ def test_a_new_person_takes_three_calls_and_each_write_is_announced(
 ) -> None:
     script.says(200, {"payload": []})
     script.says(200, created()).says(200, conversation(12))
-    steps: list[tuple[Step, int]] = []
+    steps: list[tuple[str, int]] = []
     place = resolve(
-        chatwoot, INBOX, inbound(ADA), before=lambda step: steps.append((step, len(script.calls)))
+        chatwoot,
+        INBOX,
+        inbound(ADA),
+        steps=Steps(lambda step: steps.append((step, len(script.calls)))),
     )
     assert place == Place(42, 12)
     assert script.routes == [FILTER, CONTACT, CREATE]
@@ -88,7 +92,7 @@ def test_an_address_that_was_replaced_leads_to_the_contacts_own_conversations_on
     mine = conversation(8, meta={"sender": contact(42)})
     theirs = conversation(9, meta={"sender": contact(50)})
     script.says(200, contact(42)).says(200, conversations()).says(200, conversations(theirs, mine))
-    place = resolve(chatwoot, INBOX, inbound(), former=lambda peer: [f"before {peer}"])
+    place = resolve(chatwoot, INBOX, inbound(), former=["before tg:1"])
     assert place == Place(42, 8)
     assert [call.query.get("source_id") for call in script.calls[1:]] == ["tg:1", "before tg:1"]
 
@@ -192,8 +196,8 @@ def test_a_contact_with_the_same_address_is_given_the_source_id(
     script.says(200, {"payload": [by_phone, contact(42, email="Ada@x.io")]})
     script.says(200, {"source_id": "tg:1", "inbox": {"id": 7}})
     script.says(200, conversations()).says(200, conversation(12))
-    steps: list[Step] = []
-    assert resolve(chatwoot, INBOX, inbound(ADA), before=steps.append) == Place(42, 12)
+    steps: list[str] = []
+    assert resolve(chatwoot, INBOX, inbound(ADA), steps=Steps(steps.append)) == Place(42, 12)
     assert script.routes == [FILTER, ATTACH, LIST, CREATE]
     assert steps == ["contact_inbox", "conversation"]
 

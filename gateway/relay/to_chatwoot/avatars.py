@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Final
@@ -21,8 +20,9 @@ from gateway.chatwoot.errors import Invalid
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent
 from gateway.files.saving import TooLarge
-from gateway.lanes import Lanes, Taken
+from gateway.lanes import Lanes
 from gateway.lanes.client import LEDGER_SECONDS
+from gateway.lanes.route import Route
 from gateway.model import Portrait
 from gateway.observability import logs
 from gateway.relay.background import Background
@@ -61,39 +61,38 @@ class Avatars:
     files: CustomerFiles
     background: Background
 
-    def look_later(self, taken: Taken, peer: str) -> Mapping[str, str]:
-        """Have it looked for a picture, if it is time to, and return what to remember of that with
-        the lane. No call in the steady state, not even to Redis."""
-        if not self.files.adapter.has_portraits:
-            return {}
+    def look_later(self, route: Route, peer: str) -> Route:
+        """Have the background look for a picture, if it is time to, and return what to remember of
+        that with the lane. No call in the steady state, not even to Redis."""
         now = time.time()
-        if now - float(taken.route.get("portrait", 0)) < EVERY:
-            return {}
-        return {"portrait": f"{now:.0f}"} if self.background.do(partial(self._look, peer)) else {}
+        if not self.files.adapter.has_portraits or now - (route.portrait or 0) < EVERY:
+            return Route()
+        is_taken = self.background.do(partial(self._look, peer))
+        return Route(portrait=round(now)) if is_taken else Route()
 
     def _look(self, peer: str) -> None:
         try:
-            self._bring(peer)
+            self._update(peer)
         except (DeliveryError, redis.RedisError) as error:
-            self._trouble(peer, error)
+            self._log_trouble(peer, error)
 
-    def _bring(self, peer: str) -> None:
-        portrait, shown = self._asked(peer), self._shown(peer)
+    def _update(self, peer: str) -> None:
+        portrait, shown = self._ask_network(peer), self._read_shown(peer)
         if portrait is None or portrait.version == shown.version:
             return
         contact = self.chatwoot.find_contact(self.channel.config.inbox, peer)
         if contact is None or contact.thumbnail not in {"", shown.thumbnail}:
             return
         try:
-            thumbnail = self._put(contact.id, portrait)
+            thumbnail = self._set_avatar(contact.id, portrait)
         except (Invalid, TooLarge, Unfit):
             # Never this one; perhaps the next.
             self._remember(peer, Shown(portrait.version, shown.thumbnail))
             raise
         self._remember(peer, Shown(portrait.version, thumbnail))
-        logs.event(log, "portrait_shown", channel=self.channel.name, peer=peer)
+        logs.event(log, "avatar_set", channel=self.channel.name, peer=peer)
 
-    def _asked(self, peer: str) -> Portrait | None:
+    def _ask_network(self, peer: str) -> Portrait | None:
         try:
             return self.files.adapter.portrait(peer)
         except DeliveryError:
@@ -109,14 +108,14 @@ class Avatars:
             )
             raise Permanent("The gateway has a fault with it: see its log") from error
 
-    def _put(self, contact: int, portrait: Portrait) -> str:
+    def _set_avatar(self, contact: int, portrait: Portrait) -> str:
         with self.files.scratch.room() as room:
             picture = self.files.fetch(portrait.picture, room / "portrait")
             if picture.content_type not in TYPES:
                 raise Unfit(f"Chatwoot shows no pictures of the type {picture.content_type}")
             return self.chatwoot.set_avatar(contact, picture).thumbnail
 
-    def _shown(self, peer: str) -> Shown:
+    def _read_shown(self, peer: str) -> Shown:
         return Shown(**json.loads(self.lanes.memo(self._name(peer)) or "{}"))
 
     def _remember(self, peer: str, shown: Shown) -> None:
@@ -125,10 +124,10 @@ class Avatars:
     def _name(self, peer: str) -> str:
         return f"portrait:{self.channel.name}:{peer}"
 
-    def _trouble(self, peer: str, error: Exception) -> None:
+    def _log_trouble(self, peer: str, error: Exception) -> None:
         logs.event(
             log,
-            "portrait_not_shown",
+            "avatar_not_set",
             level=logging.WARNING,
             channel=self.channel.name,
             peer=peer,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Contact
+from gateway.lanes.route import Route
 from gateway.model import Inbound
 
 LONGEST_FIELD: Final = 255
@@ -44,16 +44,14 @@ def fingerprint(inbound: Inbound) -> str:
     return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def freshen(
-    chatwoot: Chatwoot, contact: Contact, inbound: Inbound, written: Mapping[str, str]
-) -> None:
+def update_contact(chatwoot: Chatwoot, contact: Contact, inbound: Inbound, route: Route) -> None:
     """Write to the contact what has changed; no call if nothing has.
 
-    `written`: what we remember (`memo`): the name, which we may replace, and the identifier, which
-    is given once. Raises a `DeliveryError`.
+    `route`: what we remember to have written: the name, which we may replace, and the identifier,
+    which is given once. Raises a `DeliveryError`.
     """
-    name = _new_name(contact, inbound, written.get("name", ""))
-    identifier = _new_identifier(contact, inbound, written.get("identifier", ""))
+    name = _new_name(contact, inbound, route.name or "")
+    identifier = _new_identifier(contact, inbound, route.identifier or "")
     attributes = {
         key: value
         for key, value in attributes_of(inbound).items()
@@ -85,10 +83,12 @@ def _new_identifier(contact: Contact, inbound: Inbound, written: str) -> str:
     return identifier if identifier != written and not contact.identifier else ""
 
 
-def memo(inbound: Inbound, written: Mapping[str, str]) -> Mapping[str, str]:
-    """What to remember of the person with the lane, once the contact is fresh."""
-    name = written.get("name", "")
-    named = inbound.person.name.strip() or inbound.person.username.strip() or not name
-    told = {"person": fingerprint(inbound), "name": name_of(inbound) if named else name}
-    identifier = identifier_of(inbound)
-    return {**told, "identifier": identifier} if identifier else told
+def written_fields(inbound: Inbound, before: Route) -> Route:
+    """What to remember of the person with the lane, once their contact is up to date."""
+    person = inbound.person
+    is_named = person.name.strip() or person.username.strip() or not before.name
+    return Route(
+        person=fingerprint(inbound),
+        name=name_of(inbound) if is_named else before.name,
+        identifier=identifier_of(inbound) or None,
+    )

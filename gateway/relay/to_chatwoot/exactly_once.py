@@ -2,14 +2,15 @@
 
 Chatwoot takes the same message twice without a word: no source id is unique to it
 (`app/models/message.rb`). So the ledger is told where a message is going before the call, and after
-an attempt of which nobody knows the end the message is looked for there before it is posted again.
+an uncertain attempt the message is looked for there before it is posted again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing, Stumbled
@@ -50,78 +51,52 @@ class Kept:
     removed: int = 0
 
 
+class Announcer(Protocol):
+    """Whoever makes a call to Chatwoot says so before."""
+
+    def announce(self, step: str) -> None:
+        """`step`: what is about to be made, like «contact» or «labels:<conversation>»."""
+
+
 @dataclass(frozen=True, slots=True)
-class ExactlyOnce:
-    """Knows whether an uncertain message arrived. Whoever asks for more has waited first."""
+class Attempt:
+    """An attempt at one message: each call is announced before it is made."""
 
     lanes: Lanes
+    lease: Lease
+    taken: Taken
+
+    def announce(self, step: str) -> None:
+        """Write down where the next call goes; the spots of uncertain attempts stay known too.
+        Raises LeaseVoid."""
+        target = dict.fromkeys([*map(str, spots_of(self.taken)), step])
+        announce(self.lanes, self.lease, self.taken, " ".join(target))
+
+
+@dataclass(frozen=True, slots=True)
+class ExactlyOnce:
+    """Finds out whether an uncertain message arrived, and keeps one copy of it.
+
+    Every method but the first raises a `DeliveryError` if Chatwoot cannot be asked.
+    """
+
     chatwoot: Chatwoot
     uncertain_after: float
     """Seconds that Chatwoot may need to finish or drop a request that we gave up on."""
 
-    def wait(self, taken: Taken) -> None:
+    def require_wait(self, taken: Taken) -> None:
         """Raises `NotNow` while an earlier attempt may still be carried out."""
         if taken.uncertain and taken.since_announced < self.uncertain_after:
             raise NotNow(self.uncertain_after - taken.since_announced)
 
-    def found(self, spots: Iterable[Spot], source: str) -> Kept | None:
-        """The message, if it has arrived at one of `spots`: also if the conversation was resolved
-        since, but not if it was deleted."""
-        copies = self._copies(spots, source)
-        return self._oldest_of(copies) if copies else None
+    def find(self, spots: Iterable[Spot], source: str) -> list[Message]:
+        """The copies of a message that have arrived at `spots`: also if the conversation was
+        resolved since, but not if it was deleted."""
+        return [m for spot in spots for m in self._messages_behind(spot) if m.source_id == source]
 
-    def announce(self, lease: Lease, taken: Taken, step: str) -> None:
-        """Write down where the next call goes; the spots of uncertain attempts stay known too."""
-        target = dict.fromkeys([*map(str, spots_of(taken)), step])
-        announce(self.lanes, lease, taken, " ".join(target))
-
-    def posted(
-        self, spot: Spot, source: str, post: Callable[[], Message], *, upload: bool = False
-    ) -> Message:
-        """What `post` makes of a message that goes to `spot`. A refusal is believed only if the
-        message is not there: the request is over, so that can be seen at once.
-
-        `upload`: there are files with it. If its answer is lost while Chatwoot answers else, they
-        may be too much for what stands between: that counts as a refusal, not as an outage.
-        """
-        try:
-            return post()
-        except Stumbled as refused:
-            found = self._despite(refused, spot, source)
-            why: ServerTrouble = ServerTrouble(
-                refused.reason, after=refused.after, detail=refused.detail
-            )
-        except Uncertain as lost:
-            if not upload:
-                raise
-            found = self._despite(lost, spot, source)
-            why = UncertainAnswer(lost.reason, detail=lost.detail)
-        if found is None:
-            raise why
-        return found.message
-
-    def settled(self, taken: Taken, source: str, posted: Message) -> Kept:
-        """What stays of a message that was `posted`: a request that we had given up on may have
-        been carried out after we looked."""
-        if not taken.uncertain:
-            return Kept(posted)
-        return self._oldest_of([*self._copies(spots_of(taken), source), posted])
-
-    def _despite(self, trouble: DeliveryError, spot: Spot, source: str) -> Kept | None:
-        try:
-            return self.found([spot], source)
-        except DeliveryError as error:
-            raise Uncertain(trouble.reason, detail=trouble.detail) from error
-
-    def _copies(self, spots: Iterable[Spot], source: str) -> list[Message]:
-        return [m for spot in spots for m in self._behind(spot) if m.source_id == source]
-
-    def _behind(self, spot: Spot) -> Iterator[Message]:
-        with suppress(Missing):
-            yield from self.chatwoot.messages_after(spot.conversation, spot.newest)
-
-    def _oldest_of(self, copies: Iterable[Message]) -> Kept:
-        """A deleted message keeps its source id: what an agent has deleted did arrive."""
+    def keep_oldest(self, copies: Iterable[Message]) -> Kept:
+        """Remove all but the oldest copy. A deleted message keeps its source id: what an agent has
+        deleted did arrive."""
         oldest, *younger = sorted({each.id: each for each in copies}.values(), key=lambda m: m.id)
         doubles = [double for double in younger if not double.deleted]
         for double in doubles:
@@ -129,9 +104,41 @@ class ExactlyOnce:
                 self.chatwoot.delete_message(double.conversation_id, double.id)
         return Kept(oldest, len(doubles))
 
+    def keep_oldest_of_all(self, taken: Taken, source: str, posted: Message) -> Kept:
+        """Remove doubles of a message that was `posted` just now: an earlier request, which we had
+        given up on, may have been carried out after we looked."""
+        if not taken.uncertain:
+            return Kept(posted)
+        return self.keep_oldest([*self.find(spots_of(taken), source), posted])
+
+    def find_despite_refusal(self, refused: Stumbled, spot: Spot, source: str) -> Message:
+        """The message that Chatwoot refused, if it is there all the same. A refusal is believed
+        only if it is not: the request is over, so that can be seen at once."""
+        if copies := self._find_after(refused, spot, source):
+            return self.keep_oldest(copies).message
+        raise ServerTrouble(refused.reason, after=refused.after, detail=refused.detail) from refused
+
+    def find_despite_silence(self, lost: Uncertain, spot: Spot, source: str) -> Message:
+        """The message whose answer was lost, if it is there. It had files with it: if Chatwoot
+        answers else, they may be too much for what stands between. That counts as a refusal, not as
+        an outage."""
+        if copies := self._find_after(lost, spot, source):
+            return self.keep_oldest(copies).message
+        raise UncertainAnswer(lost.reason, detail=lost.detail) from lost
+
+    def _find_after(self, trouble: DeliveryError, spot: Spot, source: str) -> list[Message]:
+        try:
+            return self.find([spot], source)
+        except DeliveryError as error:
+            raise Uncertain(trouble.reason, detail=trouble.detail) from error
+
+    def _messages_behind(self, spot: Spot) -> Iterator[Message]:
+        with suppress(Missing):
+            yield from self.chatwoot.messages_after(spot.conversation, spot.newest)
+
 
 def spots_of(taken: Taken) -> tuple[Spot, ...]:
-    """Where the attempts were going of which nobody knows the end, the first one first."""
+    """Where the uncertain attempts were going, the first one first."""
     if not taken.uncertain:
         return ()
     return tuple(Spot.read(step) for step in taken.target.split() if step.startswith(MESSAGE))

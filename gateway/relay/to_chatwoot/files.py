@@ -22,7 +22,7 @@ from gateway.files.scratch import Scratch
 from gateway.lanes import Taken, ids
 from gateway.model import Attachment, File, Inbound
 from gateway.observability import logs
-from gateway.relay.to_chatwoot.quoting import quoting
+from gateway.relay.to_chatwoot.quoting import with_quotation
 
 SECONDS = 120.0
 """The longest that one file may take."""
@@ -94,7 +94,7 @@ class CustomerFiles:
 
     def shares(self, channel: str, message: Inbound, text: str) -> list[Share]:
         """The messages that a customer's message becomes; the same ones at every attempt."""
-        longest = len(quoting(message.quoted, text))
+        longest = len(with_quotation(message.quoted, text))
         whole = len(text.encode()) if longest > LONGEST_CONTENT else 0
         groups = list(_groups(message.attachments, self.limit, whole))
         total, seen, shares = len(groups), 0, []
@@ -118,10 +118,10 @@ class CustomerFiles:
             yield fetched
             return
         with self.scratch.room() as room:
-            fetched = self._fetched(share, taken, room)
-            yield self._with_whole_text(fetched, room) if fetched.too_long else fetched
+            fetched = self._fetch_all(share, taken, room)
+            yield self._save_whole_text(fetched, room) if fetched.too_long else fetched
 
-    def _fetched(self, share: Share, taken: Taken, room: Path) -> Fetched:
+    def _fetch_all(self, share: Share, taken: Taken, room: Path) -> Fetched:
         files, lines = [], []
         for number, attachment in enumerate(share.attachments):
             try:
@@ -133,7 +133,7 @@ class CustomerFiles:
                 lines.append(_line(_name(attachment), error.reason))
         return Fetched(share.text, tuple(files), tuple(lines))
 
-    def _with_whole_text(self, fetched: Fetched, room: Path) -> Fetched:
+    def _save_whole_text(self, fetched: Fetched, room: Path) -> Fetched:
         path = room / "text"
         try:
             size = save([fetched.text.encode()], path, self.limit)

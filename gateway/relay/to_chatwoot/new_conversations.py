@@ -7,7 +7,7 @@ of it may ever hold up what the customer wrote: what cannot be had is left out, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.chatwoot.admin import Agent, Team
@@ -20,9 +20,11 @@ from gateway.chatwoot.values import Conversation
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent, Throttled, Uncertain, Unreachable
 from gateway.lanes import Taken
+from gateway.model import Inbound
 from gateway.observability import logs
 from gateway.relay.cached import Cached
-from gateway.relay.to_chatwoot.exactly_once import last_step
+from gateway.relay.context import CONTEXT, context_attribute
+from gateway.relay.to_chatwoot.exactly_once import Announcer, Attempt, last_step
 
 TRIES = 4
 """Attempts at a message after which it goes on without its conversation's labels or priority."""
@@ -33,44 +35,43 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewConversations:
-    """Begins the conversations of one channel."""
+    """Makes the conversations of one channel."""
 
     channel: Channel
     chatwoot: Chatwoot
     teams: Cached[tuple[Team, ...]]
     agents: Cached[tuple[Agent, ...]]
 
-    def begin(self, contact_id: int, source_id: str, attributes: Mapping[str, str]) -> Conversation:
-        """Make a conversation. Raises a `DeliveryError`."""
-        inbox, given = self.channel.config.inbox, self._given()
+    def create(self, attempt: Announcer, contact_id: int, inbound: Inbound) -> Conversation:
+        """Make a conversation for a message. Raises a `DeliveryError`."""
+        attempt.announce("conversation")
+        inbox, attributes, given = self.channel.config.inbox, _attributes(inbound), self._given()
         try:
             return self.chatwoot.create_conversation(
-                inbox, contact_id, source_id, attributes, given
+                inbox, contact_id, inbound.peer, attributes, given
             )
         except Invalid as refused:
             if not given:
                 raise
-            self._left_out(", ".join(given), str(refused))
-            return self.chatwoot.create_conversation(inbox, contact_id, source_id, attributes)
+            self._log_without(", ".join(given), str(refused))
+            return self.chatwoot.create_conversation(inbox, contact_id, inbound.peer, attributes)
 
-    def finish(
-        self, taken: Taken, conversation: Conversation, before: Callable[[str], None]
-    ) -> None:
-        """Give a conversation that has begun what Chatwoot takes only afterwards.
+    def complete(self, attempt: Attempt, conversation: Conversation) -> None:
+        """Give a conversation that was made what Chatwoot takes only afterwards.
 
         Can be repeated: what has come on meanwhile, from an agent or a rule, stays. (Chatwoot can
         only replace labels. A rule that labels in the moment between our two calls is overwritten.)
-        `before` is told of each call. Raises a `DeliveryError` if it may work soon.
+        Raises a `DeliveryError` if it may work soon.
         """
         opening, number = self._opening, conversation.id
         if set(opening.labels) - set(conversation.labels):
             labels = dict.fromkeys((*conversation.labels, *opening.labels))
-            before(f"labels:{number}")
-            self._put_on(taken, "labels", lambda: self.chatwoot.set_labels(number, labels))
+            attempt.announce(f"labels:{number}")
+            self._put_on(attempt, "labels", lambda: self.chatwoot.set_labels(number, labels))
         if opening.priority and not conversation.priority:
-            before(f"priority:{number}")
+            attempt.announce(f"priority:{number}")
             self._put_on(
-                taken, "priority", lambda: self.chatwoot.set_priority(number, opening.priority)
+                attempt, "priority", lambda: self.chatwoot.set_priority(number, opening.priority)
             )
 
     @property
@@ -105,26 +106,26 @@ class NewConversations:
         except DeliveryError as error:
             found, why = None, str(error)
         if found is None:
-            self._left_out(what, why)
+            self._log_without(what, why)
             return None
         return found.id
 
-    def _put_on(self, taken: Taken, what: str, call: Callable[[], object]) -> None:
+    def _put_on(self, attempt: Attempt, what: str, call: Callable[[], object]) -> None:
         try:
             call()
         except DeliveryError as error:
-            if isinstance(error, Permanent) or taken.attempts >= TRIES:
-                self._left_out(what, str(error))
+            if isinstance(error, Permanent) or attempt.taken.attempts >= TRIES:
+                self._log_without(what, str(error))
             elif isinstance(error, Uncertain):
                 # It can be done twice, and the message itself is not on its way yet.
                 raise Unreachable(error.reason, detail=error.detail) from error
             else:
                 raise
 
-    def _left_out(self, what: str, why: str) -> None:
+    def _log_without(self, what: str, why: str) -> None:
         logs.event(
             log,
-            "opening_incomplete",
+            "conversation_incomplete",
             level=logging.WARNING,
             channel=self.channel.name,
             without=what,
@@ -132,9 +133,9 @@ class NewConversations:
         )
 
 
-def was_interrupted(taken: Taken, conversation: Conversation) -> bool:
+def is_incomplete(taken: Taken, conversation: Conversation) -> bool:
     """Whether an earlier attempt at the message ended after it made this conversation, and before
-    it was finished.
+    that was complete.
 
     Where that attempt was is known from what it announced last. If it was making a conversation,
     none that fits was there: the one that is found now is it.
@@ -143,3 +144,13 @@ def was_interrupted(taken: Taken, conversation: Conversation) -> bool:
     return step == "conversation" or (
         step in {"labels", "priority"} and number == str(conversation.id)
     )
+
+
+def _attributes(inbound: Inbound) -> dict[str, str]:
+    """The additional attributes of a conversation that begins with the message."""
+    attributes = {
+        "thread": inbound.thread,
+        "mail_subject": inbound.context.get("subject", ""),
+        CONTEXT: context_attribute(inbound),
+    }
+    return {key: value for key, value in attributes.items() if value}

@@ -22,29 +22,29 @@ _NUMBERED = re.compile(r"^(\d+)([.)])")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reference:
     """How a message shows what it answers."""
 
     attributes: Mapping[str, int | str] = field(default_factory=dict)
-    """Chatwoot's reference."""
+    """Chatwoot's own reference, which threads the message."""
     quoted: str = ""
     """What the text begins with instead, as a quotation."""
 
 
-def answer(lanes: Lanes, channel: str, message: Inbound, conversation: int) -> Answer:
-    """How `message` shows in `conversation` what it answers."""
+def find_reference(lanes: Lanes, channel: str, message: Inbound, conversation: int) -> Reference:
+    """How `message` shows in `conversation` what it answers: looked up in the ledger."""
     if not message.reply_to:
-        return Answer(quoted=message.quoted)
+        return Reference(quoted=message.quoted)
     reply = lanes.reply_of(channel, message.reply_to)
     answered = reply or ids.inbound_id(channel, message.reply_to)
     shown = lanes.conversation_of(answered)
     if shown == str(conversation) or not (shown or message.quoted):
-        return Answer(_reference(channel, message.reply_to, reply))
-    return Answer(quoted=message.quoted)
+        return Reference(_attributes(channel, message.reply_to, reply))
+    return Reference(quoted=message.quoted)
 
 
-def quoting(quoted: str, text: str) -> str:
-    """`text`, after a line with the beginning of `quoted`, if that is anything."""
+def with_quotation(quoted: str, text: str) -> str:
+    """`text`, below a line with the beginning of `quoted`, unless that is empty."""
     line = _shortened(" ".join(quoted.split()))
     if not line:
         return text
@@ -52,7 +52,7 @@ def quoting(quoted: str, text: str) -> str:
     return "\n\n".join(filter(None, (f"> {literal}", text)))
 
 
-def _reference(channel: str, external_id: str, reply: str) -> dict[str, int | str]:
+def _attributes(channel: str, external_id: str, reply: str) -> dict[str, int | str]:
     """To an agent's message by its id there, which has no source id; to the customer's by ours."""
     if reply:
         return {"in_reply_to": ids.reply_number(reply)}

@@ -12,6 +12,7 @@ from gateway.chatwoot.values import Message
 from gateway.config import Channel
 from gateway.intake.entries import reply_entry
 from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
+from gateway.lanes.subject import Subject
 from gateway.lanes.watermark import watermark_of
 from gateway.relay.delivery import Done
 from gateway.relay.retry_policy import Patience
@@ -36,19 +37,19 @@ class RetryDelivery:
 
     def deliver(self, lease: Lease, taken: Taken) -> Done:
         reply = bodies.read_reply(taken.body, taken.version)
-        known = bool(taken.subject)
-        if not known and not self._may_be_missed(reply):
+        is_known = taken.subject.is_known
+        if not is_known and not self._may_be_missed(reply):
             return Done()
-        if (message := self._now(reply)) is None:
+        if (message := self._ask_chatwoot(reply)) is None:
             return Done()
-        if not known:
+        if not is_known:
             self._recover(reply, message)
         elif message.status != "failed" and not message.external_error:
             name = ids.reply_id(self.channel.name, reply.message)
-            self.lanes.retry(name, bodies.write(_addressed_anew(reply, taken)))
+            self.lanes.retry(name, bodies.write(_readdressed(reply, taken.subject)))
         return Done()
 
-    def _now(self, reply: Reply) -> Message | None:
+    def _ask_chatwoot(self, reply: Reply) -> Message | None:
         """What Chatwoot shows; None if the reply was deleted."""
         try:
             message = self.chatwoot.message(reply.conversation, reply.message)
@@ -67,10 +68,10 @@ class RetryDelivery:
         self.lanes.append([replace(entry, age=age, shown=message.status)])
 
 
-def _addressed_anew(reply: Reply, taken: Taken) -> Reply:
+def _readdressed(reply: Reply, subject: Subject) -> Reply:
     """The reply as it waited, if it still does: the button takes off what it answers and offers.
     Whom it is for may have been mended since."""
-    if "body" not in taken.subject:
+    if subject.body is None:
         return reply
-    before = bodies.read_reply(taken.subject["body"], taken.subject["v"])
+    before = bodies.read_reply(subject.body, subject.version)
     return replace(before, peer=reply.peer, contact=reply.contact, to=reply.to)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.errors import Missing, Stumbled
 from gateway.chatwoot.values import Kind, Message
 from gateway.errors import DeliveryError
-from gateway.lanes import Lease, Pace, Taken, bodies, ids
+from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
 from gateway.lanes.bodies import NoteText
 from gateway.model import Status
 from gateway.relay.cached import Cached
 from gateway.relay.delivery import Done
 from gateway.relay.retry_policy import Patience
-from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce, Spot, spots_of
+from gateway.relay.to_chatwoot.exactly_once import Attempt, ExactlyOnce, Spot, spots_of
 
 DRAWS_DELIVERED = (4, 11)
 """Before it the dashboard draws «delivered» on API inboxes as a clock, as if it were on its way
@@ -48,27 +47,25 @@ class StatusDelivery:
         return Patience()
 
     def deliver(self, lease: Lease, taken: Taken) -> Done:
-        if "status" not in taken.subject:  # an agent pressed Retry: it begins anew
+        status = taken.subject.status
+        if status is None:  # an agent pressed Retry: it begins anew
             return Done()
-        status = Status(taken.subject["status"])
-        drawn = self._drawn(status)
-        if drawn != taken.subject.get("shown", Status.SENT):
-            self._tell(lease, taken, drawn)
+        drawn = self._choose_drawn(status)
+        if drawn != taken.subject.shown:
+            self._update(lease, taken, drawn)
         return Done(told=status)
 
-    def _drawn(self, status: Status) -> Status:
+    def _choose_drawn(self, status: Status) -> Status:
         """The status that looks right on the agent's screen."""
         if status is Status.DELIVERED and not self.draws_delivered.get():
             return Status.SENT
         return status
 
-    def _tell(self, lease: Lease, taken: Taken, status: Status) -> None:
+    def _update(self, lease: Lease, taken: Taken, status: Status) -> None:
         message = ids.reply_number(taken.id)
         # If the message or its conversation was deleted, nobody is left to be told.
         with suppress(Missing):
-            self.chatwoot.update_status(
-                int(lease.lane.key), message, status, taken.subject.get("reason", "")
-            )
+            self.chatwoot.update_status(int(lease.lane.key), message, status, taken.subject.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +73,7 @@ class NoteDelivery:
     """Leaves a private note in a conversation, once."""
 
     chatwoot: Chatwoot
+    lanes: Lanes
     exactly_once: ExactlyOnce
     pace: Pace
 
@@ -85,24 +83,28 @@ class NoteDelivery:
 
     def deliver(self, lease: Lease, taken: Taken) -> Done:
         note = bodies.read_note(taken.body, taken.version)
-        self.exactly_once.wait(taken)
+        self.exactly_once.require_wait(taken)
         source = ids.source_id(lease.lane.channel, taken.id)
-        if (found := self.exactly_once.found(spots_of(taken), source)) is not None:
-            return Done(doubled=found.removed)
+        if copies := self.exactly_once.find(spots_of(taken), source):
+            return Done(doubled=self.exactly_once.keep_oldest(copies).removed)
         # If the conversation was deleted, nobody is left to be told.
         with suppress(Missing):
-            return Done(doubled=self._leave(lease, taken, note, source))
+            posted = self._post(Attempt(self.lanes, lease, taken), note, source)
+            kept = self.exactly_once.keep_oldest_of_all(taken, source, posted)
+            return Done(doubled=kept.removed)
         return Done()
 
-    def _leave(self, lease: Lease, taken: Taken, note: NoteText, source: str) -> int:
+    def _post(self, attempt: Attempt, note: NoteText, source: str) -> Message:
         # A note is rare: one call more, to have something behind which it can be looked for.
         older = note.in_reply_to or self.chatwoot.conversation(note.conversation).newest_message
         spot = Spot(note.conversation, older)
-        self.exactly_once.announce(lease, taken, str(spot))
-        posted = self.exactly_once.posted(spot, source, partial(self._post, note, source))
-        return self.exactly_once.settled(taken, source, posted).removed
+        attempt.announce(str(spot))
+        try:
+            return self._create_message(note, source)
+        except Stumbled as refused:
+            return self.exactly_once.find_despite_refusal(refused, spot, source)
 
-    def _post(self, note: NoteText, source: str) -> Message:
+    def _create_message(self, note: NoteText, source: str) -> Message:
         return self.chatwoot.create_message(
             note.conversation,
             _without_liquid(note.text),

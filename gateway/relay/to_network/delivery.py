@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -13,8 +12,9 @@ from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
 from gateway.lanes import Lane, Lanes, Lease, Pace, Taken, bodies, ids, notes
+from gateway.lanes.route import Route, merged
 from gateway.model import Part, Sent
-from gateway.relay.addressing import Address, Addressing, together
+from gateway.relay.addressing import Address, Addressing
 from gateway.relay.delivery import Done, announce, still_seen
 from gateway.relay.floods import check_for_flood
 from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, too_old
@@ -58,7 +58,7 @@ class OutboundDelivery:
         reply = bodies.read_reply(taken.body, taken.version)
         if too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
-        address = self.addressing.of(lease, taken, reply)
+        address = self.addressing.find(lease, taken, reply)
         check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
         choose = choosing(reply, self.adapter.capabilities)
         planned = self._parts(taken, reply, address, choose)
@@ -79,20 +79,20 @@ class OutboundDelivery:
             self.lanes.record_part(lease, taken.id, part.number, part.total, ids)
         return Done(
             external=sent.external_id if sent else "",
-            routes=together(address.routes, self._offered(lease, taken, choose, address)),
+            routes=merged(address.routes, self._offered(lease, taken, choose, address)),
         )
 
     def _offered(
         self, lease: Lease, taken: Taken, choose: Choosing, address: Address
-    ) -> dict[Lane, dict[str, str]]:
+    ) -> dict[Lane, Route]:
         """What the customer may answer with a number now; any later reply ends the offer. Kept
         with the replies to know of it here, and where the customer's answer will be read."""
         listed = choose.listed
-        if not listed and not taken.route.get("choices"):
+        if not listed and not taken.route.choices:
             return {}
-        memo = {"choices": json.dumps(listed, ensure_ascii=False) if listed else ""}
+        offer = Route(choices=listed)
         answers = ids.inbound_lane(self.channel.name, address.peer, address.thread)
-        return {lease.lane: memo, answers: memo}
+        return {lease.lane: offer, answers: offer}
 
     def _send(self, part: Part) -> Sent:
         """Raises TypeError, in words for its author, if an adapter does not tell the id."""
@@ -162,17 +162,17 @@ class DeleteDelivery:
 
     def deliver(self, lease: Lease, taken: Taken) -> Done:
         ids = [
-            name for number in sorted(taken.subject_parts) for name in taken.subject_parts[number]
+            name for number in sorted(taken.subject.parts) for name in taken.subject.parts[number]
         ]
-        if not taken.subject_parts:
-            if "was_uncertain" in taken.subject:  # withdrawn before it was sent again
+        if not taken.subject.parts:
+            if taken.subject.was_uncertain:  # withdrawn before it was sent again
                 say(self.lanes, self.channel, lease, taken, MAY_STILL_SEE)
             return Done()
         if not self.adapter.deletes or not ids:
             self._say(lease, taken, f"{self.channel.config.adapter} cannot take a message back")
             return Done()
         told = bodies.read_deletion(taken.body, taken.version).peer
-        peer = taken.route.get("peer", told)  # an address that Chatwoot made up was resolved
+        peer = taken.route.peer or told  # an address that Chatwoot made up was resolved
         for name in ids:
             # A note is left once: of several refusals the first is told.
             try:

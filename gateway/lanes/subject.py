@@ -1,0 +1,46 @@
+"""What the ledger knows of the reply that another message is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.model import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The reply that a status, a deletion or a check for Retry is about."""
+
+    is_known: bool = False
+    """The ledger has the reply."""
+    status: Status | None = None
+    """What became of it; None before anything is known."""
+    shown: str = Status.SENT
+    """The status that Chatwoot shows; or that it marked the reply as failed by itself."""
+    reason: str = ""
+    """Why it failed."""
+    body: str | None = None
+    """As it waited, if it still does."""
+    version: str = ""
+    status_destination: str = ""
+    """Where what becomes of it is told."""
+    was_uncertain: bool = False
+    """An attempt at it was uncertain once: it may have arrived, also if no part of it is known."""
+    parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """External ids of the parts that were sent, by number."""
+
+    @classmethod
+    def read(cls, known: Mapping[str, str], parts: Mapping[int, tuple[str, ...]]) -> Subject:
+        """From the fields of the reply's hash `msg:<id>`; without any it is not known."""
+        return cls(
+            is_known=bool(known),
+            status=Status(known["status"]) if "status" in known else None,
+            shown=known.get("shown", Status.SENT),
+            reason=known.get("reason", ""),
+            body=known.get("body"),
+            version=known.get("v", ""),
+            status_destination=known.get("status_destination", ""),
+            was_uncertain="was_uncertain" in known,
+            parts=parts,
+        )
