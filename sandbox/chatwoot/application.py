@@ -74,11 +74,18 @@ class Application:
                 return user
         for bot in self._store.bots:
             if bot.token == token:
-                newer = self._store.version.bots_may_read and route.access is Access.NEWER_BOT
-                if route.access is Access.BOT or newer:
+                if self._admits_bots(route.access):
                     return bot
                 raise Unauthorized("Access to this endpoint is not authorized for bots")
         raise Unauthorized("Invalid Access Token")
+
+    def _admits_bots(self, access: Access) -> bool:
+        version = self._store.version
+        return {
+            Access.BOT: True,
+            Access.TYPING_BOT: version.bots_may_type,
+            Access.READING_BOT: version.bots_may_read,
+        }.get(access, False)
 
     def _account(self, names: dict[str, str], owner: User | Bot | None) -> Account:
         account = self._store.accounts.get(as_id(names["account"]))

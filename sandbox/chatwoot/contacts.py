@@ -7,7 +7,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 
-from sandbox.chatwoot.records import JSON, Contact, ContactInbox, Event, Inbox, Upload
+from sandbox.chatwoot.records import JSON, Contact, ContactInbox, Event, Inbox, Message, Upload
 from sandbox.chatwoot.refusals import RecordInvalid, ServerError
 from sandbox.chatwoot.store import Store
 from sandbox.chatwoot.times import iso
@@ -19,6 +19,7 @@ _SHORT_TEXTS = ("name", "email", "phone_number", "identifier")
 _MERGED = ("additional_attributes", "custom_attributes")
 LARGEST_AVATAR = 15 * 1024 * 1024
 AVATARS = {"image/jpeg", "image/png", "image/gif"}
+_ANYBODYS = {"gmail", "googlemail", "hotmail", "outlook", "yahoo", "icloud", "gmx", "proton"}
 
 
 def create_contact(store: Store, account_id: int, fields: JSON) -> Contact:
@@ -38,17 +39,29 @@ def update_contact(store: Store, contact: Contact, fields: JSON) -> None:
     _validate(store, contact.account_id, values, contact)
     before = {name: getattr(contact, name) for name in values}
     _assign(store, contact, values)
+    if "avatar" in before:
+        # A picture hangs on the contact by a row of its own, and no webhook tells of it.
+        contact.updated_at = store.now()
+        del before["avatar"]
+    _tell_changes(store, contact, before)
+
+
+def _tell_changes(store: Store, contact: Contact, before: JSON) -> None:
+    """Tell which of these columns have another value now, if any has."""
     changes = [
         {name: {"previous_value": old, "current_value": getattr(contact, name)}}
         for name, old in before.items()
-        if old != getattr(contact, name) and name != "avatar"
+        if old != getattr(contact, name)
     ]
-    if changes or "avatar" in values:
-        # A picture hangs on the contact by a row of its own: of the contact only the time changes.
-        times = {"previous_value": iso(contact.updated_at), "current_value": iso(store.now())}
-        changes.append({"updated_at": times})
-        contact.updated_at = store.now()
-        announce_contact(store, contact, changes)
+    if changes:
+        announce_contact(store, contact, [*changes, _touched(store, contact)])
+
+
+def _touched(store: Store, contact: Contact) -> JSON:
+    """Set the time of the contact's last change, and say so as webhooks do."""
+    before, contact.updated_at = contact.updated_at, store.now()
+    times = {"previous_value": iso(before), "current_value": iso(contact.updated_at)}
+    return {"updated_at": times}
 
 
 def announce_contact(store: Store, contact: Contact, changes: list[JSON]) -> None:
@@ -60,7 +73,7 @@ def touch_contact(store: Store, contact: Contact) -> None:
     """The contact has just written."""
     before, contact.last_activity_at = contact.last_activity_at, store.now()
     change = {"previous_value": iso(before), "current_value": iso(contact.last_activity_at)}
-    announce_contact(store, contact, [{"last_activity_at": change}])
+    announce_contact(store, contact, [{"last_activity_at": change}, _touched(store, contact)])
 
 
 def attach(store: Store, contact: Contact, inbox: Inbox, source_id: str | None) -> ContactInbox:
@@ -100,22 +113,27 @@ def delete_contact(store: Store, contact: Contact) -> None:
     store.index()
 
 
-def merge_contacts(store: Store, base: Contact, mergee: Contact) -> None:
-    """All that is the mergee's becomes the base's, whose own values win; the mergee is gone."""
+def merge_contacts(store: Store, base: Contact, mergee: Contact) -> list[Message]:
+    """All that is the mergee's becomes the base's, whose own values win; the mergee is gone.
+
+    Answers with the messages that have another sender now.
+    """
     for conversation in store.conversations:
         if conversation.contact_id == mergee.id:
             conversation.contact_id = base.id
     for row in store.contact_inboxes_of(mergee):
         row.contact_id = base.id
-    for message in store.messages:
-        if message.sender_type == "Contact" and message.sender_id == mergee.id:
-            message.sender_id = base.id
+    moved = [each for each in store.messages if each.is_from_contact(mergee.id)]
+    for message in moved:
+        message.sender_id = base.id
     del store.contacts.rows[mergee.id]
+    before = {name: getattr(base, name) for name in (*_SHORT_TEXTS, *_MERGED)}
     for name in _SHORT_TEXTS:
         setattr(base, name, getattr(base, name) or getattr(mergee, name))
     for name in _MERGED:
         setattr(base, name, {**getattr(mergee, name), **getattr(base, name)})
-    announce_contact(store, base, [])
+    _tell_changes(store, base, before)
+    return moved
 
 
 def visible_contacts(store: Store, account_id: int) -> Iterator[Contact]:
@@ -156,7 +174,7 @@ def _validate(store: Store, account_id: int, values: JSON, current: Contact | No
     if (phone := values.get("phone_number")) and not _PHONE.search(phone):
         problems.append(("phone_number", "Phone number should be in e164 format"))
     if picture := values.get("avatar"):
-        problems += _problems_of(picture)
+        problems += _problems_of(store, picture)
     others = [
         other for other in store.contacts if other.account_id == account_id and other is not current
     ]
@@ -172,12 +190,13 @@ def _validate(store: Store, account_id: int, values: JSON, current: Contact | No
         raise ServerError
 
 
-def _problems_of(picture: Upload) -> list[tuple[str, str]]:
+def _problems_of(store: Store, picture: Upload) -> list[tuple[str, str]]:
     """`app/models/concerns/avatarable.rb`."""
     problems = []
     if len(picture.data) > LARGEST_AVATAR:
         problems.append(("avatar", "Avatar is too big"))
-    if picture.content_type not in AVATARS:
+    webp = picture.content_type == "image/webp" and store.version.takes_webp
+    if picture.content_type not in AVATARS and not webp:
         problems.append(("avatar", "Avatar filetype not supported"))
     return problems
 
@@ -190,3 +209,11 @@ def _assign(store: Store, contact: Contact, values: JSON) -> None:
     for name, value in values.items():
         merged = {**getattr(contact, name), **value} if name in _MERGED else value
         setattr(contact, name, store.keep(value).key if name == "avatar" else merged)
+    if store.version.guesses_companies and (company := _company(contact.email)):
+        contact.additional_attributes = {"company_name": company, **contact.additional_attributes}
+
+
+def _company(email: str | None) -> str:
+    """«Example» for anybody at example.net; nothing for the mailboxes of everybody."""
+    name = (email or "").rpartition("@")[2].partition(".")[0]
+    return "" if name in _ANYBODYS else name.title()

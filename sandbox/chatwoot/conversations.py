@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sandbox.chatwoot.contacts import attach, update_contact
+from sandbox.chatwoot.activities import note_changes
+from sandbox.chatwoot.contacts import attach
 from sandbox.chatwoot.records import (
     CONVERSATION_STATUSES,
     JSON,
     PRIORITIES,
+    Bot,
     Contact,
     ContactInbox,
     Conversation,
@@ -118,34 +120,51 @@ def check_attributes(fields: JSON) -> None:
             raise RecordInvalid((name, f"{name.replace('_', ' ').capitalize()} {text}"))
 
 
-def change(store: Store, conversation: Conversation, **values: Any) -> bool:
-    """Set columns and tell what changed in conversation_updated. False if nothing did."""
+def change(store: Store, conversation: Conversation, **values: Any) -> None:
+    """Set columns, tell what changed in conversation_updated, and note who did it."""
+    note_changes(store, conversation, change_unnoted(store, conversation, **values))
+
+
+def change_unnoted(store: Store, conversation: Conversation, **values: Any) -> JSON:
+    """As `change`, but no line says who did it. Answers with the old values of what changed."""
     changed = {
         name: getattr(conversation, name)
         for name, value in values.items()
         if getattr(conversation, name) != value
     }
     if not changed:
-        return False
+        return {}
     before, conversation.updated_at = conversation.updated_at, store.now()
     for name in changed:
         setattr(conversation, name, values[name])
-    if "status" in changed:
-        announce(store, "conversation_status_changed", conversation, {"changed_attributes": None})
-    changed["updated_at"] = before
     attributes = [_change(conversation, name, old) for name, old in changed.items()]
+    attributes += _side_effects(store, conversation, "labels" in changed)
+    attributes.append(_change(conversation, "updated_at", before))
+    if "status" in changed:
+        if conversation.status == "resolved":
+            conversation.waiting_since = None  # beside the row's other changes: nothing tells of it
+        announce(store, "conversation_status_changed", conversation, {"changed_attributes": None})
     announce(store, "conversation_updated", conversation, {"changed_attributes": attributes})
-    return True
+    return changed
 
 
-def set_status(
-    store: Store, conversation: Conversation, status: str, snoozed_until: float | None = None
-) -> None:
-    """Raises ServerError for a status that is none: the enum objects."""
-    if status not in CONVERSATION_STATUSES:
-        raise ServerError
-    until = snoozed_until if status == "snoozed" else None
-    change(store, conversation, status=status, snoozed_until=until)
+def _side_effects(store: Store, conversation: Conversation, relabelled: bool) -> list[JSON]:
+    """What Rails tells of besides.
+
+    A row that is changed once more in the same request shows the number that the database gave
+    it; by then, and by a bot's hand at once, its labels were read, and are kept as one text.
+    """
+    announced = store.announced(conversation.id)
+    told: list[JSON] = []
+    if "conversation_created" in announced:
+        number = {"previous_value": None, "current_value": conversation.display_id}
+        told.append({"display_id": number})
+    before = conversation.cached_label_list
+    labels_read = before is None and (announced or isinstance(store.actor, Bot))
+    if relabelled or labels_read:
+        conversation.cached_label_list = ", ".join(conversation.labels)
+        told.append(_change(conversation, "cached_label_list", before))
+    return told
 
 
 def set_priority(store: Store, conversation: Conversation, priority: str | None) -> None:
@@ -155,14 +174,12 @@ def set_priority(store: Store, conversation: Conversation, priority: str | None)
     change(store, conversation, priority=priority)
 
 
-def mute(store: Store, conversation: Conversation) -> None:
-    """Blocks the contact and resolves."""
-    update_contact(store, store.contacts.get(conversation.contact_id), {"blocked": True})
-    set_status(store, conversation, "resolved")
-
-
-def unmute(store: Store, conversation: Conversation) -> None:
-    update_contact(store, store.contacts.get(conversation.contact_id), {"blocked": False})
+def delete_conversation(store: Store, conversation: Conversation) -> None:
+    """With its messages; no webhook tells of it."""
+    for message_id in store.message_ids(conversation):
+        del store.messages.rows[message_id]
+    del store.conversations.rows[conversation.id]
+    store.index()
 
 
 def announce(

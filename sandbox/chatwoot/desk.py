@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from sandbox.chatwoot import conversations, messages, payloads, shapes
+from sandbox.chatwoot import conversations, messages, payloads, shapes, status
 from sandbox.chatwoot.contacts import attach
 from sandbox.chatwoot.messages import Draft, create_message
 from sandbox.chatwoot.records import JSON, Conversation, Message, Upload, User
@@ -88,11 +88,11 @@ class AgentDesk:
     def agent_blocks(self, conversation: int) -> None:
         """«Mute»: block the contact, which also resolves the conversation."""
         with self.store.changing(actor=self.agent):
-            conversations.mute(self.store, self._conversation(conversation))
+            status.mute(self.store, self._conversation(conversation))
 
     def agent_unblocks(self, conversation: int) -> None:
         with self.store.changing(actor=self.agent):
-            conversations.unmute(self.store, self._conversation(conversation))
+            status.unmute(self.store, self._conversation(conversation))
 
     def agent_typing(self, conversation: int, typing: str = "on", *, private: bool = False) -> None:
         """`typing` is «on» or «off»."""
@@ -140,7 +140,7 @@ class AgentDesk:
     def _message(self, message_id: int) -> Message:
         return self.store.messages.get(message_id)
 
-    def _set_status(self, conversation: int, status: str, until: float | None = None) -> None:
+    def _set_status(self, conversation: int, wanted: str, until: float | None = None) -> None:
         with self.store.changing(actor=self.agent):
             row = self._conversation(conversation)
-            conversations.set_status(self.store, row, status, until)
+            status.set_status(self.store, row, wanted, until)

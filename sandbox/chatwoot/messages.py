@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.chatwoot.activities import REOPENED, note
 from sandbox.chatwoot.contacts import touch_contact
-from sandbox.chatwoot.conversations import change
+from sandbox.chatwoot.conversations import change, change_unnoted
+from sandbox.chatwoot.items import check_items
 from sandbox.chatwoot.records import (
     JSON,
     MESSAGE_TYPES,
@@ -123,14 +125,31 @@ def create_message(
     if draft.message_type == "incoming":
         sender = ("Contact", conversation.contact_id)
     attributes = _with_reply(store, conversation, draft.content_attributes)
+    check_items(draft.content_type, attributes)
     message = _insert(store, conversation, draft, sender, attributes)
     conversation.last_activity_at = conversation.updated_at = store.now()
+    if message.is_from_contact(conversation.contact_id):
+        touch_contact(store, store.contacts.get(conversation.contact_id))
     if draft.message_type == "incoming":
         _after_incoming(store, conversation)
     elif draft.message_type == "outgoing" and not draft.private:
         _after_outgoing(store, conversation, message)
     announce_message(store, "message_created", message)
+    if store.version.touches_audio and any(f.file_type == "audio" for f in message.attachments):
+        announce_message(store, "message_updated", message)
+    if draft.message_type == "incoming":
+        _greet(store, conversation)
     return message
+
+
+def _greet(store: Store, conversation: Conversation) -> None:
+    """Answer the first words with the inbox's greeting, if nothing was answered yet."""
+    settings = store.inboxes.get(conversation.inbox_id).settings
+    greeting = settings.get("greeting_message")
+    answers = {"outgoing", "template"}
+    answered = any(each.message_type in answers for each in store.messages_of(conversation))
+    if settings.get("greeting_enabled") and greeting and not answered:
+        create_message(store, conversation, Draft(str(greeting), "template"), None)
 
 
 def _insert(
@@ -155,10 +174,21 @@ def _insert(
         content_type=draft.content_type,
         content_attributes=attributes,
         source_id=draft.source_id,
+        processed_content=_processed(draft),
         attachments=[_attachment(store, blob) for blob in draft.blobs],
     )
     store.add_message(message)
     return message
+
+
+def _processed(draft: Draft) -> str | None:
+    """`ensure_processed_message_content` in message.rb."""
+    mail = draft.content_attributes.get("email")
+    for part in ("text_content", "html_content"):
+        content = mail.get(part) if isinstance(mail, dict) else None
+        if isinstance(content, dict) and content.get("quoted") is not None:
+            return str(content["quoted"])
+    return draft.content
 
 
 def _expanded(store: Store, conversation: Conversation, draft: Draft) -> str | None:
@@ -198,28 +228,29 @@ def _with_reply(store: Store, conversation: Conversation, attributes: JSON) -> J
 
 
 def _after_incoming(store: Store, conversation: Conversation) -> None:
-    contact = store.contacts.get(conversation.contact_id)
-    touch_contact(store, contact)
+    blocked = store.contacts.get(conversation.contact_id).blocked
+    if not blocked and conversation.status in {"resolved", "snoozed"}:
+        inbox = store.inboxes.get(conversation.inbox_id)
+        to_bot = conversation.status == "resolved" and inbox.bot_id is not None
+        status = "pending" if to_bot else "open"
+        change_unnoted(store, conversation, status=status, snoozed_until=None)
+        note(store, conversation, REOPENED)
     if conversation.waiting_since is None:
         change(store, conversation, waiting_since=store.now())
-    if contact.blocked or conversation.status not in {"resolved", "snoozed"}:
-        return
-    inbox = store.inboxes.get(conversation.inbox_id)
-    to_bot = conversation.status == "resolved" and inbox.bot_id is not None
-    change(store, conversation, status="pending" if to_bot else "open", snoozed_until=None)
-    note = "System reopened the conversation due to a new incoming message."
-    # No event: an activity message never reaches a webhook.
-    _insert(store, conversation, Draft(note, "activity"), None, {})
 
 
 def _after_outgoing(store: Store, conversation: Conversation, message: Message) -> None:
-    if message.sender_type != "User":
-        return
-    first = conversation.first_reply_created_at or message.created_at
-    change(store, conversation, first_reply_created_at=first, waiting_since=None)
+    if message.sender_type == "AgentBot":
+        change(store, conversation, waiting_since=None)
+    if message.sender_type == "User":
+        first = conversation.first_reply_created_at or message.created_at
+        change(store, conversation, first_reply_created_at=first, waiting_since=None)
 
 
 def announce_message(store: Store, name: str, message: Message) -> None:
+    """No webhook tells of an activity."""
+    if message.message_type == "activity":
+        return
     store.emit(Event(name, message.account_id, message.inbox_id, message.id))
 
 
@@ -244,7 +275,7 @@ def update_status(store: Store, message: Message, status: str, error: str | None
 
 def delete_message(store: Store, message: Message) -> None:
     """The row stays, with a notice instead of its content; the source id is kept."""
-    message.content = "This message was deleted"
+    message.content = message.processed_content = "This message was deleted"
     message.content_type = "text"
     message.content_attributes = {"deleted": True}
     message.attachments = []
@@ -268,6 +299,12 @@ def mark_read(store: Store, conversation: Conversation) -> None:
         if message.message_type != "incoming" and message.status in {"sent", "delivered"}:
             message.status = "read"
             _updated(store, message)
+
+
+def submit_values(store: Store, message: Message, values: JSON) -> None:
+    """The customer has answered what a message asks; a later answer replaces the first."""
+    message.content_attributes = {**message.content_attributes, "submitted_values": values}
+    _updated(store, message)
 
 
 def page(

@@ -5,6 +5,8 @@ Source in Chatwoot: app/listeners/webhook_listener.rb and the `webhook_data` met
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.chatwoot import shapes
 from sandbox.chatwoot.records import (
     JSON,
@@ -20,8 +22,24 @@ from sandbox.chatwoot.store import Store
 from sandbox.chatwoot.times import iso, unix
 
 
-def payload(store: Store, event: Event) -> JSON:
+def payload(store: Store, event: Event) -> Any:
     """Raises NotFound if the row is gone meanwhile."""
+    return without_presence(_body(store, event))
+
+
+def without_presence(shape: Any) -> Any:
+    """As it is told where nobody is signed in: whether a user is there is not known then."""
+    if isinstance(shape, list):
+        return [without_presence(each) for each in shape]
+    if not isinstance(shape, dict):
+        return shape
+    return {
+        key: None if key == "availability_status" else without_presence(value)
+        for key, value in shape.items()
+    }
+
+
+def _body(store: Store, event: Event) -> JSON:
     if event.name.startswith("message_"):
         row = store.messages.get(event.subject_id)
         return {**message_webhook(store, row), "event": event.name}
@@ -47,7 +65,7 @@ def message_webhook(store: Store, row: Message) -> JSON:
         "additional_attributes": row.additional_attributes,
         "content_attributes": row.content_attributes,
         "content_type": row.content_type,
-        "content": row.content,
+        "content": spoken(store, row),
         "conversation": conversation_webhook(store, store.conversations.get(row.conversation_id)),
         "created_at": iso(row.created_at),
         "id": row.id,
@@ -62,9 +80,18 @@ def message_webhook(store: Store, row: Message) -> JSON:
     return body
 
 
+def spoken(store: Store, row: Message) -> str | None:
+    """What a customer is to read: of a survey it is where to give the answer."""
+    if row.content_type != "input_csat":
+        return row.content
+    talk = store.conversations.get(row.conversation_id)
+    return f"Please rate this conversation, {store.url}/survey/responses/{talk.uuid}"
+
+
 def conversation_webhook(store: Store, row: Conversation) -> JSON:
-    """The flat conversation: without account, with the bare contact-inbox row."""
+    """The flat conversation, with the bare contact-inbox row; newer releases name its account."""
     last = shapes.last_message(store, row)
+    account = {"account": _account(store, row.account_id)} if store.version.names_accounts else {}
     return {
         "additional_attributes": row.additional_attributes,
         "can_reply": True,
@@ -88,6 +115,7 @@ def conversation_webhook(store: Store, row: Conversation) -> JSON:
         "timestamp": unix(row.last_activity_at),
         "created_at": unix(row.created_at),
         "updated_at": row.updated_at,
+        **account,
     }
 
 

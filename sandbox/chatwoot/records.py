@@ -18,6 +18,7 @@ CONVERSATION_STATUSES = ("open", "resolved", "pending", "snoozed")
 class Account:
     id: int
     name: str
+    created_at: float = 0.0
     last_display_id: int = 0
     """Conversations are counted per account; every other id counts for the installation."""
     features: list[str] = field(default_factory=list)
@@ -47,6 +48,9 @@ class Bot:
     name: str
     account_id: int
     token: str
+    outgoing_url: str | None = None
+    """Where it is told of what happens in its inboxes."""
+    secret: str = ""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class Team:
     account_id: int
     name: str
     member_ids: list[int] = field(default_factory=list)
+    created_at: float = 0.0
+    updated_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -95,6 +101,12 @@ class Contact:
     avatar: str | None = None
     """The key of the picture's blob."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a way to reach the contact: a visitor becomes a lead then."""
+        social = any(key.startswith("social_") for key in self.additional_attributes)
+        return bool(self.email or self.phone_number or social)
+
 
 @dataclass(slots=True)
 class ContactInbox:
@@ -133,6 +145,8 @@ class Conversation:
     contact_last_seen_at: float | None = None
     waiting_since: float | None = None
     first_reply_created_at: float | None = None
+    cached_label_list: str | None = None
+    """The labels in one text, as soon as a second change was made in the same breath."""
 
 
 @dataclass(slots=True)
@@ -162,7 +176,20 @@ class Message:
     content_attributes: JSON = field(default_factory=dict)
     additional_attributes: JSON = field(default_factory=dict)
     source_id: str | None = None
+    processed_content: str | None = None
+    """What was said before variables were filled in; of a mail, what it quotes."""
     attachments: list[Attachment] = field(default_factory=list)
+
+    def is_from_contact(self, contact_id: int) -> bool:
+        return self.sender_type == "Contact" and self.sender_id == contact_id
+
+    @property
+    def survey_response(self) -> JSON:
+        """What the customer answered to a survey; nothing if this is none, or not answered."""
+        submitted = self.content_attributes.get("submitted_values")
+        if self.content_type != "input_csat" or not isinstance(submitted, dict):
+            return {}
+        return dict(submitted.get("csat_survey_response") or {})
 
 
 @dataclass(slots=True)

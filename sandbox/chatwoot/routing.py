@@ -26,8 +26,10 @@ class Access(Enum):
     USER = "user"
     BOT = "bot"
     """Users and bots."""
-    NEWER_BOT = "newer bot"
-    """Users and, in newer releases, bots."""
+    TYPING_BOT = "typing bot"
+    """Users and, in releases where bots may type, bots."""
+    READING_BOT = "reading bot"
+    """Users and, in releases where bots may read, bots."""
     ADMINISTRATOR = "administrator"
 
 

@@ -85,7 +85,7 @@ def user_push(row: User) -> JSON:
         "available_name": row.name,
         "avatar_url": "",
         "type": "user",
-        "availability_status": "online",
+        "availability_status": "offline",
         "thumbnail": "",
     }
 
@@ -99,7 +99,7 @@ def agent(row: User, account_id: int) -> JSON:
     return {
         "id": row.id,
         "account_id": account_id,
-        "availability_status": "online",
+        "availability_status": "offline",
         "auto_offline": True,
         "confirmed": True,
         "email": row.email,
@@ -108,6 +108,7 @@ def agent(row: User, account_id: int) -> JSON:
         "name": row.name,
         "role": row.role_in(account_id),
         "thumbnail": "",
+        "custom_role_id": None,
     }
 
 
@@ -117,9 +118,22 @@ def team(row: Team) -> JSON:
         "id": row.id,
         "name": row.name,
         "description": None,
-        "allow_auto_assign": False,
+        "allow_auto_assign": True,
         "account_id": row.account_id,
         "is_member": False,
+    }
+
+
+def team_row(row: Team) -> JSON:
+    """The bare row, as the answer to an assignment has it."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": None,
+        "allow_auto_assign": True,
+        "account_id": row.account_id,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
     }
 
 
@@ -160,6 +174,8 @@ def attachment(store: Store, row: Message, file: Attachment) -> JSON:
     }
     if file.file_type == "audio":
         shape["transcribed_text"] = ""
+        if store.version.touches_audio:
+            shape["data_url"] += "?disposition=inline"
     return {**shape, "content_type": blob.content_type} if newer else shape
 
 
@@ -212,7 +228,7 @@ def message_push(store: Store, row: Message) -> JSON:
         "sender_id": row.sender_id,
         "external_source_ids": {},
         "additional_attributes": row.additional_attributes,
-        "processed_message_content": row.content,
+        "processed_message_content": row.processed_content,
         "sentiment": {},
         "conversation": {
             "assignee_id": conversation_row.assignee_id,

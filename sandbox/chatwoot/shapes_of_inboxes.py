@@ -54,7 +54,7 @@ def inbox(row: Inbox) -> JSON:
         **inbox_slim(row),
         **DEFAULTS,
         **row.settings,
-        "working_hours": [_working_hours(day) for day in range(7)],
+        "working_hours": working_week(),
         "callback_webhook_url": None,
         "lock_to_single_conversation": row.lock_to_single_conversation,
         "hmac_mandatory": row.hmac_mandatory,
@@ -80,6 +80,10 @@ def inbox_row(row: Inbox) -> JSON:
         "lock_to_single_conversation": row.lock_to_single_conversation,
         "portal_id": None,
     }
+
+
+def working_week() -> list[JSON]:
+    return [_working_hours(day) for day in range(7)]
 
 
 def _working_hours(day: int) -> JSON:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sandbox.chatwoot.application import Application
+from sandbox.chatwoot.bots import create_bot
 from sandbox.chatwoot.cable import PATH as CABLE
 from sandbox.chatwoot.cable import Cable
 from sandbox.chatwoot.control import Control
@@ -141,15 +142,22 @@ class ChatwootStandIn(AgentDesk):
     def add_account(self, name: str) -> int:
         """One more account, with the same administrator."""
         with self.store.changing():
-            account = self.store.accounts.add(name=name)
+            account = self.store.accounts.add(name=name, created_at=self.store.now())
             self.administrator.roles[str(account.id)] = "administrator"
             return account.id
 
     def add_team(self, name: str, *members: int) -> int:
         """A team of account 1; answers with its id. Chatwoot writes names of teams small."""
         with self.store.changing():
-            mine = {"account_id": self.account_id, "name": name.lower()}
-            return self.store.teams.add(**mine, member_ids=list(members)).id
+            now = self.store.now()
+            team = self.store.teams.add(
+                account_id=self.account_id,
+                name=name.lower(),
+                member_ids=list(members),
+                created_at=now,
+                updated_at=now,
+            )
+            return team.id
 
     def add_label(self, title: str) -> None:
         """A label in the settings of account 1. Chatwoot writes titles of labels small."""
@@ -159,11 +167,10 @@ class ChatwootStandIn(AgentDesk):
     def add_bot(self, name: str, inbox_id: int | None = None) -> str:
         """An agent bot, active in an inbox if one is given; answers with its token."""
         with self.store.changing():
-            token = secrets.token_urlsafe(18)
-            bot = self.store.bots.add(name=name, account_id=self.account_id, token=token)
+            bot = create_bot(self.store, self.account_id, name, None)
             if inbox_id is not None:
                 self.store.inboxes.get(inbox_id).bot_id = bot.id
-            return token
+            return bot.token
 
     def fault(self, kind: str, **values: Any) -> None:
         """Switch a fault on; the values are those of `Fault`."""
@@ -210,7 +217,7 @@ class ChatwootStandIn(AgentDesk):
         """Account 1 with an administrator and an agent, whose tokens are random."""
         store = self.store
         with store.changing():
-            store.accounts.add(name="Sandbox")
+            store.accounts.add(name="Sandbox", created_at=store.now())
             for name, role in (("Ada Admin", "administrator"), ("Bob Agent", "agent")):
                 email = f"{name.split()[0].lower()}@sandbox.example"
                 token = secrets.token_urlsafe(24)

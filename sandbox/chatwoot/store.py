@@ -29,6 +29,8 @@ from sandbox.chatwoot.refusals import NotFound
 from sandbox.chatwoot.version import NEWEST, Version, version_named
 
 T = TypeVar("T")
+_IDENTIFIED = {"application/x-msdownload": "application/x-dosexec"}
+"""Types that are called otherwise once the file was looked at."""
 
 
 class Table(Generic[T]):
@@ -124,6 +126,14 @@ class Store:
         for witness in self.witnesses:
             witness(event)
 
+    def announced(self, conversation_id: int) -> set[str]:
+        """The names of this conversation's events in the change that is under way."""
+        return {
+            event.name
+            for event in self._events
+            if event.subject_id == conversation_id and event.name.startswith("conversation_")
+        }
+
     def add_conversation(self, conversation: Conversation) -> None:
         self._by_display[conversation.account_id, conversation.display_id] = conversation.id
 
@@ -174,7 +184,7 @@ class Store:
         blob = Blob(
             key=secrets.token_urlsafe(18),
             name=upload.name,
-            content_type=upload.content_type,
+            content_type=_IDENTIFIED.get(upload.content_type, upload.content_type),
             size=len(upload.data),
             data=base64.b64encode(upload.data).decode(),
             ready_at=self.now() + self.blob_delay,

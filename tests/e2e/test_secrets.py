@@ -26,7 +26,7 @@ import requests
 from gateway.config import Settings, load
 from gateway.storage.connections import connect_bytes
 from gateway.storage.embedded import EmbeddedValkey
-from sandbox.chatwoot.webhooks import signature
+from sandbox.chatwoot.posting import signature
 from tests.scripted import Exchange, ScriptedServer
 from tests.unit.web_kit import reply
 from tests.waiting import until

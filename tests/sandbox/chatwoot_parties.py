@@ -25,6 +25,7 @@ class Delivery:
     headers: dict[str, str]
     raw: bytes
     at: float
+    path: str = "/hook"
 
     @property
     def body(self) -> dict[str, Any]:
@@ -53,6 +54,11 @@ class Receiver:
     def url(self) -> str:
         return self.server.url + "/hook"
 
+    def forget(self) -> None:
+        """Count from here on what comes."""
+        with self._changed:
+            self._deliveries.clear()
+
     def deliveries(self, event: str = "") -> list[Delivery]:
         with self._changed:
             return [each for each in self._deliveries if event in {"", each.event}]
@@ -68,7 +74,9 @@ class Receiver:
 
     def _take(self, head: Head, read: Callable[[], bytes]) -> Reply:
         with self._changed:
-            self._deliveries.append(Delivery(dict(head.headers), read(), time.monotonic()))
+            self._deliveries.append(
+                Delivery(dict(head.headers), read(), time.monotonic(), head.path)
+            )
             self.inside += 1
             self.most_inside = max(self.most_inside, self.inside)
             self._changed.notify_all()
@@ -127,6 +135,16 @@ class Bridge:
 
     def settle(self) -> None:
         assert self.chatwoot.wait_for_webhooks(5)
+
+
+@contextmanager
+def other_receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    receiver.server.start()
+    try:
+        yield receiver
+    finally:
+        receiver.server.stop()
 
 
 @contextmanager

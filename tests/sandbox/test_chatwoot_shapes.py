@@ -120,7 +120,7 @@ def test_a_contact_who_sends_has_an_account_and_no_type(cw: Bridge) -> None:
     assert body["conversation"]["meta"]["sender"]["type"] == "contact"
 
 
-def test_a_conversation_event_is_flat_and_names_no_account(cw: Bridge) -> None:
+def test_an_older_conversation_event_is_flat_and_names_no_account(cw: Bridge) -> None:
     number = cw.conversation()
     body = cw.receiver.wait_for_event("conversation_created")[0]
     assert body["id"] == number

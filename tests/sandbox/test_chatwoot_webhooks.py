@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from sandbox.chatwoot.webhooks import encode, signature
-from tests.sandbox.chatwoot_parties import Bridge, Delivery, bridge
+from sandbox.chatwoot.posting import encode, signature
+from tests.sandbox.chatwoot_parties import Bridge, Delivery, bridge, other_receiver
 
 
 def test_an_incoming_message_to_a_resolved_conversation_brings_its_set_of_events() -> None:
@@ -120,8 +120,8 @@ def test_a_good_answer_to_the_follow_up_does_not_clear_the_failure() -> None:
         assert cw.message(number, reply)["status"] == "failed"
 
 
-def test_a_redirect_is_a_failure() -> None:
-    with bridge() as cw:
+def test_a_redirect_is_a_failure_of_older_releases() -> None:
+    with bridge(version="4.13.0") as cw:
         number = cw.conversation()
         cw.settle()
         cw.receiver.status = 302
@@ -131,17 +131,61 @@ def test_a_redirect_is_a_failure() -> None:
         assert _external_error(cw, number, reply) == ("failed", "302 Found")
 
 
-def test_a_receiver_that_does_not_answer_in_time_has_failed() -> None:
-    with bridge(webhook_timeout=0.2) as cw:
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_newer_releases_follow_a_redirect_with_body_and_signature(status: int) -> None:
+    with bridge(version="4.15.1") as cw, other_receiver() as other:
+        secret = cw.get(f"/inboxes/{cw.inbox}")["secret"]
+        number = cw.conversation()
+        cw.settle()
+        cw.receiver.status = status
+        cw.receiver.headers = {"Location": other.url}
+        reply = cw.chatwoot.agent_reply(number, "hi")
+        cw.settle()
+        assert _external_error(cw, number, reply) == ("sent", None)
+        came = other.deliveries("message_created")[0]
+        assert came.body["id"] == reply
+        assert _is_signed(came, secret)
+
+
+def test_redirects_without_end_are_a_failure() -> None:
+    with bridge() as cw:
+        number = cw.conversation()
+        cw.settle()
+        cw.receiver.status = 307
+        cw.receiver.headers = {"Location": cw.receiver.url}
+        reply = cw.chatwoot.agent_reply(number, "hi")
+        cw.settle()
+        status, error = _external_error(cw, number, reply)
+        assert (status, error) == ("failed", f"Got 10 redirects fetching {cw.receiver.url}")
+
+
+def test_newer_releases_refuse_private_addresses_unless_they_are_allowed() -> None:
+    with bridge() as cw:
+        number = cw.conversation()
+        cw.settle()
+        cw.chatwoot.webhooks.private_network = False
+        asked = cw.write(number, "hello")["id"]
+        cw.settle()
+        said = "Hostname '127.0.0.1' has no public ip addresses"
+        assert _external_error(cw, number, asked) == ("failed", said)
+        assert not cw.receiver.deliveries("message_created")
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("4.13.0", "Timed out reading data from server"),
+        ("4.15.1", "Net::ReadTimeout with #<TCPSocket:(closed)>"),
+    ],
+)
+def test_a_receiver_that_does_not_answer_in_time_has_failed(version: str, said: str) -> None:
+    with bridge(version=version, webhook_timeout=0.2) as cw:
         number = cw.conversation()
         cw.settle()
         cw.receiver.gate.clear()
         reply = cw.chatwoot.agent_reply(number, "hi")
         cw.settle()
-        assert _external_error(cw, number, reply) == (
-            "failed",
-            "Timed out reading data from server",
-        )
+        assert _external_error(cw, number, reply) == ("failed", said)
 
 
 def test_the_usual_patience_is_five_seconds() -> None:
@@ -158,10 +202,9 @@ def test_a_receiver_that_is_not_there_has_failed() -> None:
         number = cw.conversation()
         reply = cw.chatwoot.agent_reply(number, "hi")
         cw.settle()
-        status, error = _external_error(cw, number, reply)
-        assert status == "failed"
-        assert error is not None
-        assert error.startswith("Failed to open TCP connection")
+        why = f'Connection refused - connect(2) for "127.0.0.1" port {port}'
+        said = f"Failed to open TCP connection to 127.0.0.1:{port} ({why})"
+        assert _external_error(cw, number, reply) == ("failed", said)
 
 
 def test_a_failing_account_webhook_changes_nothing() -> None:

@@ -24,6 +24,7 @@ from gateway.model import Receipt, Status
 from gateway.runtime import Runtime
 from gateway.web import create_app
 from sandbox.chatwoot import payloads
+from sandbox.chatwoot.version import version_named
 from sandbox.web import WebServer
 from tests.relay.env import Env, webhook
 from tests.waiting import until
@@ -341,12 +342,16 @@ def test_trap_31_account_webhooks_tell_of_every_inbox(env: Env, app: Flask) -> N
     assert texts(env) == []
 
 
-def test_trap_32_conversation_events_have_no_account(env: Env, app: Flask) -> None:
+@pytest.mark.parametrize(("version", "named"), [("4.13.0", False), ("4.15.1", True)])
+def test_trap_32_older_conversation_events_have_no_account(
+    env: Env, app: Flask, version: str, named: bool
+) -> None:
     store = env.chatwoot.store
+    store.version = version_named(version)
     env.chatwoot.agent_resolve(1)
     with store.reading():
         told = payloads.conversation_webhook(store, store.conversation(1, 1))
-    assert "account" not in told
+    assert ("account" in told) is named
     answer = app.test_client().post(
         path(env), json={**told, "event": "conversation_status_changed"}
     )

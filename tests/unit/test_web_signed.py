@@ -19,7 +19,7 @@ from gateway.lanes import Lanes
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect_bytes
 from gateway.web import create_app
-from sandbox.chatwoot.webhooks import signature
+from sandbox.chatwoot.posting import signature
 from tests.unit.web_kit import chatwoot_path, counts, reply, settings, waiting
 
 INBOX_SECRET, ACCOUNT_SECRET = "marked-inbox-secret", "marked-account-secret"

@@ -2,6 +2,7 @@
 
 from sandbox.chatwoot.routes import (
     accounts,
+    bots,
     contacts,
     conversations,
     files,
@@ -10,6 +11,7 @@ from sandbox.chatwoot.routes import (
     listing,
     messages,
     public,
+    surveys,
     webhooks,
 )
 
@@ -18,9 +20,11 @@ ALL_ROUTES = (
     *finding.ROUTES,
     *contacts.ROUTES,
     *inboxes.ROUTES,
+    *bots.ROUTES,
     *listing.ROUTES,
     *conversations.ROUTES,
     *messages.ROUTES,
+    *surveys.ROUTES,
     *webhooks.ROUTES,
     *public.ROUTES,
     *files.ROUTES,

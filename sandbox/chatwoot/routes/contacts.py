@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from sandbox.chatwoot import contacts, shapes
+from sandbox.chatwoot.messages import announce_message
 from sandbox.chatwoot.parameters import as_id
 from sandbox.chatwoot.records import JSON
 from sandbox.chatwoot.refusals import ServerError
@@ -105,8 +106,9 @@ def merge(call: Call) -> JSON:
     base = call.contact(as_id(call.fields.get("base_contact_id")))
     mergee = call.contact(as_id(call.fields.get("mergee_contact_id")))
     if base is not mergee:
-        contacts.merge_contacts(call.store, base, mergee)
-    return shapes.contact_with_inboxes(call.store, base)
+        for message in contacts.merge_contacts(call.store, base, mergee):
+            announce_message(call.store, "message_updated", message)
+    return shapes.contact(call.store, base)
 
 
 ROUTES = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sandbox.chatwoot import conversations, payloads, shapes
+from sandbox.chatwoot import conversations, payloads, shapes, status
+from sandbox.chatwoot.activities import note_assignee
 from sandbox.chatwoot.conversations import change
 from sandbox.chatwoot.messages import check_text, create_message, draft_of
 from sandbox.chatwoot.parameters import as_id
-from sandbox.chatwoot.records import JSON, Conversation, User
+from sandbox.chatwoot.records import JSON, Bot, Conversation, User
 from sandbox.chatwoot.routes.messages import sender_of
 from sandbox.chatwoot.routing import Access, Call, Route
+from sandbox.chatwoot.times import iso
 
 _BASE = "/api/v1/accounts/{account}/conversations"
 _ONE = _BASE + "/{conversation}"
@@ -23,7 +25,9 @@ def create(call: Call) -> JSON:
         check_text(draft)
     row = conversations.open_conversation(call.store, place, call.fields)
     if draft:
-        create_message(call.store, row, draft, sender_of(call, draft))
+        create_message(call.store, row, draft, sender_of(call, row, draft))
+    if row.assignee_id is not None and call.store.announced(row.id):
+        note_assignee(call.store, row)
     return shapes.conversation(call.store, row)
 
 
@@ -40,20 +44,19 @@ def update(call: Call) -> JSON:
 
 def toggle_status(call: Call) -> JSON:
     row = call.conversation()
-    status = call.fields.get("status")
-    if not status:
-        status = "resolved" if row.status == "open" else "open"
-    until = call.parameters.number("snoozed_until")
-    conversations.set_status(call.store, row, status, until)
-    if status == "open" and not call.is_administrator:
+    wanted = call.fields.get("status")
+    if not wanted:
+        wanted = "resolved" if row.status == "open" else "open"
+    handed_over = isinstance(call.owner, Bot) and (row.status, wanted) == ("pending", "open")
+    status.set_status(call.store, row, wanted, call.parameters.number("snoozed_until"))
+    if wanted == "open" and not call.is_administrator:
         _take_over(call, row)
     return {
-        "meta": {},
         "payload": {
-            "success": True,
+            "success": None if handed_over else True,
             "conversation_id": row.display_id,
             "current_status": row.status,
-            "snoozed_until": row.snoozed_until,
+            "snoozed_until": iso(row.snoozed_until),
         },
     }
 
@@ -65,8 +68,11 @@ def _take_over(call: Call, row: Conversation) -> None:
 
 
 def toggle_typing(call: Call) -> None:
-    """The one who types is the token's user."""
-    shape = payloads.user_webhook(call.user)
+    """The one who types is the token's owner."""
+    if isinstance(call.owner, Bot):
+        shape = payloads.bot_webhook(call.owner)
+    else:
+        shape = payloads.user_webhook(call.user)
     typing = call.parameters.text("typing_status")
     private = call.fields.get("is_private")
     conversations.announce_typing(call.store, call.conversation(), typing, shape, private)
@@ -87,12 +93,16 @@ def unread(call: Call) -> JSON:
     return shapes.conversation(call.store, row)
 
 
+def delete(call: Call) -> None:
+    conversations.delete_conversation(call.store, call.conversation())
+
+
 def mute(call: Call) -> None:
-    conversations.mute(call.store, call.conversation())
+    status.mute(call.store, call.conversation())
 
 
 def unmute(call: Call) -> None:
-    conversations.unmute(call.store, call.conversation())
+    status.unmute(call.store, call.conversation())
 
 
 def toggle_priority(call: Call) -> None:
@@ -138,7 +148,7 @@ def _assign_team(call: Call, row: Conversation) -> JSON | None:
     if team and not conversations.may_have(call.store, team.id, kept):
         kept = None
     change(call.store, row, team_id=team.id if team else None, assignee_id=kept)
-    return {"id": team.id, "name": team.name, "account_id": team.account_id} if team else None
+    return shapes.team_row(team) if team else None
 
 
 def list_attachments(call: Call) -> JSON:
@@ -158,19 +168,20 @@ def list_attachments(call: Call) -> JSON:
 
 ROUTES = (
     Route("POST", _BASE, Access.BOT, create),
-    Route("GET", _ONE, Access.NEWER_BOT, show),
+    Route("GET", _ONE, Access.READING_BOT, show),
     Route("PATCH", _ONE, Access.BOT, update),
     Route("PUT", _ONE, Access.BOT, update),
+    Route("DELETE", _ONE, Access.ADMINISTRATOR, delete),
     Route("POST", _ONE + "/toggle_status", Access.BOT, toggle_status),
-    Route("POST", _ONE + "/toggle_typing_status", Access.USER, toggle_typing),
+    Route("POST", _ONE + "/toggle_typing_status", Access.TYPING_BOT, toggle_typing),
     Route("POST", _ONE + "/toggle_priority", Access.BOT, toggle_priority),
     Route("POST", _ONE + "/update_last_seen", Access.USER, update_last_seen),
     Route("POST", _ONE + "/unread", Access.USER, unread),
     Route("POST", _ONE + "/mute", Access.USER, mute),
     Route("POST", _ONE + "/unmute", Access.USER, unmute),
     Route("POST", _ONE + "/custom_attributes", Access.BOT, custom_attributes),
-    Route("GET", _ONE + "/labels", Access.NEWER_BOT, list_labels),
-    Route("POST", _ONE + "/labels", Access.NEWER_BOT, set_labels),
+    Route("GET", _ONE + "/labels", Access.READING_BOT, list_labels),
+    Route("POST", _ONE + "/labels", Access.READING_BOT, set_labels),
     Route("POST", _ONE + "/assignments", Access.BOT, assign),
     Route("GET", _ONE + "/attachments", Access.USER, list_attachments),
 )

@@ -31,7 +31,13 @@ def search(call: Call) -> JSON:
     """Part of a name, an e-mail or a phone number in any case, of an identifier in its own."""
     words = call.parameters.text("q").strip()
     everybody = visible_contacts(call.store, call.account.id)
-    return _listed(call, [row for row in everybody if words and _mentions(row, words)])
+    found = [row for row in everybody if words and _mentions(row, words)]
+    answer = _listed(call, found)
+    if call.store.version.searches_everybody:
+        shown = len(answer["payload"])
+        more = _start(call) + shown < len(found)
+        answer["meta"] |= {"count": shown, "has_more": more}
+    return answer
 
 
 def filtered(call: Call) -> JSON:
@@ -87,13 +93,15 @@ def _matches(row: Contact, condition: JSON) -> bool:
 
 def _listed(call: Call, rows: list[Contact]) -> JSON:
     asked = call.fields.get("page")
-    start = (max(1, call.parameters.number("page") or 1) - 1) * PAGE
+    start = _start(call)
     shown = rows[start : start + PAGE]
-    meta: JSON = {"count": len(rows), "current_page": 1 if asked is None else str(asked)}
-    if call.store.version.searches_everybody:
-        meta |= {"count": len(shown), "has_more": start + PAGE < len(rows)}
+    meta = {"count": len(rows), "current_page": 1 if asked is None else str(asked)}
     payload = [shapes.contact_with_inboxes(call.store, row) for row in shown]
     return {"meta": meta, "payload": payload}
+
+
+def _start(call: Call) -> int:
+    return (max(1, call.parameters.number("page") or 1) - 1) * PAGE
 
 
 ROUTES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandbox.chatwoot import messages, shapes
 from sandbox.chatwoot.messages import Draft
 from sandbox.chatwoot.parameters import as_id
-from sandbox.chatwoot.records import JSON, Blob, Bot, Upload
+from sandbox.chatwoot.records import JSON, Blob, Bot, Conversation, Upload
 from sandbox.chatwoot.refusals import NotFound, RecordInvalid, Unprocessable
 from sandbox.chatwoot.routing import Access, Call, Route
 from sandbox.chatwoot.times import iso
@@ -20,16 +20,16 @@ def create(call: Call) -> JSON:
     try:
         blobs = blobs_of(call, call.fields.get("attachments"))
         draft = messages.draft_of(call.fields, blobs)
-        message = messages.create_message(call.store, row, draft, sender_of(call, draft))
+        message = messages.create_message(call.store, row, draft, sender_of(call, row, draft))
     except RecordInvalid as problem:
         raise Unprocessable(f"Validation failed: {problem.text}") from None
     return shapes.message(call.store, message, call.fields.get("echo_id"))
 
 
-def sender_of(call: Call, draft: Draft) -> tuple[str, int] | None:
-    """An outgoing message is the named bot's, else the token owner's."""
+def sender_of(call: Call, row: Conversation, draft: Draft) -> tuple[str, int]:
+    """An outgoing message is the named bot's, else the token owner's; others are the contact's."""
     if draft.message_type != "outgoing":
-        return ("Contact", 0)  # replaced by the conversation's contact
+        return ("Contact", row.contact_id)
     if call.fields.get("sender_type") == "AgentBot":
         return ("AgentBot", call.store.bots.get(as_id(call.fields.get("sender_id"))).id)
     if isinstance(call.owner, Bot):
@@ -100,6 +100,12 @@ def retry(call: Call) -> JSON:
     return shapes.message(call.store, message)
 
 
+def translate(call: Call) -> JSON:
+    """Nobody translates here, as in an installation without Google's service."""
+    call.message(call.conversation())
+    return {"content": None}
+
+
 ROUTES = (
     Route("GET", _BASE, Access.USER, index),
     Route("POST", _BASE, Access.BOT, create),
@@ -107,4 +113,5 @@ ROUTES = (
     Route("PUT", _ONE, Access.USER, update),
     Route("DELETE", _ONE, Access.USER, delete),
     Route("POST", _ONE + "/retry", Access.USER, retry),
+    Route("POST", _ONE + "/translate", Access.USER, translate),
 )

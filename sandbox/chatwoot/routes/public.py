@@ -16,14 +16,18 @@ from sandbox.chatwoot.records import (
     Inbox,
     Message,
 )
-from sandbox.chatwoot.refusals import NotFound, ServerError
+from sandbox.chatwoot.refusals import NotFound, ServerError, Unprocessable
 from sandbox.chatwoot.routes.messages import blobs_of
 from sandbox.chatwoot.routing import Access, Call, Route
+from sandbox.chatwoot.shapes_of_inboxes import working_week
+from sandbox.chatwoot.status import set_status
 from sandbox.chatwoot.times import iso, unix
 
 _INBOX = "/public/api/v1/inboxes/{identifier}"
 _CONTACT = _INBOX + "/contacts/{source}"
 _TALK = _CONTACT + "/conversations/{conversation}"
+SURVEY_OPEN = 14 * 86400
+"""Seconds."""
 
 
 def _inbox(call: Call) -> Inbox:
@@ -41,11 +45,13 @@ def _place(call: Call) -> ContactInbox:
 
 
 def _conversation(call: Call) -> Conversation:
-    """Any conversation of the contact will do, even one in another inbox, as in Chatwoot."""
+    """In older releases any conversation of the contact will do, even one in another inbox."""
     number = call.path["conversation"]
     display_id = int(number) if number.isdigit() else 0
     row = call.store.conversation(_inbox(call).account_id, display_id)
-    if row.contact_id != _place(call).contact_id:
+    place = _place(call)
+    apart = call.store.version.keeps_places_apart and row.contact_inbox_id != place.id
+    if apart or row.contact_id != place.contact_id:
         raise NotFound
     return row
 
@@ -68,7 +74,7 @@ def show_inbox(call: Call) -> JSON:
         "identity_validation_enabled": inbox.hmac_mandatory,
         "name": inbox.name,
         "timezone": "UTC",
-        "working_hours": [],
+        "working_hours": working_week(),
         "working_hours_enabled": False,
         "csat_survey_enabled": False,
         "greeting_enabled": False,
@@ -125,10 +131,27 @@ def _contact(call: Call, row: ContactInbox) -> JSON:
 
 
 def _contact_row(call: Call, contact: Contact) -> JSON:
-    shown = shapes.contact_push(call.store, contact)
-    shape = {key: value for key, value in shown.items() if key != "type"}
-    times = {"created_at": iso(contact.created_at), "updated_at": iso(contact.updated_at)}
-    return {**shape, "account_id": contact.account_id, **times}
+    return {
+        "id": contact.id,
+        "name": contact.name,
+        "middle_name": "",
+        "last_name": "",
+        "email": contact.email,
+        "phone_number": contact.phone_number,
+        "identifier": contact.identifier,
+        "additional_attributes": contact.additional_attributes,
+        "custom_attributes": contact.custom_attributes,
+        "contact_type": "lead" if contact.is_known else "visitor",
+        "company_id": None,
+        "country_code": None,
+        "location": None,
+        "label_list": [],
+        "blocked": contact.blocked,
+        "account_id": contact.account_id,
+        "last_activity_at": iso(contact.last_activity_at),
+        "created_at": iso(contact.created_at),
+        "updated_at": iso(contact.updated_at),
+    }
 
 
 def create_conversation(call: Call) -> JSON:
@@ -149,7 +172,7 @@ def show_conversation(call: Call) -> JSON:
 def resolve(call: Call) -> JSON:
     """Resolves; there is no way back from here."""
     row = _conversation(call)
-    conversations.set_status(call.store, row, "resolved")
+    set_status(call.store, row, "resolved")
     return _shown(call, row)
 
 
@@ -178,6 +201,19 @@ def create_public_message(call: Call) -> JSON:
     return _message(call, create_message(call.store, row, draft, None))
 
 
+def update_message(call: Call) -> JSON:
+    """The customer's answer to what a message asks. A survey can be answered for two weeks."""
+    row = _conversation(call)
+    message = call.message(row)
+    locked = call.store.now() - message.created_at > SURVEY_OPEN
+    if message.content_type == "input_csat" and locked:
+        raise Unprocessable("You cannot update the CSAT survey after 14 days")
+    values = call.fields.get("submitted_values")
+    if values:
+        messages.submit_values(call.store, message, values)
+    return _message(call, message)
+
+
 def _spoken(call: Call, row: Conversation) -> list[Message]:
     everything = call.store.messages_of(row)
     return [each for each in everything if not each.private and each.message_type != "activity"]
@@ -201,7 +237,7 @@ def _message(call: Call, row: Message) -> JSON:
         "attachments": shapes.attachments(call.store, row),
         "sender": shapes.sender_push(call.store, row),
     }
-    return {
+    shape = {
         "id": row.id,
         "content": row.content,
         "message_type": MESSAGE_TYPES.index(row.message_type),
@@ -211,6 +247,7 @@ def _message(call: Call, row: Message) -> JSON:
         "conversation_id": call.store.conversations.get(row.conversation_id).display_id,
         **{key: value for key, value in optional.items() if value},
     }
+    return dict(payloads.without_presence(shape))
 
 
 ROUTES = (
@@ -226,4 +263,6 @@ ROUTES = (
     Route("POST", _TALK + "/update_last_seen", Access.PUBLIC, update_last_seen),
     Route("GET", _TALK + "/messages", Access.PUBLIC, list_messages),
     Route("POST", _TALK + "/messages", Access.PUBLIC, create_public_message),
+    Route("PATCH", _TALK + "/messages/{message}", Access.PUBLIC, update_message),
+    Route("PUT", _TALK + "/messages/{message}", Access.PUBLIC, update_message),
 )
