@@ -19,11 +19,12 @@ from imap_tools.errors import ImapToolsError, MailboxLoginError
 from imap_tools.message import MailMessage
 from pydantic import SecretStr
 
-from adapters.email.attachments import Place, decode
 from adapters.email.connections import Security, within
+from adapters.email.errors import login_refused
+from adapters.email.files import Place, decode
 from adapters.email.imap import Mailbox, open_mailbox
-from adapters.email.reading import Reader
-from gateway.errors import BadCredentials, Permanent, ServerTrouble, Unreachable
+from adapters.email.incoming import Reader
+from gateway.errors import Permanent, ServerTrouble, Unreachable
 from gateway.model import Batch, Inbound
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -194,7 +195,7 @@ class Inbox:
             yield self._mailbox
         except MailboxLoginError as error:
             self._drop()
-            raise _login_refused(error, self._host) from error
+            raise login_refused(error, self._host) from error
         except (ImapToolsError, imaplib.IMAP4.error, OSError) as error:
             self._drop()
             detail = f"{type(error).__name__}: {error}"
@@ -252,12 +253,6 @@ def _came_along(client: imaplib.IMAP4) -> bool:
         return False
     finally:
         client.sock.settimeout(patience)
-
-
-def _login_refused(error: MailboxLoginError, host: str) -> BadCredentials | ServerTrouble:
-    if b"[UNAVAILABLE]" in b"".join(x for x in error.command_result[1] if isinstance(x, bytes)):
-        return ServerTrouble(f"{host} cannot check passwords just now")
-    return BadCredentials(f"{host} refuses the mailbox's user name or password")
 
 
 def _imap_date(seconds: int) -> str:

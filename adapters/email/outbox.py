@@ -1,4 +1,4 @@
-"""Sending a mail by SMTP (RFC 5321), and what the server's answers mean."""
+"""Sending a mail by SMTP (RFC 5321)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from adapters.email.connections import Security, verified, within
-from gateway.errors import (
-    BadCredentials,
-    DeliveryError,
-    Permanent,
-    Retry,
-    Uncertain,
-    Unreachable,
-)
+from adapters.email.errors import smtp_meaning
+from gateway.errors import Uncertain, Unreachable
 from gateway.http import check_fence
 
 SLOWEST_UPLOAD = 500_000
@@ -82,7 +76,7 @@ class Outbox:
                 self._greet(smtp)
             yield smtp
         except smtplib.SMTPException as error:
-            raise _what_it_means(error, self.host) from error
+            raise smtp_meaning(error, self.host) from error
         except OSError as error:
             detail = f"{type(error).__name__}: {error}"
             raise Unreachable(f"{self.host} cannot be reached", detail=detail) from error
@@ -112,23 +106,3 @@ def _farewell(smtp: smtplib.SMTP) -> None:
 def _expect(answer: tuple[int, bytes], codes: tuple[int, ...]) -> None:
     if answer[0] not in codes:
         raise smtplib.SMTPResponseException(*answer)
-
-
-def _what_it_means(error: smtplib.SMTPException, host: str) -> DeliveryError:
-    match error:
-        case smtplib.SMTPAuthenticationError() if error.smtp_code >= 500:
-            return BadCredentials(f"{host} refuses the user name or password")
-        case smtplib.SMTPResponseException():
-            return _refusal(error)
-        case smtplib.SMTPServerDisconnected():
-            return Unreachable(f"{host} broke the connection off", detail=str(error))
-        case smtplib.SMTPNotSupportedError():
-            return BadCredentials(f"{host} offers no login, or no encryption", detail=str(error))
-        case _:
-            return Retry(f"{host} does not answer as a mail server does", detail=str(error))
-
-
-def _refusal(error: smtplib.SMTPResponseException) -> DeliveryError:
-    said = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else ""
-    reason = f"The mail server says: {error.smtp_code} {' '.join(said.split())[:300]}"
-    return Retry(reason) if error.smtp_code < 500 else Permanent(reason)

@@ -1,68 +1,27 @@
-"""The one `Bot` of a channel, on the process's one event loop, and what its errors mean."""
+"""The one `Bot` of a channel, on the process's one event loop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import timedelta
 from typing import Any, TypeVar
 
-import httpx
 from telegram import Bot
-from telegram.error import (
-    BadRequest,
-    ChatMigrated,
-    Conflict,
-    Forbidden,
-    InvalidToken,
-    NetworkError,
-    RetryAfter,
-    TelegramError,
-)
+from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
-from gateway.errors import (
-    BadCredentials,
-    DeliveryError,
-    PeerGone,
-    Permanent,
-    Retry,
-    Throttled,
-    Uncertain,
-    Unreachable,
-)
+from adapters.telegram.errors import MISREAD, Answered, meaning_of
+from gateway.errors import DeliveryError, Permanent, Uncertain, Unreachable
 from gateway.http import Answer, Session, check_fence, meaning
 from gateway.runtime import Runtime
 
 T = TypeVar("T")
 Work = Callable[[Bot], Coroutine[Any, Any, T]]
 
-NEVER_WRITTEN = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-
-MISREAD = (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError)
-"""What the library raises when it reads something of another shape than Telegram's."""
-
-
 SLOWEST_UPLOAD = 500_000
 """Bytes a second: a file gets so much more time than a text."""
 DOWNLOAD = 120.0
 """Seconds that fetching a file may take."""
-
-
-class EntitiesRefused(Permanent):
-    """Telegram could not make sense of the styling: the plain text may still pass."""
-
-
-class KindRefused(Permanent):
-    """Telegram does not take the file as this kind; as a document it may still pass."""
-
-
-class Answered(TelegramError):
-    """An answer that the library has no error for, with what it means."""
-
-    def __init__(self, means: DeliveryError) -> None:
-        super().__init__(means.reason)
-        self.means = means
 
 
 class Requests(HTTPXRequest):
@@ -75,7 +34,7 @@ class Requests(HTTPXRequest):
         return status, body
 
 
-class BotLine:
+class BotConnection:
     """The connection to one bot. `deadline`: the longest that a call may take, in seconds."""
 
     def __init__(self, token: str, api_url: str, runtime: Runtime, *, deadline: float) -> None:
@@ -89,13 +48,13 @@ class BotLine:
     def write(self, work: Work[T], *, size: int = 0) -> T:
         """Do what changes something, with `size` bytes of a file. Raises `Uncertain` if it may have
         been done unnoticed."""
-        bot = self.ready()
+        bot = self.start()
         check_fence()
         return self._call(work(bot), self._deadline + size / SLOWEST_UPLOAD)
 
     def ask(self, work: Work[T], *, waiting: float = 0.0) -> T:
         """Do what changes nothing, and may wait `waiting` seconds for an answer by design."""
-        bot = self.ready()
+        bot = self.start()
         try:
             return self._call(work(bot), self._deadline + waiting)
         except Uncertain as error:
@@ -116,12 +75,12 @@ class BotLine:
             error.detail = error.detail.replace(self._token, "[token]")
             raise error from None
 
-    def ready(self) -> Bot:
+    def start(self) -> Bot:
         """The bot, made and introduced (getMe) by whoever comes first, again if that failed."""
         if self._bot is not None:
             return self._bot
         try:
-            return self._call(self._start(), self._deadline)
+            return self._call(self._introduce(), self._deadline)
         except Uncertain as error:
             raise Unreachable(error.reason, detail=error.detail) from None
 
@@ -130,7 +89,7 @@ class BotLine:
             bot, self._bot = self._bot, None
             self._call(bot.shutdown(), self._deadline)
 
-    async def _start(self) -> Bot:
+    async def _introduce(self) -> Bot:
         async with self._starting:
             if self._bot is None:
                 bot = Bot(
@@ -162,7 +121,7 @@ class BotLine:
             return self._runtime.run(work, seconds=seconds)
         except TelegramError as error:
             # «from None»: the library's own texts and causes may carry the token.
-            raise what_it_means(error, self._redacted(error)) from None
+            raise meaning_of(error, self._redacted(error)) from None
         except TimeoutError:
             raise Uncertain("Telegram did not answer in time") from None
         except MISREAD as error:
@@ -172,55 +131,3 @@ class BotLine:
 
     def _redacted(self, error: TelegramError) -> str:
         return f"{type(error).__name__}: {error}".replace(self._token, "[token]")
-
-
-def what_it_means(error: TelegramError, text: str) -> DeliveryError:
-    """The gateway's error for one of the library's; `text` is what may be shown of it.
-
-    `BadRequest` and `TimedOut` are kinds of `NetworkError` there, so the order matters.
-    """
-    match error:
-        case Answered():
-            return error.means
-        case RetryAfter():
-            wait = error.retry_after
-            after = wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
-            return Throttled("Telegram asks to slow down", after=after, scope="lane", detail=text)
-        case Forbidden():
-            return PeerGone(_why_gone(text), detail=text)
-        case InvalidToken():
-            return BadCredentials("Telegram does not accept the bot's token", detail=text)
-        case _:
-            return _less_common(error, text)
-
-
-def _less_common(error: TelegramError, text: str) -> DeliveryError:
-    match error:
-        case ChatMigrated():
-            return Permanent("The chat has become another one, with a new id", detail=text)
-        case BadRequest():
-            return _refusal(text.lower())(f"Telegram refuses this: {error.message}", detail=text)
-        case Conflict():
-            return Retry("Another program, or a webhook, takes this bot's messages", detail=text)
-        case NetworkError() if isinstance(error.__cause__, NEVER_WRITTEN):
-            return Unreachable("Telegram cannot be reached", detail=text)
-        case NetworkError() if error.__cause__ is None:
-            return Permanent(f"Telegram refuses this: {error.message}", detail=text)
-        case _:
-            return Uncertain("The connection to Telegram broke off", detail=text)
-
-
-def _refusal(text: str) -> type[Permanent]:
-    if "entit" in text:
-        return EntitiesRefused
-    kinds = ("photo", "image_process", "voice_messages_forbidden")
-    return KindRefused if any(kind in text for kind in kinds) else Permanent
-
-
-def _why_gone(text: str) -> str:
-    lowered = text.lower()
-    if "blocked" in lowered:
-        return "The customer has blocked the bot"
-    if "deactivated" in lowered:
-        return "The customer has closed their Telegram account"
-    return "The customer can no longer be reached through this bot"

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from adapters.twilio.media import attachment
-from adapters.twilio.messages import message
+from adapters.twilio.files import attachment
+from adapters.twilio.incoming import message
 from gateway.http import Session
 from gateway.model import Attachment, Inbound
 

@@ -6,7 +6,7 @@ from email import message_from_bytes
 from typing import Any
 
 from adapters.email import Email
-from adapters.email.reading import Reader
+from adapters.email.incoming import Reader
 from gateway.adapter import Site
 from gateway.model import Inbound
 from gateway.runtime import Runtime

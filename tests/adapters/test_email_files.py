@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.email import Email
-from adapters.email.attachments import MOST_FILES, decode
+from adapters.email.files import MOST_FILES, decode
 from gateway import errors
 from gateway.model import Attachment, File, Inbound, Part
 from sandbox.mail import MailStandIn

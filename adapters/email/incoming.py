@@ -13,7 +13,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 
 from inscriptis import get_text
 
-from adapters.email.attachments import MOST_FILES, attachments
+from adapters.email.files import MOST_FILES, attachments
 from adapters.email.threads import OwnIds, message_ids, shortened, token_of
 from gateway.model import Inbound, Person
 from gateway.storable import storable

@@ -6,7 +6,7 @@ from gateway.adapter import Finding
 from gateway.http import Session
 
 
-def finding(http: Session, api_url: str, sid: str, token: str) -> Finding:
+def check_account(http: Session, api_url: str, sid: str, token: str) -> Finding:
     """The Auth Token is tried even where an API key sends: webhooks are signed with it."""
     url = f"{api_url}/2010-04-01/Accounts/{sid}.json"
     status = http.get(url, auth=(sid, token)).field("status")

@@ -8,7 +8,7 @@ from email import message_from_bytes
 
 import pytest
 
-from adapters.email.reading import NOBODY, Reader
+from adapters.email.incoming import NOBODY, Reader
 from adapters.email.threads import KEPT_REFERENCES, OwnIds, shortened, token_of
 from tests.adapters.email_kit import ADDRESS, mail, read
 
@@ -173,7 +173,7 @@ def test_a_mail_that_cannot_be_read_is_told_to_the_agent(monkeypatch: pytest.Mon
     def broken(_: str) -> str:
         raise AssertionError("inside the HTML reader")
 
-    monkeypatch.setattr("adapters.email.reading.get_text", broken)
+    monkeypatch.setattr("adapters.email.incoming.get_text", broken)
     inbound = read(mail("<p>x</p>", Content_Type="text/html"))
     assert "cannot be read" in inbound.text
     assert inbound == read(mail("<p>x</p>", Content_Type="text/html"))
