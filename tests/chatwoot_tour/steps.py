@@ -1,7 +1,8 @@
-"""What a step of the tour is made of."""
+"""What a step of the tour is made of, and the steps that are taken often."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,3 +44,40 @@ class Step:
     receiver_answers: int = 200
     only: str = ""
     """Of the messages in the answer those with this content are looked at, no others."""
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR4nGP4z8CAB+GTG8HSALfKY52fTcuYAAAA"
+    "AElFTkSuQmCC"
+)
+PDF = b"%PDF-1.4 x"
+CONTACTS = ACCOUNT + "/contacts"
+TALKS = ACCOUNT + "/conversations"
+TALK = TALKS + "/$talk"
+MESSAGES = TALK + "/messages"
+
+
+def incoming(content: str, **more: Any) -> dict[str, Any]:
+    return {"content": content, "message_type": "incoming", **more}
+
+
+def outgoing(content: str, **more: Any) -> dict[str, Any]:
+    return {"content": content, "message_type": "outgoing", **more}
+
+
+def made_contact(title: str, keep: str = "", **fields: Any) -> Step:
+    place = {keep: "payload.contact.id"} if keep else {}
+    return Step(title, "POST", CONTACTS, fields, keep=place)
+
+
+def begun(title: str, keep: str = "", **fields: Any) -> Step:
+    return Step(title, "POST", TALKS, fields, keep={keep: "id"} if keep else {})
+
+
+def said(title: str, body: dict[str, Any], keep: str = "", who: str = "administrator") -> Step:
+    return Step(title, "POST", MESSAGES, body, who=who, keep={keep: "id"} if keep else {})
+
+
+def equal(key: str, value: Any) -> dict[str, Any]:
+    condition = {"attribute_key": key, "filter_operator": "equal_to", "values": [value]}
+    return {"payload": [{**condition, "query_operator": None}]}
