@@ -19,7 +19,7 @@ import redis
 from gateway import config
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.model import Inbound
 from gateway.processes.launch import web_command
 from gateway.storage.connections import connect
@@ -79,7 +79,7 @@ class Env:
             time.sleep(0.005)
 
     def delivered(self) -> int:
-        return int(self.store.hget("gw:count", "delivered_in|bench") or 0)
+        return int(self.store.hget(keys.COUNTS, "delivered_in|bench") or 0)
 
 
 def peak_megabytes(process: subprocess.Popen[bytes]) -> float:

@@ -10,6 +10,7 @@ import requests
 
 from bench.env import Env, env, peak_megabytes, peer, started, valkey, web
 from bench.rows import Count, Row
+from gateway.lanes import keys
 
 PEOPLE = 5000
 
@@ -43,7 +44,7 @@ def _memory(built: Env, worker: subprocess.Popen[bytes]) -> list[Count]:
         web(built) as (_, serving),
         started([sys.executable, "-m", "gateway", "clock"], built.environ) as clock,
     ):
-        while built.store.hlen("gw:beats") < 3:
+        while built.store.hlen(keys.HEARTBEATS) < 3:
             pass
         named = {"worker": worker, "web (gunicorn and its child)": serving, "clock": clock}
         return [
@@ -54,7 +55,7 @@ def _memory(built: Env, worker: subprocess.Popen[bytes]) -> list[Count]:
 
 def _bytes(store: redis.Redis) -> int:
     """Without the answers that lanes keep for a minute."""
-    for pattern in ("gw:answer:*", "gw:held:*"):
+    for pattern in (keys.answer("*"), keys.claim("*")):
         for key in store.scan_iter(pattern, count=1000):
             store.delete(key)
     return int(store.info("memory")["used_memory"])

@@ -7,6 +7,8 @@ from typing import cast
 
 import redis
 
+from gateway.lanes import keys
+
 
 class Books:
     """The gateway's counters and ledger. Every method raises redis.RedisError."""
@@ -16,24 +18,25 @@ class Books:
 
     def met(self, channels: Iterable[str]) -> bool:
         """Whether the gateway has seen every channel's inbox: from then on no reply is missed."""
-        return all(self._store.exists(f"gw:reconciled:{channel}") for channel in channels)
+        return all(self._store.exists(keys.watermark(channel)) for channel in channels)
 
     def waiting(self) -> int:
         """How many lanes still hold something."""
-        return sum(1 for _ in self._store.scan_iter("gw:lane:*", count=1000))
+        return sum(1 for _ in self._store.scan_iter(keys.lane("*"), count=1000))
 
     def counted(self, what: str) -> int:
         """A counter, over all channels."""
-        counts = cast(dict[str, str], self._store.hgetall("gw:count"))
+        counts = cast(dict[str, str], self._store.hgetall(keys.COUNTS))
         return sum(int(n) for name, n in counts.items() if name.partition("|")[0] == what)
 
     def dead_letters(self) -> list[str]:
         """The ids of what it has given up on, with the reasons."""
+        entries = self._store.xrange(keys.DEAD_LETTERS)
         return [
             f"{fields['id']}: {fields['reason']}"
-            for _, fields in cast(list[tuple[str, dict[str, str]]], self._store.xrange("gw:dead"))
+            for _, fields in cast(list[tuple[str, dict[str, str]]], entries)
         ]
 
     def unsure_of(self, name: str) -> bool:
         """Whether it did not know at some time if this message had arrived."""
-        return bool(self._store.hexists(f"gw:msg:{name}", "was_uncertain"))
+        return bool(self._store.hexists(keys.message(name), "was_uncertain"))

@@ -32,7 +32,7 @@ from gateway.config import Settings
 from gateway.intake import doorbell
 from gateway.intake.doorbell import Doorbell
 from gateway.intake.indicators import IndicatorQueue
-from gateway.lanes import Lanes, Lease
+from gateway.lanes import Lanes, Lease, keys
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.observability.logs import Redactor
@@ -241,7 +241,7 @@ def _keep_ringing(process: WorkerProcess) -> None:
     token = uuid4().hex
     while not process.stop.wait(RING_EVERY):
         try:
-            mine = process.lanes.lock("ringer", token, seconds=RING_EVERY * 2)
+            mine = process.lanes.lock(keys.LOCK_RINGER, token, seconds=RING_EVERY * 2)
             if mine and process.lanes.pending():
                 process.doorbell.ring()
         except redis.RedisError as error:

@@ -20,7 +20,7 @@ from gateway.adapter import Adapter
 from gateway.config import Channel
 from gateway.errors import DeliveryError
 from gateway.intake.intake import Intake
-from gateway.lanes import CursorMove, Lanes, LeaseVoid
+from gateway.lanes import CursorMove, Lanes, LeaseVoid, keys
 from gateway.observability import logs
 from gateway.relay.retry_policy import backoff
 
@@ -75,8 +75,8 @@ class ChannelPoller:
     def release_leases(self) -> None:
         """Let another clock poll at once, without waiting for the leases to run out."""
         with contextlib.suppress(redis.RedisError):
-            for what in ("poller", "catching_up"):
-                self._lanes.unlock(f"{what}:{self._channel.name}", self._token)
+            for lock in (keys.lock_poller, keys.lock_catch_up):
+                self._lanes.unlock(lock(self._channel.name), self._token)
 
     def catch_up(self) -> int:
         """Store what the network's webhooks did not bring since the last time. Returns the number
@@ -84,7 +84,7 @@ class ChannelPoller:
 
         Raises a `DeliveryError` or redis.RedisError; the next look then goes back as far.
         """
-        name, now = f"caught_up:{self._channel.name}", time.time()
+        name, now = keys.caught_up(self._channel.name), time.time()
         known = self._lanes.memo(name)
         if known is None:
             # What was written before the channel was set up is left alone. Networks tell times in
@@ -100,7 +100,9 @@ class ChannelPoller:
         return len(stored.ids)
 
     def _take_lease(self) -> bool:
-        return self._lanes.lock(f"poller:{self._channel.name}", self._token, seconds=POLLER_LEASE)
+        return self._lanes.lock(
+            keys.lock_poller(self._channel.name), self._token, seconds=POLLER_LEASE
+        )
 
     def _repeat(self, step: Callable[[], bool], *, until: Callable[[bool], bool]) -> None:
         failures = 0
@@ -137,7 +139,7 @@ class ChannelPoller:
         return True
 
     def _catch_up_and_wait(self) -> bool:
-        lease = f"catching_up:{self._channel.name}"
+        lease = keys.lock_catch_up(self._channel.name)
         if self._lanes.lock(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
             self.catch_up()
         self._stop.wait(CATCH_UP_EVERY)

@@ -26,7 +26,7 @@ from gateway.chatwoot.values import Conversation, Message
 from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError, ServerTrouble
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes, ids
+from gateway.lanes import Lanes, ids, keys
 from gateway.lanes.watermark import Watermark, set_watermark, watermark_of
 from gateway.observability import logs
 
@@ -181,13 +181,13 @@ class Reconciliation:
         """Let another clock look at once, without waiting for the leases to run out."""
         for reconciler in self._reconcilers:
             with suppress(redis.RedisError):
-                self._lanes.unlock(f"reconciler:{reconciler.channel.name}", self._token)
+                self._lanes.unlock(keys.lock_reconciler(reconciler.channel.name), self._token)
 
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
             lease = self._every * ROUNDS_OF_A_LEASE
-            if self._lanes.lock(f"reconciler:{name}", self._token, seconds=lease):
+            if self._lanes.lock(keys.lock_reconciler(name), self._token, seconds=lease):
                 reconciler.look()
         except Exception as error:
             # Nor may a fault of ours end the thread, or keep other channels waiting.

@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 
 import redis
 
+from gateway.lanes import keys
 from gateway.model import Inbound
 
 TYPING_SECONDS = 5
@@ -52,46 +53,45 @@ class IndicatorQueue:
     """
 
     client: redis.Redis
-    namespace: str = "gw"
 
     def push_typing(self, channel: str, conversation: int, peer: str) -> bool:
         """Queue «an agent is typing». False if this conversation had one a moment ago."""
         name = f"{channel}/{conversation}"
-        if not self.client.set(self._key(name), peer, nx=True, ex=TYPING_SECONDS):
+        if not self.client.set(keys.typing_in(name), peer, nx=True, ex=TYPING_SECONDS):
             return False
-        self._push(self._typing, name, TYPING_SECONDS)
+        self._push(keys.TYPING, name, TYPING_SECONDS)
         return True
 
     def cancel_typing(self, channel: str, conversation: int) -> bool:
         """The agent has stopped typing. False if no indicator of this conversation was waiting."""
-        key = self._key(f"{channel}/{conversation}")
+        key = keys.typing_in(f"{channel}/{conversation}")
         return bool(self.client.get(key)) and bool(self.client.delete(key))
 
     def push_press(self, channel: str, message: Inbound) -> None:
         """Queue «the button press has arrived»."""
         fields = [channel, message.id, message.peer, message.text, message.reply_to, message.press]
-        self._push(self._pressed, json.dumps(fields), PRESS_SECONDS)
+        self._push(keys.PRESSED, json.dumps(fields), PRESS_SECONDS)
 
     def wait(self, seconds: float) -> Indicator | None:
         """Sleep until a lane becomes due or an indicator arrives, at most `seconds`. An indicator
         that has expired is dropped."""
-        match self._pop([self._pressed, self._typing, self._wake], seconds):
-            case (self._pressed, fields):
+        match self._pop([keys.PRESSED, keys.TYPING, keys.WAKE], seconds):
+            case (keys.PRESSED, fields):
                 channel, number, peer, text, reply_to, press = json.loads(fields)
                 return Pressed(channel, Inbound(number, peer, text, reply_to=reply_to, press=press))
-            case (self._typing, name) if peer := self._take_peer(name):
+            case (keys.TYPING, name) if peer := self._take_peer(name):
                 return Typing(name.rpartition("/")[0], peer)
             case _:
                 return None
 
     def pause(self, seconds: float) -> None:
         """Sleep until a lane becomes due, at most `seconds`, and leave the indicators queued."""
-        self._pop([self._wake], seconds)
+        self._pop([keys.WAKE], seconds)
 
     def _take_peer(self, name: str) -> str:
         """The customer to show typing to; empty if it was shown or cancelled. The empty key that
         stays behind records that this conversation had its indicator."""
-        peer = self.client.set(self._key(name), "", xx=True, keepttl=True, get=True)
+        peer = self.client.set(keys.typing_in(name), "", xx=True, keepttl=True, get=True)
         return str(peer or "")
 
     def _pop(self, names: list[str], seconds: float) -> tuple[str, str] | None:
@@ -104,18 +104,3 @@ class IndicatorQueue:
             pipeline.ltrim(queue, -LONGEST_QUEUE, -1)
             pipeline.expire(queue, seconds)
             pipeline.execute()
-
-    @property
-    def _wake(self) -> str:
-        return f"{self.namespace}:wake"
-
-    @property
-    def _typing(self) -> str:
-        return f"{self.namespace}:typing"
-
-    @property
-    def _pressed(self) -> str:
-        return f"{self.namespace}:pressed"
-
-    def _key(self, name: str) -> str:
-        return f"{self.namespace}:typing:{name}"

@@ -192,7 +192,7 @@ class Intake:
         up because an agent began, or if an agent put another in its place."""
         lane = ids.reply_lane(channel.name, event.conversation)
         route = self._lanes.route(lane)
-        return (route.peer if is_made_up(event.peer) else route.moved) or event.peer
+        return (route.peer if is_made_up(event.peer) else route.changed_peer) or event.peer
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         reply, deletion = ids.reply_id(channel.name, event.id), deletion_entry(channel, event)

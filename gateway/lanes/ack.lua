@@ -1,5 +1,4 @@
 -- This message is done: out of its lane, outcome noted. Hand out the next one, or give back.
--- KEYS[1] namespace
 -- ARGV[1] lane, ARGV[2] destination, ARGV[3] token, ARGV[4] message id
 -- ARGV[5] nonce of this request; repeated with it, the answer is the same
 -- ARGV[6] 'more' to go on with the next message, 'stop' to give the lane back
@@ -9,9 +8,11 @@
 -- Returns {'next', …} | {'rest'} | {'void'}, see the prelude
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
-local msg = key_msg(id)
+local msg = key_message(id)
 local before = repeated_answer(lane, destination, ARGV[3], nonce)
 if before then return before end
+
+local SEEN = 7 * DAY  -- seconds that a customer's message is recognised as a repetition
 
 -- Agents who were told that the reply waits are told that it waits no more.
 local function end_delay()
@@ -88,10 +89,10 @@ if redis.call('ZSCORE', key_lane(lane), id) then
   end
   if outcome.doubled then count('doubles_removed', known[2], outcome.doubled) end
   local seconds = (now - tonumber(known[5])) / 1000
-  redis.call('HINCRBYFLOAT', ns .. ':count', 'seconds_' .. known[1] .. '|' .. known[2], seconds)
-  if subject and outcome.told and redis.call('EXISTS', key_msg(subject)) == 1 then
-    local red = redis.call('HDEL', key_msg(subject), 'marked_failed') == 1
-    redis.call('HSET', key_msg(subject), 'shown', red and MARKED_FAILED or outcome.told)
+  redis.call('HINCRBYFLOAT', KEY_COUNTS, 'seconds_' .. known[1] .. '|' .. known[2], seconds)
+  if subject and outcome.told and redis.call('EXISTS', key_message(subject)) == 1 then
+    local red = redis.call('HDEL', key_message(subject), 'marked_failed') == 1
+    redis.call('HSET', key_message(subject), 'shown', red and MARKED_FAILED or outcome.told)
     queue_status(subject)  -- if it moved on while we told
   end
   shrink(known[1])

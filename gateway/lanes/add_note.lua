@@ -1,6 +1,5 @@
 -- Leave a private note in a conversation, once. Allowed in a full Redis: it tells how a delivery
 -- ended, and whatever is delivered must be able to end.
--- KEYS[1] namespace
 -- ARGV[1] JSON {id, lane, destination, channel, body}, ARGV[2] nonce of this request
 -- Returns 'ok'
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from gateway.lanes import keys
 from gateway.lanes.client import LEDGER_SECONDS, Lanes
 
 MOST_FORMER: Final = 5
@@ -33,36 +34,28 @@ class AddressChanges:
 
     def note(self, channel: str, old: str, move: AddressChange) -> bool:
         """A contact has another address. True if that is only taking a move back."""
-        self._keep(_moved(channel, old), json.dumps(asdict(move)))
-        taken_back = bool(move.to) and self.lanes.memo(_former(channel, old)) == move.to
+        self._keep(keys.address_change(channel, old), json.dumps(asdict(move)))
+        taken_back = bool(move.to) and self.lanes.memo(keys.former_address(channel, old)) == move.to
         if taken_back:
-            self.lanes.remember(_former(channel, old), "", seconds=1)
+            self.lanes.remember(keys.former_address(channel, old), "", seconds=1)
         elif move.to:
-            self._keep(_former(channel, move.to), old)
+            self._keep(keys.former_address(channel, move.to), old)
         return taken_back
 
     def of(self, channel: str, peer: str) -> AddressChange | None:
         """What became of an address; None if it is nobody's former one."""
-        text = self.lanes.memo(_moved(channel, peer), seconds=LEDGER_SECONDS)
+        text = self.lanes.memo(keys.address_change(channel, peer), seconds=LEDGER_SECONDS)
         return AddressChange(**json.loads(text)) if text else None
 
     def former(self, channel: str, peer: str) -> tuple[str, ...]:
         """The addresses in whose place this one was put, the latest first."""
         found: list[str] = []
         while len(found) < MOST_FORMER:
-            earlier = self.lanes.memo(_former(channel, found[-1] if found else peer))
+            earlier = self.lanes.memo(keys.former_address(channel, found[-1] if found else peer))
             if not earlier or earlier in {peer, *found}:
                 break
             found.append(earlier)
         return tuple(found)
 
-    def _keep(self, name: str, text: str) -> None:
-        self.lanes.remember(name, text, seconds=LEDGER_SECONDS)
-
-
-def _moved(channel: str, peer: str) -> str:
-    return f"moved:{channel}:{peer}"
-
-
-def _former(channel: str, peer: str) -> str:
-    return f"former:{channel}:{peer}"
+    def _keep(self, key: str, text: str) -> None:
+        self.lanes.remember(key, text, seconds=LEDGER_SECONDS)

@@ -1,5 +1,4 @@
 -- Say, before a call to the outside, where the message is going now.
--- KEYS[1] namespace
 -- ARGV[1] lane, ARGV[2] destination, ARGV[3] token, ARGV[4] message id
 -- ARGV[5] target: what the call is about, for whoever must find out later if it arrived
 -- ARGV[6] nonce of this request; repeated with it, the answer is the same
@@ -7,7 +6,7 @@
 -- Returns 'go' | 'wait' (a slot is reserved, the lane was given back) | 'withdrawn' | 'void'
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[6]
-local msg = key_msg(id)
+local msg = key_message(id)
 local kept = kept_answer(lane, nonce)
 if kept == 'wait' then return kept end
 if not is_held_by(lane, ARGV[3]) then return 'void' end

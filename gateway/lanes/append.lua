@@ -1,5 +1,4 @@
 -- Store messages durably, each once, and make their lanes due.
--- KEYS[1] namespace
 -- ARGV[1] nonce: names this request; repeated with it, the answer is the same
 -- ARGV[2] JSON list of {id, lane, destination, kind, channel, body, settle and age (ms), order (or
 --         null), written (ms, or null), for replies status_lane, status_destination, shown, and for
@@ -12,14 +11,16 @@
 local nonce = ARGV[1]
 local poll = cjson.decode(ARGV[4])
 if poll.channel then
-  if redis.call('GET', ns .. ':poller:' .. poll.channel) ~= poll.token then return { { 'void' }, 0 } end
-  redis.call('SET', ns .. ':cursor:' .. poll.channel, poll.cursor)
+  if redis.call('GET', key_lock_poller(poll.channel)) ~= poll.token then return { { 'void' }, 0 } end
+  redis.call('SET', key_cursor(poll.channel), poll.cursor)
 end
+
+local QUIET = 60000  -- ms of silence that end a flood
 
 -- More than `most` within the window: the brake is on until nothing has come for a while.
 local function count_towards_brake(item)
   local rule = item.brake
-  local seen, key = ns .. ':flood:' .. item.kind .. ':' .. rule.of, ns .. ':brake:' .. rule.of
+  local seen, key = key_flood(item.kind, rule.of), key_brake(rule.of)
   local times = redis.call('INCR', seen)
   if times == 1 then redis.call('PEXPIRE', seen, rule.window) end
   if times > rule.most and redis.call('HSETNX', key, 'since', now) == 1 then
@@ -35,16 +36,16 @@ end
 -- delivered, and brought once more. The clocks of the one who wrote and of Redis need not agree.
 local SKEW = 10000
 local function check_failover(item)
-  local at = item.written ~= cjson.null and tonumber(redis.call('GET', ns .. ':forgot'))
+  local at = item.written ~= cjson.null and tonumber(redis.call('GET', KEY_FAILOVER))
   if not at or item.written >= at + SKEW then return end
-  mark_uncertain_by_failover(item.lane, key_msg(item.id), at)
+  mark_uncertain_by_failover(item.lane, key_message(item.id), at)
 end
 
 local function store(item)
-  local msg, lane = key_msg(item.id), key_lane(item.lane)
+  local msg, lane = key_message(item.id), key_lane(item.lane)
   local known = redis.call('HGET', msg, 'request')
   if known then return known == nonce and 'new' or 'duplicate' end
-  if redis.call('EXISTS', ns .. ':tomb:' .. item.id) == 1 then
+  if redis.call('EXISTS', key_tombstone(item.id)) == 1 then
     count('withdrawn', item.channel)
     return 'withdrawn'
   end

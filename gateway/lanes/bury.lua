@@ -1,6 +1,5 @@
 -- Never: give up on this message, keep it among the dead letters, tell Chatwoot if it was a reply,
 -- and go on with the next one.
--- KEYS[1] namespace
 -- ARGV[1] lane, ARGV[2] destination, ARGV[3] token, ARGV[4] message id, ARGV[5] nonce
 -- ARGV[6] reason, for the agent
 -- ARGV[7] 'more' or 'stop', ARGV[8..11] rates in ms, as for ack
@@ -9,14 +8,14 @@
 -- Returns {'next', …} | {'rest'} | {'void'}, see the prelude
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
-local msg = key_msg(id)
+local msg = key_message(id)
 local before = repeated_answer(lane, destination, ARGV[3], nonce)
 if before then return before end
 
 if redis.call('ZSCORE', key_lane(lane), id) then
   local known = redis.call('HMGET', msg, 'kind', 'channel', 'order')
   leave_lane(id, lane, known[1], tonumber(known[3]) or 0, known[2])
-  local entry = redis.call('XADD', ns .. ':dead', '*', 'id', id, 'reason', ARGV[6],
+  local entry = redis.call('XADD', KEY_DEAD_LETTERS, '*', 'id', id, 'reason', ARGV[6],
                            'channel', known[2], 'kind', known[1])
   redis.call('HSET', msg, 'state', 'dead', 'error', ARGV[6], 'dead_letter', entry)
   redis.call('HDEL', msg, 'slot')

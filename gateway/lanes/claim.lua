@@ -1,6 +1,5 @@
 -- Lease due lanes whose destination's gate is open; of a closed one whose time has come, one lane
 -- as the probe.
--- KEYS[1] namespace
 -- ARGV[1] token: names this claim; repeated with it, the answer is the same
 -- ARGV[2] most lanes to lease
 -- ARGV[3] lease in ms
@@ -10,7 +9,7 @@
 
 local token, wanted, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local at_work = cjson.decode(ARGV[5])
-local held = ns .. ':held:' .. token
+local held = key_claim(token)
 
 local claimed, next_due = {}, -1
 local before = redis.call('LRANGE', held, 0, -1)
@@ -76,7 +75,7 @@ local function claim_from(destination)
   if first and most > 0 then keep_soonest(math.max(tonumber(first), closed_until or 0)) end
 end
 
-local destinations = redis.call('SMEMBERS', ns .. ':destinations')
+local destinations = redis.call('SMEMBERS', KEY_DESTINATIONS)
 -- Each claim starts elsewhere, so that no destination is always served last.
 local start = #destinations > 0 and (now % #destinations) or 0
 for n = 1, #destinations do

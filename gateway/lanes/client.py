@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import redis
 
-from gateway.lanes import wire
+from gateway.lanes import keys, wire
+from gateway.lanes.keys import BrakeField, MessageField
 from gateway.lanes.route import Route
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.values import (
@@ -37,7 +38,7 @@ from gateway.model import Receipt
 
 TOMBSTONE_SECONDS = 600
 LEDGER_SECONDS = 90 * 86400
-"""How long a sent reply stays known, as in prelude.lua."""
+"""How long a sent reply stays known, as in prelude/base.lua."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,11 @@ class Lanes:
     client: redis.Redis
     queue_key: str
     """RQ's list of waiting jobs: somebody must ring only while it is empty."""
-    namespace: str = "gw"
     gates: GatePolicy = field(default_factory=GatePolicy)
     _run: Scripts = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_run", Scripts(self.client, self.namespace))
+        object.__setattr__(self, "_run", Scripts(self.client))
 
     def append(
         self, entries: Iterable[Entry], *, move: CursorMove | None = None, nonce: str = ""
@@ -318,22 +318,23 @@ class Lanes:
 
     def route(self, lane: Lane) -> Route:
         """What is remembered of a lane."""
-        stored = self.client.hgetall(f"{self.namespace}:route:{lane}")
+        stored = self.client.hgetall(keys.route(lane))
         return Route.read(cast(Mapping[str, str], stored))
 
     def braked(self, customer: str) -> str:
         """Since when the brake of a customer is on (Redis's clock, ms); empty if it is off."""
-        return str(self.client.hget(f"{self.namespace}:brake:{customer}", "since") or "")
+        return str(self.client.hget(keys.brake(customer), BrakeField.SINCE) or "")
 
     def reply_of(self, channel: str, external_id: str) -> str:
         """The id of the reply that the network knows by `external_id`; empty if none is known."""
-        part = self.client.get(f"{self.namespace}:ext:{channel}:{external_id}")
+        part = self.client.get(keys.external(channel, external_id))
         return str(part).rpartition("#")[0] if part else ""
 
     def conversation_of(self, message: str) -> str:
         """The conversation that a message is shown in; empty if that is not known (any more)."""
-        key = f"{self.namespace}:msg:{message}"
-        lane, noted = cast(list[str | None], self.client.hmget(key, ["lane", "conversation"]))
+        fields = [MessageField.LANE, MessageField.CONVERSATION]
+        found = self.client.hmget(keys.message(message), fields)
+        lane, noted = cast(list[str | None], found)
         if noted or lane is None:
             return noted or ""
         known = Lane.read(lane)
@@ -367,28 +368,27 @@ class Lanes:
         """Leave a private note in a conversation, once."""
         self._run("add_note", wire.storable(wire.note(note)), nonce or uuid4().hex)
 
-    def lock(self, name: str, token: str, *, seconds: float) -> bool:
+    def lock(self, key: str, token: str, *, seconds: float) -> bool:
         """Take or keep a named lock, for what only one process may do at a time."""
-        return bool(self._run("lock", name, token, round(seconds * 1000)))
+        return bool(self._run("lock", key, token, round(seconds * 1000)))
 
     def cursor(self, channel: str) -> str | None:
         """Where the channel's poller has got to; None if it has never polled."""
-        return self.memo(f"cursor:{channel}")
+        return self.memo(keys.cursor(channel))
 
-    def memo(self, name: str, *, seconds: int | None = None) -> str | None:
-        """What was remembered under a name; None if nothing was. `seconds`: and keep it so long
+    def memo(self, key: str, *, seconds: int | None = None) -> str | None:
+        """What was remembered under a key; None if nothing was. `seconds`: and keep it so long
         from now on, also in a full Redis, where it could not be written anew."""
-        key = f"{self.namespace}:{name}"
         text = self.client.get(key) if seconds is None else self.client.getex(key, ex=seconds)
         return None if text is None else str(text)
 
-    def remember(self, name: str, text: str, *, seconds: int | None = None) -> None:
-        """Keep a small text under a name; `seconds`: for how long, if not for ever."""
-        self.client.set(f"{self.namespace}:{name}", text, ex=seconds)
+    def remember(self, key: str, text: str, *, seconds: int | None = None) -> None:
+        """Keep a small text under a key; `seconds`: for how long, if not for ever."""
+        self.client.set(key, text, ex=seconds)
 
-    def unlock(self, name: str, token: str) -> None:
+    def unlock(self, key: str, token: str) -> None:
         """Give a named lock back."""
-        self._run("unlock", name, token)
+        self._run("unlock", key, token)
 
     def pending(self) -> bool:
         """Whether a drain has something to do and nobody has been asked for one."""
@@ -407,7 +407,7 @@ class Lanes:
 
     def wait(self, seconds: float) -> None:
         """Sleep until something becomes due, at most `seconds`."""
-        self.client.blpop([f"{self.namespace}:wake"], timeout=max(0.01, seconds))
+        self.client.blpop([keys.WAKE], timeout=max(0.01, seconds))
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import redis
 
+from gateway.lanes import keys
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.values import DeadLetter
 
@@ -15,20 +16,19 @@ from gateway.lanes.values import DeadLetter
 class DeadLetters:
     """List, show, replay and drop. All raise redis.RedisError if Redis is away."""
 
-    def __init__(self, client: redis.Redis, *, namespace: str = "gw") -> None:
+    def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._namespace = namespace
-        self._run = Scripts(client, namespace)
+        self._run = Scripts(client)
 
     def list(self, *, limit: int = 100) -> Iterator[DeadLetter]:
         """The newest first."""
-        entries = self._client.xrevrange(f"{self._namespace}:dead", count=limit)
+        entries = self._client.xrevrange(keys.DEAD_LETTERS, count=limit)
         for stream_id, fields in cast(list[tuple[str, dict[str, str]]], entries):
             yield _letter(fields["id"], stream_id, fields)
 
     def show(self, message: str) -> DeadLetter | None:
         """One letter with all that is known of it; None if there is none of this id."""
-        fields = cast(dict[str, str], self._client.hgetall(f"{self._namespace}:msg:{message}"))
+        fields = cast(dict[str, str], self._client.hgetall(keys.message(message)))
         if fields.get("state") != "dead":
             return None
         return _letter(

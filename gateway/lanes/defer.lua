@@ -1,5 +1,4 @@
 -- Not now: give the lane back until later, with what went wrong.
--- KEYS[1] namespace
 -- ARGV[1] lane, ARGV[2] destination, ARGV[3] token, ARGV[4] message id, ARGV[5] nonce
 -- ARGV[6] ms to wait, ARGV[7] what went wrong ('' if nothing did)
 -- ARGV[8] 'uncertain' if the message may have arrived, '' if this says nothing of it
@@ -9,7 +8,7 @@
 -- Returns 'ok' | 'void'
 
 local lane, destination, id, nonce, wait = ARGV[1], ARGV[2], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local msg, gate = key_msg(id), key_gate(destination)
+local msg, gate = key_message(id), key_gate(destination)
 if kept_answer(lane, nonce) then return 'ok' end
 if not is_held_by(lane, ARGV[3]) then return 'void' end
 local channel = redis.call('HGET', msg, 'channel')

@@ -1,5 +1,4 @@
 -- A conversation was resolved: the customer's next message must look for the right one again.
--- KEYS[1] namespace
 -- ARGV[1] lane of the customer's messages, ARGV[2] the conversation
 -- Returns 1 if it was the remembered one, else 0
 

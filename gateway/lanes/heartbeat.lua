@@ -1,9 +1,8 @@
 -- A process's sign of life. A script, so that it is shown in a full Redis too.
--- KEYS[1] namespace
 -- ARGV[1] role:host:process id, ARGV[2] ms after which a process that went silent is forgotten
 -- Returns 'ok'
 
-local beats = ns .. ':beats'
+local beats = KEY_HEARTBEATS
 redis.call('HSET', beats, ARGV[1], string.format('%.3f', now / 1000))
 local known = read_hash(beats)
 for n = 1, #known, 2 do

@@ -1,10 +1,9 @@
 -- Is there anything that a drain could do now, and is nobody asked yet?
--- KEYS[1] namespace
 -- ARGV[1] key of RQ's queue list
 -- Returns 1 to ring, else 0
 
 if redis.call('LLEN', ARGV[1]) > 0 then return 0 end
-for _, destination in ipairs(redis.call('SMEMBERS', ns .. ':destinations')) do
+for _, destination in ipairs(redis.call('SMEMBERS', KEY_DESTINATIONS)) do
   local first = redis.call('ZRANGE', key_due(destination), 0, 0, 'WITHSCORES')[2]
   if first and tonumber(first) <= now then
     local gate = redis.call('HMGET', key_gate(destination), 'state', 'until')

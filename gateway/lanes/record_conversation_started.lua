@@ -1,6 +1,5 @@
 -- A conversation with a customer began, by our hand or another's: if an older one is remembered, the
 -- customer's next message must look for the right one again.
--- KEYS[1] namespace
 -- ARGV[1] lane of the customer's messages, ARGV[2] the conversation
 -- Returns 1 if an older one was remembered, else 0
 

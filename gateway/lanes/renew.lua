@@ -1,5 +1,4 @@
 -- Keep leases alive.
--- KEYS[1] namespace
 -- ARGV[1] lease in ms; then lane, destination, token of each
 -- Returns which of them are still held, by number: of a lane that was lost and claimed again two are
 -- told apart so

@@ -1,11 +1,10 @@
 -- An agent pressed Retry below a reply that failed, and Chatwoot, asked since, shows it as sent. One
 -- that it was never told to be failed cannot have been pressed. Parts that arrived are not repeated.
--- KEYS[1] namespace
 -- ARGV[1] message id, ARGV[2] nonce of this request; repeated with it, the answer is the same
 -- ARGV[3] body of the reply, anew: what was sent keeps none, and whom it is for may have changed
 -- Returns 'ok' | 'unknown'
 
-local msg = key_msg(ARGV[1])
+local msg = key_message(ARGV[1])
 local known = redis.call('HMGET', msg, 'state', 'status', 'shown', 'withdrawn', 'replayed')
 if known[5] == ARGV[2] then return 'ok' end
 local out_of_lane = known[1] == 'dead' or known[1] == 'done'

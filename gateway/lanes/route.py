@@ -44,13 +44,13 @@ class Route:
     """in: the name that we gave the contact."""
     identifier: str | None = None
     """in: the identifier that we gave the contact."""
-    portrait: int | None = None
+    avatar: int | None = None
     """in: when their picture was last looked for, in Unix seconds."""
     choices: tuple[str, ...] | None = None
     """in, out: what the customer may answer with a number now."""
     peer: str | None = None
     """out: the address that the contact has, in whose place Chatwoot made one up."""
-    moved: str | None = None
+    changed_peer: str | None = None
     """out: the address that an agent put in the place of the conversation's."""
     thread: str | None = None
     """out: the thread of the customer's newest message."""
@@ -95,10 +95,10 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "person": str,
     "name": str,
     "identifier": str,
-    "portrait": int,
+    "avatar": int,
     "choices": _read_choices,
     "peer": str,
-    "moved": str,
+    "changed_peer": str,
     "thread": str,
     "context": _read_context,
 }

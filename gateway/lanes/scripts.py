@@ -1,4 +1,4 @@
-"""The Lua scripts, one file each, every one behind the same prelude."""
+"""The Lua scripts, one file each, every one behind the same prelude (`prelude/`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import redis
 
 from gateway.lanes.batching import Batcher
 
+PRELUDE = ("keys", "base", "lanes", "rates", "attempts", "statuses")
+
 # A script that only drains may run when Redis is full: otherwise a full Redis could never empty.
 TAKES_MEMORY = frozenset(
     {"append", "check_retry", "record_receipt", "replay", "retry", "tell_of_delay", "withdraw"}
@@ -17,11 +19,10 @@ TAKES_MEMORY = frozenset(
 
 
 class Scripts:
-    """Runs the scripts by name, within one namespace. Threads may share it."""
+    """Runs the scripts by name. Threads may share it."""
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
+    def __init__(self, client: redis.Redis) -> None:
         self._together = Batcher(client)
-        self._namespace = namespace
         self._known: dict[str, tuple[str, str]] = {}
 
     def __call__(self, name: str, *argv: str | int | float) -> Any:
@@ -29,10 +30,10 @@ class Scripts:
         text, digest = self._known.get(name) or self._learn(name)
         values = [_writable(value) for value in argv]
         try:
-            return self._together("EVALSHA", digest, 1, self._namespace, *values)
+            return self._together("EVALSHA", digest, 0, *values)
         except redis.exceptions.NoScriptError:
             # A server that started anew has forgotten it.
-            return self._together("EVAL", text, 1, self._namespace, *values)
+            return self._together("EVAL", text, 0, *values)
 
     def _learn(self, name: str) -> tuple[str, str]:
         text = source(name)
@@ -52,5 +53,6 @@ def source(name: str) -> str:
     """The whole text of a script, as Redis gets it."""
     here = files(__package__)
     flags = "" if name in TAKES_MEMORY else " flags=allow-oom"
-    parts = (here.joinpath(f"{part}.lua").read_text("utf-8") for part in ("prelude", name))
-    return f"#!lua{flags}\n" + "\n".join(parts)
+    parts = [f"prelude/{part}.lua" for part in PRELUDE] + [f"{name}.lua"]
+    texts = (here.joinpath(part).read_text("utf-8") for part in parts)
+    return f"#!lua{flags}\n" + "\n".join(texts)

@@ -1,5 +1,4 @@
 -- Hand out the head of a lane that was just claimed, marked as being sent.
--- KEYS[1] namespace
 -- ARGV[1] lane, ARGV[2] destination, ARGV[3] token, ARGV[4] nonce of this request
 -- ARGV[5..8] rates in ms: interval, burst, lane interval, lane burst (interval 0: no limit)
 -- Returns {'next', …} | {'rest'} | {'void'}, see the prelude

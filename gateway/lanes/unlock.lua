@@ -1,9 +1,8 @@
 -- Give a named lock back, if it is still the one's who asks.
--- KEYS[1] namespace
--- ARGV[1] key behind the namespace, ARGV[2] token
+-- ARGV[1] key of the lock, ARGV[2] token
 -- Returns 1 if it was theirs, else 0
 
-local key = ns .. ':' .. ARGV[1]
+local key = ARGV[1]
 if redis.call('GET', key) ~= ARGV[2] then return 0 end
 redis.call('DEL', key)
 return 1

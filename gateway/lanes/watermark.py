@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Watermark:
 
 def watermark_of(lanes: Lanes, channel: str) -> Watermark | None:
     """None: the inbox has never been looked at."""
-    text = lanes.memo(f"reconciled:{channel}")
+    text = lanes.memo(keys.watermark(channel))
     return Watermark(**json.loads(text)) if text else None
 
 
 def set_watermark(lanes: Lanes, channel: str, mark: Watermark) -> None:
-    lanes.remember(f"reconciled:{channel}", json.dumps(asdict(mark)))
+    lanes.remember(keys.watermark(channel), json.dumps(asdict(mark)))

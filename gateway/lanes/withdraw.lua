@@ -1,18 +1,17 @@
 -- An agent deleted a reply: what waits is removed, what was sent gets a delete operation behind
 -- it, and what is not known yet must not be sent when it comes.
--- KEYS[1] namespace
 -- ARGV[1] id of the reply, ARGV[2] nonce
 -- ARGV[3] JSON of the delete operation: {id, lane, destination, channel, body, order}
 -- ARGV[4] seconds that a tombstone stands
 -- Returns 'removed' | 'delete' | 'tombstone' | 'duplicate'
 
 local id, op = ARGV[1], cjson.decode(ARGV[3])
-local msg = key_msg(id)
+local msg = key_message(id)
 local state = redis.call('HGET', msg, 'state')
-local asked = redis.call('HGET', key_msg(op.id), 'request')
+local asked = redis.call('HGET', key_message(op.id), 'request')
 if asked then return asked == ARGV[2] and 'delete' or 'duplicate' end
 if not state then
-  redis.call('SET', ns .. ':tomb:' .. id, '1', 'EX', ARGV[4])
+  redis.call('SET', key_tombstone(id), '1', 'EX', ARGV[4])
   return 'tombstone'
 end
 if state == 'withdrawn' then return 'removed' end
@@ -32,7 +31,7 @@ if untouched and state == 'waiting' then
 end
 redis.call('HSET', msg, 'withdrawn', '1')  -- parts that have not gone yet stay here
 local order = op.order == cjson.null and order_at_end(op.lane) or op.order
-redis.call('HSET', key_msg(op.id), 'v', '1', 'kind', 'delete', 'body', op.body, 'lane', op.lane,
+redis.call('HSET', key_message(op.id), 'v', '1', 'kind', 'delete', 'body', op.body, 'lane', op.lane,
            'destination', op.destination, 'channel', op.channel, 'state', 'waiting', 'subject', id,
            'appended', now, 'ready', now, 'request', ARGV[2], 'order', order)
 redis.call('ZADD', key_lane(op.lane), order, op.id)

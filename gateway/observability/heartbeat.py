@@ -11,12 +11,9 @@ from uuid import uuid4
 
 import redis
 
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.lanes.scripts import Scripts
 from gateway.observability import logs
-
-BEATS = "gw:beats"
-"""A hash: `role:host:process id` → Unix seconds."""
 
 FORGOTTEN_AFTER = 3600.0
 """Seconds after which a process that went silent is no news any more."""
@@ -28,7 +25,7 @@ class Heartbeat:
     """One process's sign of life, every `every` seconds once it is started."""
 
     def __init__(self, store: redis.Redis, role: str, *, every: float = 10.0) -> None:
-        self._run_script = Scripts(store, "gw")
+        self._run_script = Scripts(store)
         self._name = f"{role}:{socket.gethostname().replace(':', '-')}:{os.getpid()}"
         self._every = every
         self._stop = threading.Event()
@@ -75,7 +72,7 @@ class Liveness:
 
         Raises redis.RedisError.
         """
-        self._lanes.lock(f"alive:{self.name}", self.name, seconds=self._lease / 2)
+        self._lanes.lock(keys.alive(self.name), self.name, seconds=self._lease / 2)
 
     def run(self, stop: threading.Event) -> None:
         """Again and again, until `stop`."""
@@ -107,5 +104,5 @@ def _now(store: redis.Redis) -> float:
 
 
 def _beats(store: redis.Redis) -> list[tuple[str, float]]:
-    beats = cast(dict[str, str], store.hgetall(BEATS))
+    beats = cast(dict[str, str], store.hgetall(keys.HEARTBEATS))
     return [(name, float(at)) for name, at in beats.items()]

@@ -23,13 +23,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.lanes import Backlog, Lanes
+from gateway.lanes import Backlog, Lanes, keys
 from gateway.observability.heartbeat import last_heartbeats
-
-COUNTS = "gw:count"
-"""A hash: `what|channel` → how often; `seconds_<kind>|channel` → seconds from accepted to done."""
-
-DEAD = "gw:dead"
 
 DIRECTIONS = ("in", "out", "status")
 
@@ -48,7 +43,7 @@ class Vitals:
 
 def read_vitals(store: redis.Redis, lanes: Lanes) -> Vitals:
     """Raises redis.RedisError."""
-    return Vitals(lanes.backlog(), store.xlen(DEAD), last_heartbeats(store))
+    return Vitals(lanes.backlog(), store.xlen(keys.DEAD_LETTERS), last_heartbeats(store))
 
 
 class Counts:
@@ -60,7 +55,7 @@ class Counts:
     def add(self, what: str, channel: str) -> None:
         """One more. Quietly not counted if Redis is away: no webhook is refused for a count."""
         with contextlib.suppress(redis.RedisError):
-            self._store.hincrby(COUNTS, f"{what}|{channel}", 1)
+            self._store.hincrby(keys.COUNTS, f"{what}|{channel}", 1)
 
 
 class GatewayCollector(Collector):
@@ -72,7 +67,7 @@ class GatewayCollector(Collector):
         self._channels = tuple(channels)
 
     def collect(self) -> Iterator[Metric]:
-        counted = list(_counted(cast(dict[str, str], self._store.hgetall(COUNTS))))
+        counted = list(_counted(cast(dict[str, str], self._store.hgetall(keys.COUNTS))))
         yield from _counters(counted)
         yield _delivery_seconds(counted)
         yield from self._gauges(read_vitals(self._store, self._lanes))

@@ -56,7 +56,7 @@ class Addressing:
         peer = self._follow(taken, reply, change)
         if _moved(taken, reply) == peer:
             return Address(peer, thread, context)
-        routes = self._routes(lease, Route(moved=peer), peer, thread, reply)
+        routes = self._routes(lease, Route(changed_peer=peer), peer, thread, reply)
         return Address(peer, thread, context, routes)
 
     def first_address(self, contact: Contact) -> str:
@@ -81,7 +81,7 @@ class Addressing:
 
     def _find_change(self, taken: Taken, reply: Reply) -> AddressChange | None:
         """What became of the reply's address. Not asked where the contact still has it."""
-        if reply.to is not None and not taken.replayed and taken.route.moved is None:
+        if reply.to is not None and not taken.replayed and taken.route.changed_peer is None:
             known = self.adapter.address_or_none(reply.to)
             if known in {"", reply.peer}:
                 return None
@@ -95,7 +95,7 @@ class Addressing:
         # A contact that was merged into another one has given its address to that.
         if not peer or (contact_id != change.contact and peer != change.to):
             return reply.peer
-        if peer not in {reply.peer, taken.route.moved}:
+        if peer not in {reply.peer, taken.route.changed_peer}:
             self._attach(contact_id, peer, reply)
         return peer
 
@@ -144,7 +144,7 @@ def _no_fault_of_the_channel() -> Iterator[None]:
 
 def _moved(taken: Taken, reply: Reply) -> str:
     """Where the conversation's last reply went, as far as an agent changed that."""
-    return reply.peer if taken.route.moved is None else taken.route.moved
+    return reply.peer if taken.route.changed_peer is None else taken.route.changed_peer
 
 
 def _thread(route: Route, attributes: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from gateway.lanes import keys
 from gateway.lanes.scripts import source
 from gateway.observability import logs
 
@@ -24,7 +25,7 @@ NEVER = "0" * 40
 log = logging.getLogger(__name__)
 
 
-def check_server(connection: Any, namespace: str = "gw") -> None:
+def check_server(connection: Any) -> None:
     """Greet the server at the other end of a connection that was just made.
 
     For `redis_connect_func` of redis-py, whose connections have no types. Raises redis.RedisError;
@@ -39,10 +40,10 @@ def check_server(connection: Any, namespace: str = "gw") -> None:
     # redis-py makes a new one to ask again, which is greeted as well, and so on without an end.
     connection.on_connect_check_health(check_health=False)
     run = _info(ask, "server")["run_id"]
-    if _text(ask("GET", f"{namespace}:run")) == run:
+    if _text(ask("GET", keys.SERVER_RUN)) == run:
         return
     kept = "kept" if _lost_nothing(ask) else ""
-    outcome = _text(ask("EVAL", source("server_changed"), 1, namespace, run, kept))
+    outcome = _text(ask("EVAL", source("server_changed"), 0, run, kept))
     if outcome == "lost":
         logs.event(log, "redis_changed", level=logging.WARNING, run=run)
 

@@ -17,6 +17,7 @@ from gateway.adapter import Adapter
 from gateway.config import Channel, Settings
 from gateway.errors import Rejected
 from gateway.intake.intake import Intake
+from gateway.lanes import keys
 from gateway.model import Inbound, Receipt, WebRequest, only_items
 from gateway.observability import logs
 from gateway.observability.metrics import Counts
@@ -118,7 +119,7 @@ class ChannelWebhooks:
         return sentence(500, "The gateway failed to read this webhook. Nothing was stored.")
 
     def _count_refusals(self, error: UnreadableWebhook) -> int:
-        key = f"gw:unreadable:{error.channel}:{error.fingerprint}"
+        key = keys.unreadable(error.channel, error.fingerprint)
         with self._store.pipeline() as steps:
             steps.incr(key)
             steps.expire(key, PATIENCE_SECONDS)

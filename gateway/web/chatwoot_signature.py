@@ -14,6 +14,7 @@ import redis
 
 from gateway.chatwoot import signature
 from gateway.config import Channel
+from gateway.lanes import keys
 
 REMEMBERED_SECONDS = round(2 * signature.LONGEST_AGE)
 """Seconds: as long as a time stamp may count as fresh."""
@@ -52,4 +53,4 @@ def _keys(channel: Channel, headers: Mapping[str, str]) -> tuple[str, ...]:
     if not channel.config.signing_secret:
         return ()
     names = (headers.get("x-chatwoot-delivery", "")[:100], headers["x-chatwoot-signature"])
-    return tuple(f"gw:taken:{channel.name}:{name}" for name in names if name)
+    return tuple(keys.webhook(channel.name, name) for name in names if name)

@@ -22,7 +22,7 @@ from gateway.clock.reconcile import Reconciler
 from gateway.config import Channel, Settings
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Entry, Lanes, Lease, bodies, ids
+from gateway.lanes import Entry, Lanes, Lease, bodies, ids, keys
 from gateway.lanes.bodies import NoteText
 from gateway.model import Inbound, Person
 from gateway.relay.drain import Drain, Limits
@@ -197,7 +197,7 @@ class Env:
         )
 
     def count(self, what: str) -> int:
-        return int(self.store.hget("gw:count", f"{what}|cards") or 0)
+        return int(self.store.hget(keys.COUNTS, f"{what}|cards") or 0)
 
     def delivered(self, what: str, number: int) -> Callable[[], bool]:
         return lambda: self.count(f"delivered_{what}") == number

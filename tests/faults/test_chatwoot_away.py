@@ -16,7 +16,7 @@ from gateway.chatwoot.webhook import read
 from gateway.config import Channel
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import posted, running, write_settings
@@ -46,10 +46,10 @@ def test_a_backlog_costs_memory_in_redis_only_and_no_work(
         worker = stack.enter_context(running("worker", file, environ))
         clock = stack.enter_context(running("clock", file, environ))
         intake.take(channel, [_written(who, 0) for who in range(TALKING)])
-        until(lambda: store.hget("gw:count", "delivered_in|shop") == str(TALKING))
+        until(lambda: store.hget(keys.COUNTS, "delivered_in|shop") == str(TALKING))
         chatwoot.fault("drop", times=None)
         intake.take(channel, [_written(who, 1) for who in range(TALKING)])
-        until(lambda: store.hget("gw:gate:chatwoot/main", "state") == "closed")
+        until(lambda: store.hget(keys.gate("chatwoot/main"), "state") == "closed")
 
         memory, held = [_resident(p.pid) for p in (worker, clock)], _used(store)
         for n in range(EACH):
@@ -120,9 +120,9 @@ def test_the_backlog_goes_out_in_order_within_chatwoots_limits(
         patch = f"from gateway.relay import wiring\n{bursts}"
         stack.enter_context(running("worker", file, environ, patch=patch))
         stack.enter_context(running("clock", file, environ))
-        until(lambda: store.hget("gw:gate:chatwoot/main", "state") == "closed")
+        until(lambda: store.hget(keys.gate("chatwoot/main"), "state") == "closed")
         chatwoot.clear_faults()
-        until(lambda: store.hget("gw:count", "delivered_in|shop") == str(len(names)), 90)
+        until(lambda: store.hget(keys.COUNTS, "delivered_in|shop") == str(len(names)), 90)
         assert posted(chatwoot) == {
             peer: [f"{peer}-{n}" for n in range(Counter(names)[peer])] for peer in set(names)
         }

@@ -13,7 +13,7 @@ from faults.replicated import ReplicatedRedis, free_ports
 from gateway import config
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.model import Inbound, Person
 from gateway.storage.connections import connect
 from sandbox.chatwoot import ChatwootStandIn
@@ -76,10 +76,10 @@ def test_what_the_replica_did_not_know_is_not_posted_twice(tmp_path: Path) -> No
         old = store.kill_primary()
         store.start(replica)
         store.wait_for_new_primary(old)
-        assert client.zcard("gw:lane:in/shop/peer0") == 3, "they wait again"
-        until(lambda: client.hget("gw:count", "delivered_in|shop") == str(PEERS * 4), 60)
+        assert client.zcard(keys.lane("in/shop/peer0")) == 3, "they wait again"
+        until(lambda: client.hget(keys.COUNTS, "delivered_in|shop") == str(PEERS * 4), 60)
         assert _all_posted(chatwoot) == sorted([*first, *waiting])
-        assert client.hget("gw:count", "uncertain|shop") == str(PEERS * 3)
+        assert client.hget(keys.COUNTS, "uncertain|shop") == str(PEERS * 3)
 
 
 def _inbound(name: str) -> Inbound:

@@ -15,7 +15,7 @@ from faults.replicated import free_ports
 from gateway import config
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.model import Inbound, Person
 from gateway.observability.heartbeat import last_heartbeats
 from gateway.storage.connections import connect
@@ -82,7 +82,7 @@ def test_a_full_redis_drains(tmp_path: Path, small: redis.Redis, share: float) -
         body = {"id": "late", "from": "ann", "text": "late"}
         assert requests.post(address + HOOK, json=body, headers=SIGNED).status_code == 503
         done = "delivered_in|shop"
-        until(lambda: small.hget("gw:count", done) == str(len(names)), 60)
+        until(lambda: small.hget(keys.COUNTS, done) == str(len(names)), 60)
         expected = {f"peer{who}": [f"peer{who}-{n}" for n in range(EACH)] for who in range(PEERS)}
         assert posted(chatwoot) == expected
         until(lambda: set(last_heartbeats(small)) == {"web", "worker", "clock"})

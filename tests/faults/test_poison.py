@@ -12,7 +12,7 @@ from gateway import config
 from gateway.chatwoot.webhook import read
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import DeadLetters, Lanes
+from gateway.lanes import DeadLetters, Lanes, keys
 from gateway.model import Inbound, Person
 from gateway.relay.retry_policy import DEATHS
 from sandbox.chatwoot import ChatwootStandIn
@@ -38,7 +38,7 @@ def test_a_message_that_kills_one_worker_after_the_other_is_buried(
         people = [Inbound(f"m{n}", f"peer{n}", "hello", Person(name=f"{n}")) for n in range(PEERS)]
         intake.take(channel, people)
         with running("worker", file, environ):
-            until(lambda: store.hget("gw:count", "delivered_in|shop") == str(PEERS))
+            until(lambda: store.hget(keys.COUNTS, "delivered_in|shop") == str(PEERS))
         for text in ("before", "poison", "after"):
             for conversation in range(1, PEERS + 1 if text != "poison" else 2):
                 number = chatwoot.agent_reply(conversation, text)
@@ -58,7 +58,7 @@ def test_a_message_that_kills_one_worker_after_the_other_is_buried(
         doubled = [texts.count(text) - PEERS for text in ("before", "after")]
         assert min(doubled) >= 0
         # What was on its way when the poison struck may have arrived: counted, and sent again.
-        assert sum(doubled) < int(store.hget("gw:count", "uncertain|shop") or 0)
+        assert sum(doubled) < int(store.hget(keys.COUNTS, "uncertain|shop") or 0)
         shown = {m["content"]: m["status"] for m in chatwoot.messages(1)}
         assert (shown["poison"], shown["after"]) == ("failed", "sent")
 
@@ -68,7 +68,7 @@ def _survives(worker: subprocess.Popen[bytes], store: redis.Redis) -> bool:
     deadline = time.monotonic() + 40
     while worker.poll() is None:
         assert time.monotonic() < deadline, "neither dead nor done"
-        if not list(store.scan_iter("gw:lane:*")):
+        if not list(store.scan_iter(keys.lane("*"))):
             return True
         time.sleep(0.02)
     return False

@@ -13,6 +13,7 @@ from faults.books import Books
 from faults.notes import Message, Notes
 from faults.reckoning import Reckoning, reckon
 from faults.traffic import named
+from gateway.lanes import keys
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.contacts import attach, create_contact
 from sandbox.chatwoot.conversations import open_conversation
@@ -60,7 +61,7 @@ class Scene:
             self.notes.arrived(Message(OUT, number), f"o:plain:{number}#1")
 
     def uncertain_of(self, number: int) -> None:
-        self._store.hset(f"gw:msg:o:plain:{number}", "was_uncertain", 1)
+        self._store.hset(keys.message(f"o:plain:{number}"), "was_uncertain", 1)
 
     def open_conversation(self) -> Conversation:
         with self._chatwoot.store.changing():

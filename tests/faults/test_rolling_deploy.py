@@ -10,7 +10,7 @@ import redis
 from gateway import config
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.faults.roles import posted, running, write_settings
@@ -38,7 +38,7 @@ def test_an_older_worker_beside_a_newer_one(
         doorbell = Doorbell(store)
         Intake(Lanes(store, queue_key()), doorbell).take(channel, messages)
         for number, name in enumerate(names):
-            _as_a_newer_release_writes(store, f"gw:msg:i:shop:{name}", "12"[number % 5 == 0])
+            _as_a_newer_release_writes(store, keys.message(f"i:shop:{name}"), "12"[number % 5 == 0])
         with running("worker", file, environ, patch=THIS):
             until(lambda: any(posted(chatwoot).values()))
             with running("worker", file, environ, patch=NEXT):
@@ -46,12 +46,12 @@ def test_an_older_worker_beside_a_newer_one(
                 def all_delivered() -> bool:
                     # The older one is so quick to claim anew that hardly anybody rings by himself.
                     doorbell.ring_if_idle()
-                    return store.hget("gw:count", "delivered_in|shop") == str(len(names))
+                    return store.hget(keys.COUNTS, "delivered_in|shop") == str(len(names))
 
                 until(all_delivered, 60)
         expected = {f"peer{who}": [f"peer{who}-{n}" for n in range(EACH)] for who in range(PEERS)}
         assert posted(chatwoot) == expected
-        assert not store.exists("gw:dead")
+        assert not store.exists(keys.DEAD_LETTERS)
 
 
 def _as_a_newer_release_writes(store: redis.Redis, key: str, version: str) -> None:

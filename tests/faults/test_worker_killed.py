@@ -15,7 +15,7 @@ import redis
 from gateway import config
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.model import Inbound, Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.waiting import until
@@ -86,17 +86,17 @@ def test_a_worker_killed_while_it_holds_two_hundred_messages(
         with worker(file, redis_url) as first:
             until(lambda: len(chatwoot.conversations()) >= 40, 30)
             until(lambda: any(len(texts) >= 2 for texts in posted(chatwoot).values()), 30)
-            held = sum(store.zcard(f"gw:lane:{lane}") for lane in leased(store))
+            held = sum(store.zcard(keys.lane(lane)) for lane in leased(store))
             first.send_signal(signal.SIGKILL)
             first.wait()
         assert held >= 200
         Doorbell(store).ring()
         with worker(file, redis_url):
             done = "delivered_in|silent"
-            until(lambda: int(store.hget("gw:count", done) or 0) == len(messages), 60)
+            until(lambda: int(store.hget(keys.COUNTS, done) or 0) == len(messages), 60)
         expected = {f"peer{who}": [f"{who}-{n}" for n in range(EACH)] for who in range(PEOPLE)}
         assert posted(chatwoot) == expected
-        assert int(store.hget("gw:count", "uncertain|silent") or 0) > 0
+        assert int(store.hget(keys.COUNTS, "uncertain|silent") or 0) > 0
 
 
 def test_a_worker_killed_before_its_conversation_has_its_labels(
@@ -112,7 +112,7 @@ def test_a_worker_killed_before_its_conversation_has_its_labels(
         channel = config.load(file, {"REDIS_URL": redis_url}).channels["silent"]
         chatwoot.fault("silence", method="POST", path="*/labels", seconds=60)
         intake = Intake(Lanes(store, queue_key()), Doorbell(store))
-        message = "gw:msg:" + intake.take(channel, [Inbound("1", "peer", "hello")]).ids[0]
+        message = keys.message("") + intake.take(channel, [Inbound("1", "peer", "hello")]).ids[0]
         with worker(file, redis_url) as first:
             until(lambda: store.hget(message, "target") == "labels:1", 30)
             until(lambda: not chatwoot.faults.pending(), 30)
@@ -121,11 +121,11 @@ def test_a_worker_killed_before_its_conversation_has_its_labels(
         assert chatwoot.conversations()[0]["labels"] == []
         Doorbell(store).ring()
         with worker(file, redis_url):
-            until(lambda: store.hget("gw:count", "delivered_in|silent") == "1", 60)
+            until(lambda: store.hget(keys.COUNTS, "delivered_in|silent") == "1", 60)
         [shown] = chatwoot.conversations()
         assert (shown["labels"], shown["priority"]) == (["new"], "low")
         assert [message["content"] for message in chatwoot.messages(1)] == ["hello"]
 
 
 def leased(store: redis.Redis) -> list[str]:
-    return [str(key).removeprefix("gw:lease:") for key in store.scan_iter("gw:lease:*")]
+    return [str(key).removeprefix(keys.lease("")) for key in store.scan_iter(keys.lease("*"))]

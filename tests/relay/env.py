@@ -21,7 +21,7 @@ from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.indicators import IndicatorQueue
 from gateway.intake.intake import Intake, Stored
-from gateway.lanes import DeadLetters, GatePolicy, Lanes
+from gateway.lanes import DeadLetters, GatePolicy, Lanes, keys
 from gateway.model import Capabilities, Inbound, Part, Person, Sent, Status
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.indicators import Indicators
@@ -116,18 +116,18 @@ class Env:
 
     def make_due(self) -> None:
         """Let time pass: whatever waits for later is due now, closed gates are tried again."""
-        for key in self.store.scan_iter("gw:due:*"):
+        for key in self.store.scan_iter(keys.due("*")):
             for lane in cast(list[str], self.store.zrange(key, 0, -1)):
                 self.store.zadd(key, {lane: 0})
-        for key in self.store.scan_iter("gw:msg:*"):
+        for key in self.store.scan_iter(keys.message("*")):
             if self.store.hexists(key, "ready"):
                 self.store.hset(key, "ready", 0)
                 self.store.hdel(key, "slot")
-        for key in self.store.scan_iter("gw:gate:*"):
+        for key in self.store.scan_iter(keys.gate("*")):
             if self.store.hexists(key, "until"):
                 self.store.hset(key, "until", 0)
             self.store.hdel(key, "paused", "tat")
-        for key in self.store.scan_iter("gw:lease:*"):
+        for key in self.store.scan_iter(keys.lease("*")):
             self.store.delete(key)
 
     def incoming(self) -> list[str]:
@@ -164,7 +164,7 @@ class Env:
         return [m["content"] for m in self.chatwoot.messages(conversation) if m["private"]]
 
     def count(self, what: str) -> int:
-        return int(self.store.hget("gw:count", f"{what}|cards") or 0)
+        return int(self.store.hget(keys.COUNTS, f"{what}|cards") or 0)
 
 
 def webhook(chatwoot: ChatwootStandIn, conversation: int, message: int, event: str) -> Any:

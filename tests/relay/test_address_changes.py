@@ -10,7 +10,7 @@ import pytest
 from gateway.adapter import Verdict
 from gateway.chatwoot.client import Chatwoot
 from gateway.intake.intake import Intake
-from gateway.lanes import ids
+from gateway.lanes import ids, keys
 from gateway.lanes.address_changes import AddressChanges
 from gateway.model import Person
 from gateway.runtime import Runtime
@@ -92,7 +92,7 @@ def test_changed_back_all_is_as_before(pair: TwoChannelEnv, ada: int) -> None:
     assert replied(pair, "one") == NEW
     pair.contact_changes(ada, phone_number=PHONE)
     assert replied(pair, "two") == PHONE
-    signs_go_to = pair.env.lanes.route(ids.reply_lane("phones", 1)).moved
+    signs_go_to = pair.env.lanes.route(ids.reply_lane("phones", 1)).changed_peer
     assert signs_go_to == PHONE
     writes(pair, "thanks", PHONE)
     assert pair.texts(1)[-1] == "thanks"
@@ -129,7 +129,7 @@ def test_a_reply_that_failed_goes_to_the_phone_that_was_filled_in_since(
     pair.contact_changes(ada, phone_number=THIRD)
     message = pair.agent_replies("phones", 1, "again")
     pair.contact_changes(ada, phone_number=NEW)
-    pair.env.store.hset(f"gw:msg:o:phones:{message}", "replayed", "1")
+    pair.env.store.hset(keys.message(f"o:phones:{message}"), "replayed", "1")
     pair.deliver()
     assert [part.peer for part in pair.sent("phones")] == [NEW]
 
@@ -234,11 +234,11 @@ def test_after_redis_was_lost_replies_go_to_the_old_address(pair: TwoChannelEnv,
 def test_what_is_remembered_ends_with_the_ledger(pair: TwoChannelEnv, ada: int) -> None:
     store = pair.env.store
     pair.contact_changes(ada, phone_number=NEW)
-    for name in (f"gw:moved:phones:{PHONE}", f"gw:former:phones:{NEW}"):
+    for name in (keys.address_change("phones", PHONE), keys.former_address("phones", NEW)):
         assert 80 * 86400 < int(str(store.ttl(name))) <= 90 * 86400
-    store.expire(f"gw:moved:phones:{PHONE}", 1000)
+    store.expire(keys.address_change("phones", PHONE), 1000)
     replied(pair, "still needed")
-    assert int(str(store.ttl(f"gw:moved:phones:{PHONE}"))) > 80 * 86400
+    assert int(str(store.ttl(keys.address_change("phones", PHONE)))) > 80 * 86400
 
 
 def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(
@@ -283,4 +283,4 @@ def test_what_each_message_changes_on_its_contact_is_cheap_to_ignore(
     assert pair.tell_of_contact(body) == "ignored:contact_updated"
     assert pair.contact_changes(ada, name="Ada L.") == "ignored:contact_updated"
     assert pair.contact_changes(ada, email=EMAIL) == "ignored:ContactChanged"
-    assert not list(pair.env.store.scan_iter("gw:moved:*"))
+    assert not list(pair.env.store.scan_iter(keys.address_change("*", "*")))

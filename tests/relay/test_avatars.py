@@ -12,7 +12,7 @@ import pytest
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Unreachable
-from gateway.lanes import ids
+from gateway.lanes import ids, keys
 from gateway.model import Attachment, Portrait
 from gateway.relay.background import MOST, Background
 from gateway.relay.to_chatwoot.avatars import EVERY
@@ -67,11 +67,11 @@ def writes(env: Env, text: str) -> None:
 
 
 def a_day_later(env: Env) -> None:
-    env.store.hset(f"gw:route:{LANE}", "portrait", f"{asked_at(env) - EVERY - 60:.0f}")
+    env.store.hset(keys.route(LANE), "avatar", f"{asked_at(env) - EVERY - 60:.0f}")
 
 
 def asked_at(env: Env, peer: str = "p1") -> float:
-    return float(env.lanes.route(ids.inbound_lane("cards", peer)).portrait or 0)
+    return float(env.lanes.route(ids.inbound_lane("cards", peer)).avatar or 0)
 
 
 def shown(env: Env) -> bytes | None:

@@ -10,6 +10,7 @@ import redis
 
 from gateway.errors import Unreachable
 from gateway.intake.indicators import IndicatorQueue
+from gateway.lanes import keys
 from gateway.model import ButtonLimits, Capabilities, Inbound
 from gateway.relay.indicators import Indicators
 from tests.relay.env import Env, Postcards
@@ -179,7 +180,7 @@ def test_a_choice_is_taken_also_if_no_hint_of_it_can_be_left(
 def test_a_press_that_nobody_shows_in_time_is_forgotten(env: Env) -> None:
     offers(env)
     presses(env, "Back")
-    assert 0 < int(str(env.store.pttl("gw:pressed"))) <= 60_000
+    assert 0 < int(str(env.store.pttl(keys.PRESSED))) <= 60_000
 
 
 def test_a_sign_that_hangs_leaves_the_answer_to_arrive(

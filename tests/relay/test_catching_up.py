@@ -15,6 +15,7 @@ from adapters.twilio import Twilio
 from gateway.clock.channel_poller import ChannelPoller
 from gateway.config import Channel
 from gateway.errors import Unreachable
+from gateway.lanes import keys
 from gateway.model import Batch, WebRequest
 from gateway.runtime import Runtime
 from sandbox.faults import Fault, Kind
@@ -84,7 +85,7 @@ def test_an_sms_that_came_while_web_was_down_is_found_once(
     calls = {call.form["Body"]: call for call in _heard(hooks, 2)}
     assert web_takes(env, sms, calls["hello?"]) == 1
     assert clock.catch_up() == 1
-    assert env.store.exists(f"gw:msg:i:cards:{lost}")
+    assert env.store.exists(keys.message(f"i:cards:{lost}"))
     assert clock.catch_up() == 0
     assert web_takes(env, sms, calls["is anybody there?"]) == 0  # it comes after all
 
@@ -105,14 +106,14 @@ def test_a_look_that_failed_is_made_up_for(
 ) -> None:
     clock = poller(env, sms)
     clock.catch_up()
-    before = env.store.get("gw:caught_up:cards")
+    before = env.store.get(keys.caught_up("cards"))
     twilio.faults.add(Fault(Kind.DROP, method="GET"))
     twilio.customer_texts(ADA, twilio.number, "hello?")
     with pytest.raises(Unreachable):
         clock.catch_up()
-    assert env.store.get("gw:caught_up:cards") == before
+    assert env.store.get(keys.caught_up("cards")) == before
     assert clock.catch_up() == 1
-    assert env.store.get("gw:caught_up:cards") != before
+    assert env.store.get(keys.caught_up("cards")) != before
 
 
 def test_of_two_clocks_one_asks(

@@ -25,7 +25,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.lanes import Taken
+from gateway.lanes import Taken, keys
 from gateway.model import Receipt, Status
 from gateway.relay import lane_worker
 from gateway.relay.retry_policy import REFUSALS, Bury, Defer, Patience, decide
@@ -126,7 +126,7 @@ def test_a_new_customer_is_one_contact_with_one_conversation(
 
 
 def test_who_has_an_address_is_asked_again(env: Env, trouble: Trouble, met: list[Meaning]) -> None:
-    env.store.delete("gw:route:in/cards/p1")
+    env.store.delete(keys.route("in/cards/p1"))
     befalls(env, trouble, "POST", "*/contact_inboxes/filter")
     env.customer_writes("second")
     env.drain_until(lambda: env.count("delivered_in") == 2)

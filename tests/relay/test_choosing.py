@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.chatwoot.client import Chatwoot
+from gateway.lanes import keys
 from gateway.model import Person
 from tests.relay.env import Env
 from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
@@ -31,12 +32,12 @@ def cost(env: Env, text: str) -> int:
 
 def forgotten(env: Env) -> None:
     """The gateway has not heard of this person for a long time."""
-    env.store.delete("gw:route:in/cards/p1")
+    env.store.delete(keys.route("in/cards/p1"))
 
 
 def time_passes(env: Env) -> None:
     """Long enough to look again whether a contact is blocked."""
-    env.store.hset("gw:route:in/cards/p1", "blocked", "1")
+    env.store.hset(keys.route("in/cards/p1"), "blocked", "1")
 
 
 def blocked(env: Env) -> None:
@@ -193,7 +194,7 @@ def test_a_stranger_s_conversation_leaves_nothing_behind(env: Env) -> None:
     newer = agent_begins(env)
     env.store.flushdb()
     env.told_of(newer, CREATED)
-    assert list(env.store.scan_iter("gw:route:*")) == []
+    assert list(env.store.scan_iter(keys.route("*"))) == []
 
 
 def test_a_thread_stays_in_its_conversation(pair: TwoChannelEnv) -> None:

@@ -7,6 +7,7 @@ import pytest
 from gateway.clock.delay_notices import DelayNotices
 from gateway.errors import Permanent, Retry, Unreachable
 from gateway.intake.doorbell import Doorbell, queue_key
+from gateway.lanes import keys
 from tests.relay.env import Env
 
 
@@ -23,7 +24,7 @@ def delays(env: Env) -> DelayNotices:
 
 def an_hour_passes(env: Env) -> None:
     """For whatever waits, but not long enough to be given up."""
-    for key in env.store.scan_iter("gw:msg:o:*"):
+    for key in env.store.scan_iter(keys.message("o:*")):
         env.store.hincrby(key, "ready", -3000_000)
 
 
@@ -56,7 +57,7 @@ def test_one_that_nobody_attempts_because_the_gate_is_closed_is_explained_too(
     env.drain()
     env.network.errors = [Unreachable("The provider cannot be reached") for _ in range(20)]
     env.agent_replies("hi")
-    env.drain_until(lambda: env.store.hget("gw:gate:channel/cards", "state") == "closed")
+    env.drain_until(lambda: env.store.hget(keys.gate("channel/cards"), "state") == "closed")
     env.agent_replies("and you", conversation=2)
     env.drain()
     an_hour_passes(env)

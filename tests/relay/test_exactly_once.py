@@ -13,7 +13,7 @@ import redis
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
 from gateway.errors import Uncertain
-from gateway.lanes import Entry, bodies, ids
+from gateway.lanes import Entry, bodies, ids, keys
 from gateway.lanes.bodies import NoteText
 from gateway.lanes.scripts import Scripts
 from gateway.model import Attachment, Person
@@ -117,7 +117,7 @@ def test_however_much_was_written_before_and_after_it(env: Env, since: int, page
 def test_in_a_conversation_found_again_the_look_begins_at_what_was_its_end(env: Env) -> None:
     for number in range(150):
         env.chatwoot.agent_reply(1, f"before {number}")
-    env.store.delete(f"gw:route:{LANE}")
+    env.store.delete(keys.route(LANE))
     lose(env, "second")
     settle(env, 2)
     assert env.incoming() == ["first", "second"]
@@ -393,7 +393,7 @@ def test_of_a_message_that_a_fail_over_forgot_every_share_is_looked_for(
     monkeypatch.setattr(env.network, "open", lambda attachment: iter([b"\x89PNG"]))
     many = tuple(Attachment(str(n), f"{n}.png", "image/png") for n in range(35))
     env.customer_writes("cats", attachments=many)
-    run_script = Scripts(env.store, "gw")
+    run_script = Scripts(env.store)
     run_script("server_changed", "primary", "")
     run_script("server_changed", "replica", "")
     # All of it was posted in the moments that the replica has not heard of.
@@ -414,7 +414,7 @@ def test_what_redis_forgot_is_found_where_it_would_go(env: Env) -> None:
     env.drain()
     env.deliveries.chatwoots["main"].create_message(1, "third", source_id="gw:cards:3")
     env.customer_writes("third", number=3)
-    env.store.hset("gw:msg:i:cards:3", "uncertain", 1)
+    env.store.hset(keys.message("i:cards:3"), "uncertain", 1)
     env.drain()
     assert env.incoming() == ["first", "second", "third"]
     assert calls(env, "GET") == 1
@@ -424,7 +424,7 @@ def test_what_redis_forgot_is_found_where_it_would_go(env: Env) -> None:
 def test_what_redis_forgot_with_the_conversation_is_found_as_well(env: Env) -> None:
     env.store.flushall()
     env.customer_writes("first")
-    env.store.hset("gw:msg:i:cards:first", "uncertain", 1)
+    env.store.hset(keys.message("i:cards:first"), "uncertain", 1)
     env.drain()
     assert env.incoming() == ["first"]
 

@@ -14,7 +14,7 @@ import redis
 from gateway.adapter import ChannelConfig
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel
-from gateway.lanes import Lanes, Lease, Pace, Taken
+from gateway.lanes import Lanes, Lease, Pace, Taken, keys
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.delivery import Done
 from gateway.relay.drain import Drain, Limits
@@ -153,4 +153,4 @@ def test_a_throttled_channel_delays_no_other(redis_url: str, store: redis.Redis)
             env.drain()
             assert "and more" in env.incoming()
             assert len(network.requests) == asked
-            assert store.zcard("gw:due:channel/throttled") == people
+            assert store.zcard(keys.due("channel/throttled")) == people

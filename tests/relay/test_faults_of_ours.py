@@ -10,7 +10,7 @@ import pytest
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Retry
 from gateway.intake.doorbell import queue_key
-from gateway.lanes import Entry, Kind, Lane, Pace
+from gateway.lanes import Entry, Kind, Lane, Pace, keys
 from gateway.lanes.values import Direction
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.retry_policy import BREAKDOWNS, DEATHS
@@ -102,25 +102,25 @@ def test_a_bug_behind_the_posting_posts_once(env: Env, monkeypatch: pytest.Monke
 
 def test_a_body_of_a_newer_release_is_left_alone(env: Env) -> None:
     env.customer_writes("hello", number=1)
-    env.store.hset("gw:msg:i:cards:1", "v", "2")
+    env.store.hset(keys.message("i:cards:1"), "v", "2")
     env.drain()
-    assert env.store.hget("gw:msg:i:cards:1", "state") == "waiting"
+    assert env.store.hget(keys.message("i:cards:1"), "state") == "waiting"
     assert list(env.dead.list()) == []
-    env.store.hset("gw:msg:i:cards:1", "v", "1")
+    env.store.hset(keys.message("i:cards:1"), "v", "1")
     env.drain_until(lambda: env.incoming() == ["hello"])
 
 
 def test_a_kind_of_a_newer_release_is_left_alone(env: Env) -> None:
     env.customer_writes("hello", number=1)
-    env.store.hset("gw:msg:i:cards:1", "kind", "reaction")
+    env.store.hset(keys.message("i:cards:1"), "kind", "reaction")
     for _ in range(4):
         env.make_due()
         env.drain()
-    known = env.store.hgetall("gw:msg:i:cards:1")
+    known = env.store.hgetall(keys.message("i:cards:1"))
     assert (known["state"], known["attempts"]) == ("waiting", "0")
     assert "refusals" not in known and "crashes" not in known
     assert list(env.dead.list()) == []
-    env.store.hset("gw:msg:i:cards:1", "kind", "in")
+    env.store.hset(keys.message("i:cards:1"), "kind", "in")
     env.make_due()
     env.drain_until(lambda: env.incoming() == ["hello"])
 
@@ -129,10 +129,10 @@ def test_a_lane_of_a_newer_release_is_left_alone(env: Env) -> None:
     lane = Lane(cast(Direction, "wave"), "cards", "ada")
     env.lanes.append([Entry("w1", lane, "chatwoot/main", cast(Kind, "wave"), "{}")])
     env.drain()
-    known = env.store.hgetall("gw:msg:w1")
+    known = env.store.hgetall(keys.message("w1"))
     assert known["state"] == "waiting" and "attempts" not in known
-    assert not env.store.exists(f"gw:lease:{lane}"), "given back, for whoever knows it"
-    assert env.store.zscore("gw:due:chatwoot/main", str(lane))
+    assert not env.store.exists(keys.lease(lane)), "given back, for whoever knows it"
+    assert env.store.zscore(keys.due("chatwoot/main"), str(lane))
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_look_that_has_no_room_waits_for_it(env: Env, no_room: Callable[[], No
     env.told(number, event="message_updated")
     no_room()
     env.drain()
-    assert list(env.store.scan_iter("gw:lease:*")) == [], "no worker died of it"
+    assert list(env.store.scan_iter(keys.lease("*"))) == [], "no worker died of it"
     env.store.config_set("maxmemory", "0")
     env.drain_until(lambda: [part.text for part in env.network.sent] == ["hi"])
     assert list(env.dead.list()) == []

@@ -16,6 +16,7 @@ from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.values import Message
 from gateway.config.values import GatewaySettings
 from gateway.errors import Permanent, ServerTrouble, Uncertain, Unreachable
+from gateway.lanes import keys
 from gateway.model import Attachment, File
 from gateway.relay.retry_policy import REFUSALS
 from gateway.relay.to_chatwoot.files import CONTINUED
@@ -128,7 +129,7 @@ def test_a_passing_trouble_is_waited_for_and_does_not_blame_chatwoot(
     env.customer_writes("look", attachments=(CAT,))
     env.drain()
     assert env.chatwoot.conversations() == [] or shown(env) == []
-    assert not env.store.hget("gw:gate:chatwoot/main", "failures")
+    assert not env.store.hget(keys.gate("chatwoot/main"), "failures")
     env.drain_until(lambda: env.count("delivered_in"))
     assert shown(env) == [("look", ["cat.png"])]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Permanent, Retry
+from gateway.lanes import keys
 from gateway.model import FileLimits, Part, Sent
 from sandbox.chatwoot import Upload
 from tests.relay.env import Env, Postcards
@@ -155,7 +156,7 @@ def test_a_late_file_is_waited_for(env: Env, parcels: Parcels, takes: Takes) -> 
     env.drain_until(lambda: parcels.parts)
     assert time.monotonic() - began >= 0.4
     assert parcels.files == [[("cat.png", "image/png", PNG)]]
-    assert env.store.hget("gw:gate:channel/cards", "state") in {None, "open"}
+    assert env.store.hget(keys.gate("channel/cards"), "state") in {None, "open"}
 
 
 def test_a_file_that_never_comes_fails_the_reply(

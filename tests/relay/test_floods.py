@@ -11,13 +11,14 @@ import redis
 
 from gateway.chatwoot.webhook import read
 from gateway.clock.reconcile import Reconciler
+from gateway.lanes import keys
 from gateway.lanes.watermark import set_watermark, watermark_of
 from gateway.relay.floods import WITHHELD, tell_of_flood
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Env, opened, settings_for, webhook
 
 BRAKE = 3
-KEY = "gw:brake:cards:p1"
+KEY = keys.brake("cards:p1")
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def silence(env: Env) -> None:
     """A minute without a message, and the slots that were reserved before it have passed."""
     assert 0 < env.store.pttl(KEY) <= 60_000
     env.store.delete(KEY)
-    for key in env.store.scan_iter("gw:flood:*"):
+    for key in env.store.scan_iter(keys.flood("*", "*")):
         env.store.delete(key)
     env.make_due()
 
@@ -102,7 +103,7 @@ def test_a_second_flood_is_told_of_again(env: Env) -> None:
 def test_every_message_of_the_flood_keeps_the_brake_on(env: Env) -> None:
     flood(env)
     env.store.pexpire(KEY, 30_000)
-    env.store.delete("gw:flood:in:cards:p1")
+    env.store.delete(keys.flood("in", "cards:p1"))
     env.customer_writes("one more")
     assert 50_000 < env.store.pttl(KEY) <= 60_000
 
@@ -179,7 +180,7 @@ def test_two_machines_that_answer_each_other_are_parted(env: Env) -> None:
             break
         spoken += 1
         # Slowly enough for the customer's own messages never to be too many in a minute.
-        env.store.delete("gw:flood:in:cards:p1")
+        env.store.delete(keys.flood("in", "cards:p1"))
         env.customer_writes(f"no, you {spoken}")
         env.drain()
     assert spoken == BRAKE
@@ -208,6 +209,6 @@ def test_a_full_redis_still_drains_a_flood(env: Env) -> None:
     try:
         env.drain()
         assert env.incoming() == ["p1 no. 0"]
-        assert env.store.hget("gw:msg:i:cards:p1 no. 0", "state") == "done"
+        assert env.store.hget(keys.message("i:cards:p1 no. 0"), "state") == "done"
     finally:
         env.store.config_set("maxmemory", "0")

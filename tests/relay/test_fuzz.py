@@ -20,6 +20,7 @@ from flask.testing import FlaskClient
 
 from gateway.adapter import Adapter
 from gateway.config import Channel, Settings
+from gateway.lanes import keys
 from gateway.model import WebRequest
 from gateway.runtime import Runtime
 from gateway.web import create_app
@@ -73,12 +74,12 @@ class Fuzzed:
             # Others get through meanwhile: else what always fails is not to blame for it.
             self.env.customer_writes("fine", peer="fine", number=f"fine {time.time_ns()} {n}")
             self.env.drain(linger=0.01)
-            if not list(self.env.store.scan_iter("gw:lane:*")):
+            if not list(self.env.store.scan_iter(keys.lane("*"))):
                 return
             self.env.make_due()
         stuck = [
-            self.env.store.hgetall(f"gw:msg:{message}")
-            for lane in self.env.store.scan_iter("gw:lane:*")
+            self.env.store.hgetall(keys.message(message))
+            for lane in self.env.store.scan_iter(keys.lane("*"))
             for message in cast(list[str], self.env.store.zrange(lane, 0, 0))
         ]
         pytest.fail(f"these never ended: {stuck}")
@@ -86,14 +87,14 @@ class Fuzzed:
     def check_ends(self) -> None:
         """Every message is delivered, withdrawn, or buried with a reason."""
         store = self.env.store
-        for key in store.scan_iter("gw:msg:*"):
+        for key in store.scan_iter(keys.message("*")):
             known = cast(dict[str, str], store.hgetall(key))
             assert known["state"] in {"done", "dead", "withdrawn"}, known
         assert all(letter.reason for letter in self.env.dead.list(limit=100_000))
 
     def check_worth(self, accepted: str) -> None:
         """Mutations that are all refused at the door would try nothing behind it."""
-        assert int(self.env.store.hget("gw:count", accepted) or 0) >= INPUTS // 30
+        assert int(self.env.store.hget(keys.COUNTS, accepted) or 0) >= INPUTS // 30
 
 
 WEBHOOK_OF_SUBJECTS = "https://gw.example/channels/front/webhook"

@@ -11,6 +11,7 @@ import pytest
 from gateway.chatwoot.webhook import read
 from gateway.errors import Unreachable
 from gateway.intake.indicators import IndicatorQueue
+from gateway.lanes import keys
 from gateway.relay.indicators import Indicators
 from sandbox.chatwoot import payloads
 from sandbox.chatwoot.records import Event
@@ -111,18 +112,18 @@ def test_a_customers_own_typing_does_not_come_back(env: Env) -> None:
 
 def test_what_is_not_shown_in_time_is_dropped(env: Env) -> None:
     agent_types(env)
-    assert 0 < int(str(env.store.pttl("gw:typing:cards/1"))) <= 5000
-    assert 0 < int(str(env.store.pttl("gw:typing"))) <= 5000
-    env.store.delete("gw:typing:cards/1")  # its time is over
+    assert 0 < int(str(env.store.pttl(keys.typing_in("cards/1")))) <= 5000
+    assert 0 < int(str(env.store.pttl(keys.TYPING))) <= 5000
+    env.store.delete(keys.typing_in("cards/1"))  # its time is over
     env.drain()
     assert Lively.seen == []
-    assert env.store.llen("gw:typing") == 0
+    assert env.store.llen(keys.TYPING) == 0
 
 
 def test_a_channel_without_a_sign_keeps_no_hints(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(env.channel), "adapter", Postcards)
     assert agent_types(env) == "ignored:AgentTyping"
-    assert not env.store.exists("gw:typing")
+    assert not env.store.exists(keys.TYPING)
 
 
 @pytest.mark.parametrize("error", [Unreachable("away"), ValueError("a fault of the adapter")])
@@ -139,7 +140,7 @@ def test_a_sign_that_fails_harms_nothing(env: Env, error: Exception) -> None:
 def test_signs_that_were_shown_leave_room_for_others(env: Env) -> None:
     indicators = Indicators(IndicatorQueue(env.store), env.deliveries.adapters, env.pool)
     for shown in range(1, 9):
-        env.store.delete("gw:typing:cards/1")  # some time later
+        env.store.delete(keys.typing_in("cards/1"))  # some time later
         agent_types(env)
         deadline = time.monotonic() + 5
         while len(Lively.seen) < shown:

@@ -11,7 +11,7 @@ import redis
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.conversation_defaults import Opening
-from gateway.lanes import ids
+from gateway.lanes import ids, keys
 from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Env, opened, settings_for
@@ -187,7 +187,7 @@ def test_labels_that_are_refused_for_ever_hold_up_nobody(
     env.customer_writes("one")
     env.drain_until(lambda: env.count("delivered_in") == 1)
     assert env.incoming() == ["one"]
-    assert not env.store.xlen("gw:dead")
+    assert not env.store.xlen(keys.DEAD_LETTERS)
 
 
 @pytest.mark.parametrize("kind", ["lose", "drop", "status"])

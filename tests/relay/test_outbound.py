@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import LeaseLost, PeerGone, Permanent, Retry, Throttled, Uncertain, Unreachable
-from gateway.lanes import Pace
+from gateway.lanes import Pace, keys
 from gateway.model import Part, Receipt, Sent, Status
 from tests.relay.env import Env, Postcards
 
@@ -110,7 +110,7 @@ def test_throttled_waits_as_long_as_it_is_told(env: Env) -> None:
     env.network.errors = [Throttled("slow down", after=30.0, scope="lane")]
     env.agent_replies("hi")
     env.drain()
-    at = env.store.zscore("gw:due:channel/cards", "out/cards/1")
+    at = env.store.zscore(keys.due("channel/cards"), "out/cards/1")
     seconds, _ = env.store.time()
     assert isinstance(at, float)
     assert 25 < at / 1000 - seconds <= 31
@@ -172,7 +172,7 @@ def test_a_sent_reply_that_cannot_be_taken_back_leaves_a_note(env: Env) -> None:
 
 def test_a_reply_too_old_is_failed_not_sent(env: Env) -> None:
     number = env.agent_replies("stale")
-    env.store.hincrby(f"gw:msg:o:cards:{number}", "appended", -2 * 3600 * 1000)
+    env.store.hincrby(keys.message(f"o:cards:{number}"), "appended", -2 * 3600 * 1000)
     env.drain()
     assert texts(env) == []
     assert env.shown(number)["status"] == "failed"
@@ -237,7 +237,7 @@ def test_agents_are_told_of_a_deletion_that_was_given_up(
     env.drain()
     env.chatwoot.agent_delete(number)
     env.told(number, event="message_updated")
-    env.store.hincrby(f"gw:msg:o:cards:{number}:delete", "appended", -2 * 3600 * 1000)
+    env.store.hincrby(keys.message(f"o:cards:{number}:delete"), "appended", -2 * 3600 * 1000)
     env.drain()
     [note] = env.notes()
     assert "still sees the message" in note

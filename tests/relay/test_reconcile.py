@@ -23,6 +23,7 @@ from gateway.clock.reconcile import (
     Reconciliation,
 )
 from gateway.errors import ServerTrouble, Unreachable
+from gateway.lanes import keys
 from gateway.lanes.watermark import watermark_of
 from gateway.model import Status
 from sandbox.chatwoot.contacts import attach, create_contact
@@ -75,7 +76,7 @@ def test_what_no_agent_wrote_is_known_for_automatic_when_it_is_found(
     by_an_agent = env.chatwoot.agent_reply(1, "I am here")
     assert reconciler.look() == 2
     bodies = [
-        json.loads(str(env.store.hget(f"gw:msg:o:cards:{number}", "body")))
+        json.loads(str(env.store.hget(keys.message(f"o:cards:{number}"), "body")))
         for number in (by_chatwoot, by_an_agent)
     ]
     assert [body["automatic"] for body in bodies] == [True, False]
@@ -103,7 +104,7 @@ def test_what_was_written_before_the_gateway_came_is_left_alone(
 def test_a_lost_mark_becomes_now(env: Env, reconciler: Reconciler) -> None:
     reconciler.look()
     env.chatwoot.agent_reply(1, "one")
-    env.store.delete("gw:reconciled:cards")
+    env.store.delete(keys.watermark("cards"))
     assert reconciler.look() == 0
     env.drain()
     assert texts(env) == []
@@ -113,8 +114,8 @@ def test_a_reply_missed_for_too_long_is_failed_not_sent(env: Env, reconciler: Re
     reconciler.look()
     number = env.chatwoot.agent_reply(1, "stale")
     env.chatwoot.store.messages.get(number).created_at -= 2 * 3600
-    mark = env.store.get("gw:reconciled:cards")
-    env.store.set("gw:reconciled:cards", _earlier(str(mark), 3 * 3600))
+    mark = env.store.get(keys.watermark("cards"))
+    env.store.set(keys.watermark("cards"), _earlier(str(mark), 3 * 3600))
     assert reconciler.look() == 1
     env.drain()
     assert texts(env) == []
@@ -138,14 +139,14 @@ def hours_pass(env: Env, monkeypatch: pytest.MonkeyPatch) -> Travel:
                 conversation.last_activity_at -= seconds
             for message in store.messages:
                 message.created_at -= seconds
-        if mark := env.store.get("gw:reconciled:cards"):
+        if mark := env.store.get(keys.watermark("cards")):
             known = json.loads(str(mark))
             known = {
                 **known,
                 "since": known["since"] - seconds,
                 "looked": known["looked"] - seconds,
             }
-            env.store.set("gw:reconciled:cards", json.dumps(known))
+            env.store.set(keys.watermark("cards"), json.dumps(known))
 
     return pass_by
 
@@ -384,7 +385,7 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
     two.run()
     assert env.chatwoot.requests.total() == before
     lease = env.settings.gateway.reconcile_every * ROUNDS_OF_A_LEASE
-    assert 0 < env.store.pttl("gw:reconciler:cards") <= lease * 1000
+    assert 0 < env.store.pttl(keys.lock_reconciler("cards")) <= lease * 1000
     one.release_leases()
     stop.clear()
     two.run()
@@ -399,8 +400,8 @@ def _mark(env: Env) -> int:
 
 def _looked(env: Env, ago: float) -> None:
     """The last look was so long ago."""
-    known = json.loads(str(env.store.get("gw:reconciled:cards")))
-    env.store.set("gw:reconciled:cards", json.dumps({**known, "looked": time.time() - ago}))
+    known = json.loads(str(env.store.get(keys.watermark("cards"))))
+    env.store.set(keys.watermark("cards"), json.dumps({**known, "looked": time.time() - ago}))
 
 
 def _earlier(mark: str, seconds: float) -> str:

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from gateway.errors import Permanent
+from gateway.lanes import keys
 from gateway.model import Attachment, Part, Person, Receipt, Sent, Status
 from tests.relay.env import Env
 
@@ -76,7 +77,7 @@ def test_what_a_hostile_adapter_says_of_a_reply_is_stored_and_shown(
 
 def assert_no_half_is_left(store: redis.Redis) -> None:
     """Neither as a character, nor as an escape of JSON."""
-    for key in store.scan_iter("gw:msg:*"):
+    for key in store.scan_iter(keys.message("*")):
         told = json.dumps(store.hgetall(key), ensure_ascii=True)
         assert "\\u0000" not in told
         assert "\\ud83d" not in told

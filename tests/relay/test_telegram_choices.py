@@ -12,7 +12,7 @@ import redis
 from adapters.telegram import Telegram
 from gateway.adapter import SecretStr
 from gateway.config import Channel
-from gateway.lanes import CursorMove
+from gateway.lanes import CursorMove, keys
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.telegram import TelegramStandIn
 from tests.relay.env import Env, opened, settings_for
@@ -31,7 +31,7 @@ class Line:
     def poll(self) -> None:
         """Fetch and store what there is, as the clock does."""
         env, channel = self.env, self.env.channel
-        assert env.lanes.lock(f"poller:{channel.name}", "clock", seconds=60)
+        assert env.lanes.lock(keys.lock_poller(channel.name), "clock", seconds=60)
         batch = env.deliveries.adapters[channel.name].poll(env.lanes.cursor(channel.name))
         env.intake.take(channel, batch.items, move=CursorMove(channel.name, "clock", batch.cursor))
 

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
-from gateway.lanes import ids
+from gateway.lanes import ids, keys
 from gateway.model import Person
 from tests.relay.env import Env
 
@@ -72,10 +72,10 @@ def test_who_has_lost_a_lane_leaves_the_locks_on_its_person_to_whoever_took_it_o
     env.customer_writes("hello")
     [lease] = env.lanes.claim(1, seconds=60, most_each=1, at_work={}, token="lost").leases
     env.lane_worker.work(lease, stop=lambda: False, still_ours=lambda: False)
-    assert list(env.store.scan_iter("gw:person:*")) == ["gw:person:main:p1"]
-    env.store.delete(f"gw:lease:{lease.lane}")
+    assert list(env.store.scan_iter(keys.lock_person("*", "*"))) == [keys.lock_person("main", "p1")]
+    env.store.delete(keys.lease(lease.lane))
     env.drain_until(lambda: env.incoming() == ["hello"])
-    assert list(env.store.scan_iter("gw:person:*")) == []
+    assert list(env.store.scan_iter(keys.lock_person("*", "*"))) == []
 
 
 def test_an_answer_lost_after_the_effect_makes_no_double(env: Env) -> None:
@@ -166,7 +166,7 @@ def test_the_next_message_opens_a_new_conversation_once_the_last_is_resolved(env
 def test_a_deleted_conversation_heals(env: Env) -> None:
     env.customer_writes("first")
     env.drain()
-    env.store.hset("gw:route:in/cards/p1", "conversation", "99")
+    env.store.hset(keys.route("in/cards/p1"), "conversation", "99")
     env.customer_writes("second")
     env.drain_until(lambda: env.count("delivered_in") == 2)
     assert env.incoming() == ["first", "second"]

@@ -8,6 +8,7 @@ from gateway.chatwoot.webhook import read
 from gateway.clock.delay_notices import DelayNotices
 from gateway.errors import Retry
 from gateway.intake.doorbell import Doorbell
+from gateway.lanes import keys
 from tests.relay.env import Env, webhook
 
 YES_NO = [{"title": "Yes", "value": "y"}, {"title": "No", "value": "n"}]
@@ -59,7 +60,7 @@ def test_trap_24_what_chatwoot_would_expand_stays_as_it_was_written(env: Env) ->
     env.network.errors = [Retry("no {{contact.name}} {%here%}", after=30.0)]
     env.agent_replies("hi")
     env.drain()
-    for key in env.store.scan_iter("gw:msg:o:*"):
+    for key in env.store.scan_iter(keys.message("o:*")):
         env.store.hincrby(key, "ready", -3000_000)
     DelayNotices(env.settings, env.lanes, Doorbell(env.store)).leave_notes()
     env.drain_until(env.notes)

@@ -16,6 +16,7 @@ from gateway.chatwoot.events import Reply
 from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.webhook import read
 from gateway.config import ChatwootAccount
+from gateway.lanes import keys
 from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.inboxes import create_inbox
@@ -114,7 +115,7 @@ def test_trap_18_a_taken_address_answers_500_and_means_look_again(
     pair.deliver()
     assert pair.texts(1) == ["one", "two"]
     assert len(pair.contacts()) == 1
-    assert pair.env.store.hget("gw:count", "retries|phones") is None
+    assert pair.env.store.hget(keys.COUNTS, "retries|phones") is None
 
 
 def test_trap_19_one_address_in_two_inboxes_is_two_places(pair: TwoChannelEnv) -> None:

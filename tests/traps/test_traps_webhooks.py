@@ -20,6 +20,7 @@ from gateway.chatwoot.values import Kind
 from gateway.chatwoot.webhook import read
 from gateway.clock.reconcile import Reconciler
 from gateway.errors import Permanent
+from gateway.lanes import keys
 from gateway.model import Receipt, Status
 from gateway.runtime import Runtime
 from gateway.web import create_app
@@ -298,7 +299,7 @@ def test_trap_27_too_many_messages_is_no_refusal(
     env.customer_writes("one more")
     env.drain()
     assert env.incoming() == ["hello"]
-    at = env.store.zscore("gw:due:chatwoot/main", "in/cards/p1")
+    at = env.store.zscore(keys.due("chatwoot/main"), "in/cards/p1")
     seconds, _ = env.store.time()
     assert isinstance(at, float)
     assert at / 1000 - seconds > 0.5
@@ -385,7 +386,7 @@ def test_trap_35_payloads_hold_a_credential(
         client.post(path(env), json={**told, "id": token}),
     ]
     lines = [json.dumps(vars(record), default=str) for record in caplog.records]
-    kept = [json.dumps(env.store.hgetall(key)) for key in env.store.scan_iter("gw:msg:*")]
+    kept = [json.dumps(env.store.hgetall(key)) for key in env.store.scan_iter(keys.message("*"))]
     assert kept
     assert lines
     assert not [text for text in (*lines, *kept, *(a.text for a in answers)) if token in text]

@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import redis
 
-from gateway.lanes import Entry, GatePolicy, Lane, Lanes, Lease, Pace, Taken
+from gateway.lanes import Entry, GatePolicy, Lane, Lanes, Lease, Pace, Taken, keys
 
 QUEUE = "rq:queue:gateway"
 LEASE = 60.0
 UNLIMITED = Pace()
-PASSING = {"count", "wake", "destinations"}
-"""Behind the namespace: what a repetition may touch, and what stays for ever by design."""
+PASSING = {keys.COUNTS, keys.WAKE, keys.DESTINATIONS}
+"""What a repetition may touch, and what stays for ever by design."""
 
 
 def lanes_over(store: redis.Redis, *, gates: GatePolicy | None = None) -> Lanes:
@@ -83,12 +83,12 @@ def drained(lanes: Lanes) -> list[str]:
 
 def lease_dies(store: redis.Redis, lease: Lease) -> None:
     """What happens when a worker is killed and its lease has run out."""
-    store.delete(f"gw:lease:{lease.lane}")
+    store.delete(keys.lease(lease.lane))
     becomes_due(store, lease)
 
 
 def becomes_due(store: redis.Redis, lease: Lease) -> None:
-    store.zadd(f"gw:due:{lease.destination}", {str(lease.lane): 0})
+    store.zadd(keys.due(lease.destination), {str(lease.lane): 0})
 
 
 def stolen(lanes: Lanes, store: redis.Redis, lease: Lease) -> Lease:
@@ -100,7 +100,7 @@ def stolen(lanes: Lanes, store: redis.Redis, lease: Lease) -> Lease:
 
 def due_in(store: redis.Redis, entry: Entry) -> float:
     """Seconds until a lane becomes due, by the server's clock; negative if it is."""
-    score = store.zscore(f"gw:due:{entry.destination}", str(entry.lane))
+    score = store.zscore(keys.due(entry.destination), str(entry.lane))
     assert isinstance(score, float)
     return score / 1000 - server_time(store)
 
@@ -111,17 +111,17 @@ def server_time(store: redis.Redis) -> float:
 
 
 def ledger(store: redis.Redis, message: str) -> dict[str, str]:
-    return cast(dict[str, str], store.hgetall(f"gw:msg:{message}"))
+    return cast(dict[str, str], store.hgetall(keys.message(message)))
 
 
 def counted(store: redis.Redis, name: str, channel: str = "shop") -> int:
-    return int(cast(str | None, store.hget("gw:count", f"{name}|{channel}")) or 0)
+    return int(cast(str | None, store.hget(keys.COUNTS, f"{name}|{channel}")) or 0)
 
 
 def snapshot(store: redis.Redis) -> dict[str, Any]:
     """Everything that is stored, but for what a repetition may touch (`PASSING`)."""
-    names = cast(Iterable[str], store.scan_iter("gw:*"))
-    kept = sorted(name for name in names if name.removeprefix("gw:") not in PASSING)
+    names = cast(Iterable[str], store.scan_iter(keys.PREFIX + "*"))
+    kept = sorted(name for name in names if name not in PASSING)
     return {name: _content(store, name) for name in kept}
 
 

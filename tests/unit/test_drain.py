@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from gateway.lanes import Claim, Lane, Lanes, Lease
+from gateway.lanes import Claim, Lane, Lanes, Lease, keys
 from gateway.relay.drain import Drain, Limits, Work
 from tests.unit.lanes_kit import UNLIMITED, becomes_due, lanes_over, ledger, letter
 from tests.waiting import until
@@ -125,7 +125,7 @@ def test_leases_are_renewed_while_the_work_goes_on(
     def work(lease: Lease, stop: Callable[[], bool], still_ours: Callable[[], bool]) -> None:
         ends = time.monotonic() + 0.9  # three times the lease
         while time.monotonic() < ends:
-            seen.append(still_ours() and bool(store.exists(f"gw:lease:{lease.lane}")))
+            seen.append(still_ours() and bool(store.exists(keys.lease(lease.lane))))
             time.sleep(0.02)
         done(lanes, lease)
 
@@ -164,7 +164,7 @@ def test_a_lane_that_crashes_is_left_to_its_lease(
         raise RuntimeError("a bug")
 
     assert drain(lanes, work, pool) == 1
-    assert store.keys("gw:lease:*")
+    assert store.keys(keys.lease("*"))
 
 
 def test_a_lane_that_redis_was_away_for_is_no_fault(
@@ -251,7 +251,7 @@ def test_a_lane_that_was_lost_is_not_ours_again_when_it_is_claimed_anew(
         if seen:
             time.sleep(0.5)  # several renewals
             return
-        store.delete(f"gw:lease:{lease.lane}")
+        store.delete(keys.lease(lease.lane))
         while still_ours():
             time.sleep(0.01)
         seen.append(True)
@@ -300,7 +300,7 @@ def test_a_drain_that_is_told_to_stop_waits_for_what_is_under_way(
         done(lanes, lease)
 
     assert drain(lanes, work, pool, stop=stop) == 1
-    assert store.zcard("gw:lane:in/shop/chatwoot-0") == 0
+    assert store.zcard(keys.lane("in/shop/chatwoot-0")) == 0
 
 
 def test_a_delivery_that_hangs_does_not_keep_its_worker_for_ever(
@@ -322,7 +322,7 @@ def test_a_delivery_that_hangs_does_not_keep_its_worker_for_ever(
         assert drain(lanes, work, pool, replace(QUICK, longest=0.1, lease=2.0)) == 1
         [said] = [record for record in caplog.records if record.message == "delivery_hangs"]
         assert said.levelname == "ERROR"
-        until(lambda: not store.exists("gw:lease:in/shop/chatwoot-0"))
+        until(lambda: not store.exists(keys.lease("in/shop/chatwoot-0")))
     finally:
         test_over.set()
     until(lambda: ours == [False])  # its next write would be refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from gateway.lanes import DeadLetters, Lane, Lanes, Note
+from gateway.lanes import DeadLetters, Lane, Lanes, Note, keys
 from gateway.model import Receipt, Status
 from tests.unit.lanes_kit import (
     UNLIMITED,
@@ -119,7 +119,7 @@ def test_a_dropped_letter_is_forgotten_but_its_id_stays_known(store: redis.Redis
     assert not letters.replay("m1")
     assert "body" not in ledger(store, "m1")
     assert lanes.append([letter(1)]).outcomes == ("duplicate",)
-    assert int(store.ttl("gw:msg:m1")) > 0
+    assert int(store.ttl(keys.message("m1"))) > 0
 
 
 def test_what_is_no_dead_letter_is_neither_shown_replayed_nor_dropped(store: redis.Redis) -> None:

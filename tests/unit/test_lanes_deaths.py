@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Lanes, Lease, LeaseVoid, Taken
+from gateway.lanes import Lanes, Lease, LeaseVoid, Taken, keys
 from gateway.observability.heartbeat import Liveness
 from gateway.relay.retry_policy import BEFORE_QUARANTINE
 from tests.unit.lanes_kit import LEASE, UNLIMITED, claim_one, lanes_over, lease_dies, letter, taken
@@ -37,7 +37,7 @@ def test_a_worker_that_shows_no_sign_of_life_may_have_been(store: redis.Redis) -
     lanes = lanes_over(store)
     alive = Liveness(lanes, LEASE)
     lease = begun(lanes, alive)
-    store.delete(f"gw:alive:{alive.name}")
+    store.delete(keys.alive(alive.name))
     second = next_attempt(lanes, store, lease)
     assert (second.uncertain, second.crashes) == (True, 1)
 
@@ -45,7 +45,7 @@ def test_a_worker_that_shows_no_sign_of_life_may_have_been(store: redis.Redis) -
 def test_the_sign_of_life_ends_well_before_a_lease(store: redis.Redis) -> None:
     alive = Liveness(lanes_over(store), LEASE)
     alive.show()
-    left = store.pttl(f"gw:alive:{alive.name}")
+    left = store.pttl(keys.alive(alive.name))
     assert isinstance(left, int)
     assert 0 < left <= LEASE * 1000 / 2
 
@@ -83,7 +83,7 @@ def test_the_ledger_keeps_that_a_message_may_have_arrived(store: redis.Redis) ->
     lease = claim_one(lanes)
     message = taken(lanes, lease)
     lanes.ack(lease, message.id, pace=UNLIMITED)
-    assert store.hmget("gw:msg:m1", "uncertain", "was_uncertain") == [None, "1"]
+    assert store.hmget(keys.message("m1"), "uncertain", "was_uncertain") == [None, "1"]
 
 
 def test_a_suspect_is_not_blamed_for_a_death_while_it_waits_for_its_turn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Delayed, GatePolicy, Lane, Lanes, Lease, Note
+from gateway.lanes import Delayed, GatePolicy, Lane, Lanes, Lease, Note, keys
 from tests.unit.lanes_kit import (
     UNLIMITED,
     claim_one,
@@ -26,7 +26,7 @@ def found(lanes: Lanes, seconds: float = 0.0) -> list[str]:
 
 
 def waiting(store: redis.Redis) -> list[str]:
-    return [str(name) for name in store.zrange(f"gw:lane:{STATUS}", 0, -1)]
+    return [str(name) for name in store.zrange(keys.lane(STATUS), 0, -1)]
 
 
 def delayed_one(lanes: Lanes) -> Delayed:
@@ -37,7 +37,7 @@ def delayed_one(lanes: Lanes) -> Delayed:
 def test_only_what_has_waited_long_enough_and_only_the_first_of_a_lane(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(1), reply(2), reply(3, conversation="8"), letter(4, destination="shop")])
-    store.hincrby("gw:msg:r1", "ready", -60_000)
+    store.hincrby(keys.message("r1"), "ready", -60_000)
     assert found(lanes, 60) == ["r1"]
     assert sorted(found(lanes)) == ["r1", "r3"]
 

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from faults.replicated import until
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.lanes.scripts import Scripts
 from gateway.storage.connections import connect
 from gateway.storage.embedded import EmbeddedValkey
@@ -33,19 +33,19 @@ from tests.unit.lanes_kit import (
 
 
 def met(store: redis.Redis, run: str, kept: str = "") -> str:
-    return str(Scripts(store, "gw")("server_changed", run, kept))
+    return str(Scripts(store)("server_changed", run, kept))
 
 
 def test_only_another_run_that_may_have_lost_something_counts(store: redis.Redis) -> None:
     assert [met(store, "a"), met(store, "a"), met(store, "b", "kept")] == ["first", "same", "kept"]
-    assert not store.exists("gw:forgot")
+    assert not store.exists(keys.FAILOVER)
     assert met(store, "c") == "lost"
-    assert abs(float(store.get("gw:forgot") or 0) / 1000 - server_time(store)) < 5
+    assert abs(float(store.get(keys.FAILOVER) or 0) / 1000 - server_time(store)) < 5
 
 
 def test_what_waited_is_in_doubt_since_the_change(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    store.hset("gw:route:in/shop/ann", mapping={"conversation": "12", "newest": "34"})
+    store.hset(keys.route("in/shop/ann"), mapping={"conversation": "12", "newest": "34"})
     lanes.append([letter(1)])
     met(store, "a")
     met(store, "b")
@@ -77,10 +77,10 @@ def test_nor_what_could_not_leave_yet(store: redis.Redis) -> None:
 def test_a_reply_behind_a_closed_gate_was_not_sent(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(1), replace(letter(1), destination="shop")])
-    store.hset("gw:gate:shop", "state", "closed")
+    store.hset(keys.gate("shop"), "state", "closed")
     met(store, "a")
     met(store, "b")
-    store.delete("gw:gate:shop")
+    store.delete(keys.gate("shop"))
     leases = lanes.claim(9, seconds=60, most_each=9, at_work={}, token="t").leases
     doubted = {lease.lane.direction: taken(lanes, lease).uncertain for lease in leases}
     assert doubted == {"out": False, "in": True}, "looking in Chatwoot costs little, a double much"

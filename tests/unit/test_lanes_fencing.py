@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.lanes import Lane, Lanes, Lease, LeaseVoid, Note
+from gateway.lanes import Lane, Lanes, Lease, LeaseVoid, Note, keys
 from gateway.lanes.route import Route
 from tests.unit.lanes_kit import (
     LEASE,
@@ -112,10 +112,10 @@ def test_renewing_moves_the_end_of_the_lease_and_the_time_the_lane_is_due(
     lanes = lanes_over(store)
     lanes.append([reply(5)])
     lease = claim_one(lanes)
-    store.pexpire(f"gw:lease:{lease.lane}", 1000)
-    store.zadd("gw:due:shop", {str(lease.lane): 0})
+    store.pexpire(keys.lease(lease.lane), 1000)
+    store.zadd(keys.due("shop"), {str(lease.lane): 0})
     assert lanes.renew([lease], seconds=LEASE) == {lease}
-    assert int(store.pttl(f"gw:lease:{lease.lane}")) > 1000
+    assert int(store.pttl(keys.lease(lease.lane))) > 1000
     assert claim(lanes) == []
 
 
@@ -159,7 +159,7 @@ def test_an_uncertain_message_remembers_when_its_call_was_announced(store: redis
     lease = claim_one(lanes)
     taken(lanes, lease)
     lanes.announce(lease, "m1", "there")
-    store.hincrby("gw:msg:m1", "announced_at", -50_000)
+    store.hincrby(keys.message("m1"), "announced_at", -50_000)
     lease = stolen(lanes, store, lease)
     assert 50 <= taken(lanes, lease).since_announced < 60
     lanes.defer(lease, "m1", 0)
@@ -232,5 +232,5 @@ def test_a_message_that_has_left_cannot_end_again(store: redis.Redis) -> None:
     lanes.ack(lease, "r6", pace=UNLIMITED)
     assert counted(store, "delivered_out") == 1
     assert counted(store, "buried_out") == 1
-    assert store.xlen("gw:dead") == 1
-    assert store.zrange("gw:lane:out/shop/7", 0, -1) == ["r8"]
+    assert store.xlen(keys.DEAD_LETTERS) == 1
+    assert store.zrange(keys.lane("out/shop/7"), 0, -1) == ["r8"]

@@ -6,7 +6,7 @@ from typing import cast
 
 import redis
 
-from gateway.lanes import GatePolicy, GateState, Lanes, Lease
+from gateway.lanes import GatePolicy, GateState, Lanes, Lease, keys
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
@@ -56,18 +56,18 @@ def gate(lanes: Lanes, destination: str = "chatwoot") -> GateState:
 
 def pause(store: redis.Redis) -> float:
     """Seconds until the gate lets a probe through."""
-    until = cast(str, store.hget("gw:gate:chatwoot", "until"))
+    until = cast(str, store.hget(keys.gate("chatwoot"), "until"))
     return float(until) / 1000 - server_time(store)
 
 
 def step_is_over(store: redis.Redis) -> None:
-    store.hset("gw:gate:chatwoot", "until", 0)
+    store.hset(keys.gate("chatwoot"), "until", 0)
 
 
 def test_the_lane_that_is_due_longest_is_claimed_first(store: redis.Redis) -> None:
     lanes = waiting(store, 3)
     for score, peer in enumerate(("bob", "cid", "ann")):
-        store.zadd("gw:due:chatwoot", {f"in/shop/{peer}": score})
+        store.zadd(keys.due("chatwoot"), {f"in/shop/{peer}": score})
     assert [lease.lane.key for lease in claim(lanes, most=2)] == ["bob", "cid"]
     assert [lease.lane.key for lease in claim(lanes)] == ["ann"]
     assert claim(lanes) == []
@@ -81,7 +81,7 @@ def test_one_destination_gets_no_more_than_its_share(store: redis.Redis) -> None
         found = lanes.claim(9, seconds=LEASE, most_each=most_each, at_work=at_work, token="t")
         for lease in found.leases:
             lanes.release(lease)
-        store.delete("gw:held:t")
+        store.delete(keys.claim("t"))
         return sorted(lease.destination for lease in found.leases)
 
     assert shares(2) == ["chatwoot", "chatwoot", "shop", "shop"]
@@ -115,7 +115,7 @@ def test_a_dead_claim_is_claimed_by_another(store: redis.Redis) -> None:
 
 def test_an_empty_lane_takes_no_place_in_a_claim(store: redis.Redis) -> None:
     lanes = waiting(store, 2)
-    store.zadd("gw:due:chatwoot", {"in/shop/nobody": 0, "in/shop/no one": 1})
+    store.zadd(keys.due("chatwoot"), {"in/shop/nobody": 0, "in/shop/no one": 1})
     assert len(claim(lanes, most=2)) == 2
 
 
@@ -158,10 +158,10 @@ def test_a_probe_lets_exactly_one_lane_through_and_its_success_opens(store: redi
     assert claim(lanes) == []
     assert not lanes.pending()
     message = taken(lanes, probe)
-    store.delete("gw:wake")
+    store.delete(keys.WAKE)
     lanes.ack(probe, message.id, pace=UNLIMITED)
     assert gate(lanes).state == "open"
-    assert store.llen("gw:wake")  # a drain that lingers need not wait for the old step
+    assert store.llen(keys.WAKE)  # a drain that lingers need not wait for the old step
     assert len(claim(lanes)) == 5
 
 
@@ -224,10 +224,10 @@ def test_a_probe_that_is_answered_with_an_error_opens_the_gate(store: redis.Redi
 def test_a_refusal_of_the_probe_does_not_say_that_others_were_served(store: redis.Redis) -> None:
     lanes = closed(store)
     for _ in range(3):
-        store.hset("gw:gate:chatwoot", mapping={"state": "closed", "until": 0})
+        store.hset(keys.gate("chatwoot"), mapping={"state": "closed", "until": 0})
         for peer in PEERS[1:]:
-            store.zadd("gw:due:chatwoot", {f"in/shop/{peer}": 1_000_000_000_000_000})
-        store.zadd("gw:due:chatwoot", {"in/shop/ann": 0})
+            store.zadd(keys.due("chatwoot"), {f"in/shop/{peer}": 1_000_000_000_000_000})
+        store.zadd(keys.due("chatwoot"), {"in/shop/ann": 0})
         probe = claim_one(lanes)
         message = taken(lanes, probe)
         assert not message.served_since_refusal
@@ -238,7 +238,7 @@ def test_a_message_refused_while_others_pass_is_told_so(store: redis.Redis) -> N
     lanes = waiting(store, 2)
     refused, other = claim(lanes)
     lanes.defer(refused, taken(lanes, refused).id, 0, error="500", trouble="refused")
-    store.hincrby(f"gw:msg:m{PEERS.index(refused.lane.key)}", "refused_at", -1)
+    store.hincrby(keys.message(f"m{PEERS.index(refused.lane.key)}"), "refused_at", -1)
     lanes.ack(other, taken(lanes, other).id, pace=UNLIMITED)
     again = taken(lanes, claim_one(lanes))
     assert again.served_since_refusal
@@ -269,7 +269,7 @@ def test_a_probe_whose_worker_dies_is_followed_by_another(store: redis.Redis) ->
 def test_an_empty_lane_is_no_probe(store: redis.Redis) -> None:
     lanes = closed(store)
     step_is_over(store)
-    store.zadd("gw:due:chatwoot", {"in/shop/nobody": 0})
+    store.zadd(keys.due("chatwoot"), {"in/shop/nobody": 0})
     probe = claim_one(lanes)
     assert probe.lane.key in PEERS
 
@@ -296,7 +296,7 @@ def test_two_destinations_do_not_disturb_each_other(store: redis.Redis) -> None:
 
 def test_lanes_before_a_closed_gate_stay_in_the_backlog(store: redis.Redis) -> None:
     lanes = closed(store)
-    store.hset("gw:msg:m3", "appended", int((server_time(store) - 90) * 1000))
+    store.hset(keys.message("m3"), "appended", int((server_time(store) - 90) * 1000))
     backlog = lanes.backlog()
     assert gate(lanes).lanes == 6
     assert 89 <= backlog.oldest["shop", "in"] < 95

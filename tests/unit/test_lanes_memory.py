@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from importlib.resources import files
@@ -10,7 +11,7 @@ from typing import cast
 import pytest
 import redis
 
-from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace
+from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace, keys
 from gateway.lanes.address_changes import AddressChange, AddressChanges
 from gateway.lanes.route import Route
 from gateway.model import Rate, Receipt, Status
@@ -30,11 +31,7 @@ from tests.unit.lanes_kit import (
 
 NOTE = Note("n1", Lane("status", "shop", "7"), "chatwoot", "note")
 LANES = files("gateway.lanes")
-SCRIPTS = sorted(
-    file.name
-    for file in LANES.iterdir()
-    if file.name.endswith(".lua") and file.name != "prelude.lua"
-)
+SCRIPTS = sorted(file.name for file in LANES.iterdir() if file.name.endswith(".lua"))
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def test_a_full_redis_takes_nothing_more(full: Lanes, store: redis.Redis) -> Non
         full.withdraw("r5", deletion(5))
     with pytest.raises(redis.exceptions.OutOfMemoryError):
         full.record_receipt("shop", Receipt(Status.SENT, external_id="x"))
-    assert not store.exists("gw:msg:m9")
+    assert not store.exists(keys.message("m9"))
 
 
 def test_a_full_redis_empties(full: Lanes) -> None:
@@ -80,14 +77,14 @@ def test_a_full_redis_empties(full: Lanes) -> None:
 def test_in_a_full_redis_it_is_known_where_a_reply_goes(store: redis.Redis) -> None:
     moves = AddressChanges(lanes_over(store))
     moves.note("shop", "old", AddressChange(7, "new"))
-    store.expire("gw:moved:shop:old", 60)
+    store.expire(keys.address_change("shop", "old"), 60)
     store.config_set("maxmemory", "1")
     try:
         assert moves.of("shop", "old") == AddressChange(7, "new")
         assert moves.of("shop", "never moved") is None
     finally:
         store.config_set("maxmemory", "0")
-    assert int(store.ttl("gw:moved:shop:old")) > 60  # a reply needed it
+    assert int(store.ttl(keys.address_change("shop", "old"))) > 60  # a reply needed it
 
 
 def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
@@ -97,7 +94,7 @@ def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
     lanes.append([letter(1), letter(2), reply(5), reply(6), reply(8)])
     lanes.withdraw("r6", deletion(6))
     lanes.withdraw("r7", deletion(7))
-    lanes.lock("poller:mail", "me", seconds=9)
+    lanes.lock(keys.lock_poller("mail"), "me", seconds=9)
     pace = Pace(lane=Rate(1000, burst=99))
     out, inward = sorted(claim(lanes), key=lambda lease: lease.lane.direction, reverse=True)
     taken(lanes, out, pace=pace)
@@ -112,10 +109,11 @@ def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
     lanes.ack(inward, "m2", pace=UNLIMITED, after="stop")
     DeadLetters(store).drop("m1")
     assert sorted(drained(lanes)) == ["d5", "n1", "r8", "s:r5"]
-    names = [name.removeprefix("gw:") for name in cast(list[str], store.keys("gw:*"))]
-    for_ever = {name for name in names if int(store.ttl(f"gw:{name}")) < 0}
-    assert for_ever <= PASSING | {"gate:shop", "gate:chatwoot", "dead"}
-    assert store.xlen("gw:dead") == 0
+    names = cast(list[str], store.keys(keys.PREFIX + "*"))
+    for_ever = {name for name in names if int(store.ttl(name)) < 0}
+    gates = {keys.gate("shop"), keys.gate("chatwoot")}
+    assert for_ever <= PASSING | gates | {keys.DEAD_LETTERS}
+    assert store.xlen(keys.DEAD_LETTERS) == 0
 
 
 def test_what_is_remembered_of_lanes_comes_with_their_messages(store: redis.Redis) -> None:
@@ -146,7 +144,7 @@ def test_only_the_server_s_clock_counts(
     lease = claim_one(lanes)
     assert taken(lanes, lease).age < 5
     lanes.defer(lease, "m1", 100)
-    score = store.zscore("gw:due:chatwoot", str(lease.lane))
+    score = store.zscore(keys.due("chatwoot"), str(lease.lane))
     assert isinstance(score, float)
     assert 99 < score / 1000 - true_time < 110
 
@@ -175,11 +173,17 @@ def test_a_newer_conversation_takes_the_place_of_the_remembered_one(store: redis
     following = lanes.ack(lease, "m3", pace=UNLIMITED, routes={lane: memo})
     assert following is not None
     assert following.route.conversation == 7
-    assert store.ttl(f"gw:route:{lane}") > 0
+    assert store.ttl(keys.route(lane)) > 0
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_says_what_it_takes(name: str) -> None:
     own = LANES.joinpath(name).read_text("utf-8")
-    assert "-- KEYS[1] namespace" in own
-    assert "-- Returns" in own
+    head, _, code = own.partition("\n\n")
+    said: set[int] = set()
+    for first, last in re.findall(r"ARGV\[(\d+)(?:\.\.(\d+))?\]", head):
+        said |= set(range(int(first), int(last or first) + 1))
+    used = {int(number) for number in re.findall(r"ARGV\[(\d+)\]", code)}
+    assert used <= said
+    assert "KEYS" not in code, "it has all of its keys from prelude/keys.lua"
+    assert "-- Returns" in head

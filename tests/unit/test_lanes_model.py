@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.lanes import After, Entry, Lane, Lease, LeaseVoid, Taken
+from gateway.lanes import After, Entry, Lane, Lease, LeaseVoid, Taken, keys
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
@@ -250,7 +250,7 @@ class LanesMachine(RuleBasedStateMachine):
     @invariant()
     def every_message_waits_or_has_ended(self) -> None:
         for name, item in self.known.items():
-            waits = self.store.zscore(f"gw:lane:{item.lane}", name) is not None
+            waits = self.store.zscore(keys.lane(item.lane), name) is not None
             state = ledger(self.store, name)["state"]
             assert waits == (name not in self.ended), f"{name} is {state}"
             assert (state in {"done", "dead"}) == (not waits)
@@ -259,8 +259,8 @@ class LanesMachine(RuleBasedStateMachine):
     @invariant()
     def a_lane_with_messages_has_a_time(self) -> None:
         for item in self.known.values():
-            if self.store.exists(f"gw:lane:{item.lane}"):
-                assert self.store.zscore(f"gw:due:{item.destination}", str(item.lane)) is not None
+            if self.store.exists(keys.lane(item.lane)):
+                assert self.store.zscore(keys.due(item.destination), str(item.lane)) is not None
 
     def teardown(self) -> None:
         """When both workers are dead, another delivers all the rest, in order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import CursorMove, LeaseVoid
+from gateway.lanes import CursorMove, LeaseVoid, keys
 from tests.unit.lanes_kit import (
     QUEUE,
     UNLIMITED,
@@ -75,8 +75,8 @@ def test_the_head_leaves_only_when_its_settle_time_has_passed(store: redis.Redis
     lanes.append([reply(5, settle=40)])
     assert claim(lanes) == []
     assert 35 < due_in(store, reply(5)) <= 40
-    store.hset("gw:msg:r5", "ready", 0)
-    store.zadd("gw:due:shop", {"out/shop/7": 0})
+    store.hset(keys.message("r5"), "ready", 0)
+    store.zadd(keys.due("shop"), {"out/shop/7": 0})
     assert drained(lanes) == ["r5"]
 
 
@@ -94,12 +94,12 @@ def test_a_swapped_pair_is_put_right(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(8, settle=1)])
     lanes.append([reply(5, settle=40)])  # its webhook came later
-    store.zadd("gw:due:shop", {"out/shop/7": 0})
+    store.zadd(keys.due("shop"), {"out/shop/7": 0})
     lease = claim_one(lanes)
     assert lanes.take(lease, pace=UNLIMITED) is None  # r8 has settled, but r5 is before it
     assert 35 < due_in(store, reply(5)) <= 40
-    store.hset("gw:msg:r5", "ready", 0)
-    store.hset("gw:msg:r8", "ready", 0)
+    store.hset(keys.message("r5"), "ready", 0)
+    store.hset(keys.message("r8"), "ready", 0)
     becomes_due(store, lease)
     assert drained(lanes) == ["r5", "r8"]
     assert counted(store, "late") == 0
@@ -150,9 +150,9 @@ def test_a_leased_lane_is_not_made_due_by_a_new_message(store: redis.Redis) -> N
     lanes = lanes_over(store)
     lanes.append([letter(1)])
     lease = claim_one(lanes)
-    before = store.zscore("gw:due:chatwoot", str(lease.lane))
+    before = store.zscore(keys.due("chatwoot"), str(lease.lane))
     lanes.append([letter(2)])
-    assert store.zscore("gw:due:chatwoot", str(lease.lane)) == before
+    assert store.zscore(keys.due("chatwoot"), str(lease.lane)) == before
 
 
 def test_a_late_message_goes_before_the_one_whose_worker_died(store: redis.Redis) -> None:
@@ -181,18 +181,18 @@ def test_an_append_wakes_a_drain_that_lingers(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     for number in range(20):
         lanes.append([letter(number, peer=f"p{number}")])
-    assert 1 <= int(store.llen("gw:wake")) <= 8
-    waiting = store.llen("gw:wake")
+    assert 1 <= int(store.llen(keys.WAKE)) <= 8
+    waiting = store.llen(keys.WAKE)
     lanes.wait(1)
-    assert store.llen("gw:wake") == int(waiting) - 1
+    assert store.llen(keys.WAKE) == int(waiting) - 1
 
 
 def test_a_cursor_moves_in_the_same_step_as_its_batch_is_stored(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.lock("poller:mail", "me", seconds=30)
+    assert lanes.lock(keys.lock_poller("mail"), "me", seconds=30)
     for _ in range(2):
         lanes.append([letter(1)], move=CursorMove("mail", "me", "uid 9"), nonce="n")
-    assert store.get("gw:cursor:mail") == "uid 9"
+    assert store.get(keys.cursor("mail")) == "uid 9"
     assert drained(lanes) == ["m1"]
 
 
@@ -202,7 +202,7 @@ def test_a_poller_without_its_lease_stores_neither_batch_nor_cursor(
 ) -> None:
     lanes = lanes_over(store)
     if owner:
-        lanes.lock("poller:mail", owner, seconds=30)
+        lanes.lock(keys.lock_poller("mail"), owner, seconds=30)
     before = snapshot(store)
     with pytest.raises(LeaseVoid):
         lanes.append([letter(1)], move=CursorMove("mail", "me", "uid 9"))
@@ -211,11 +211,11 @@ def test_a_poller_without_its_lease_stores_neither_batch_nor_cursor(
 
 def test_a_named_lease_has_one_owner(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.lock("poller:mail", "me", seconds=30)
-    assert not lanes.lock("poller:mail", "another", seconds=30)
-    assert lanes.lock("poller:mail", "me", seconds=60)
-    assert int(store.pttl("gw:poller:mail")) > 30_000
-    lanes.unlock("poller:mail", "another")
-    assert not lanes.lock("poller:mail", "another", seconds=30)
-    lanes.unlock("poller:mail", "me")
-    assert lanes.lock("poller:mail", "another", seconds=30)
+    assert lanes.lock(keys.lock_poller("mail"), "me", seconds=30)
+    assert not lanes.lock(keys.lock_poller("mail"), "another", seconds=30)
+    assert lanes.lock(keys.lock_poller("mail"), "me", seconds=60)
+    assert int(store.pttl(keys.lock_poller("mail"))) > 30_000
+    lanes.unlock(keys.lock_poller("mail"), "another")
+    assert not lanes.lock(keys.lock_poller("mail"), "another", seconds=30)
+    lanes.unlock(keys.lock_poller("mail"), "me")
+    assert lanes.lock(keys.lock_poller("mail"), "another", seconds=30)

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 import redis
 
-from gateway.lanes import Lanes, Lease, Pace
+from gateway.lanes import Lanes, Lease, Pace, keys
 from gateway.model import Rate
 from tests.unit.lanes_kit import (
     UNLIMITED,
@@ -43,12 +43,12 @@ def waits(store: redis.Redis, *numbers: int) -> list[float]:
 
 
 def slot_comes(store: redis.Redis, lease: Lease, message: str) -> None:
-    store.hset(f"gw:msg:{message}", "slot", int(server_time(store) * 1000) - 1)
+    store.hset(keys.message(message), "slot", int(server_time(store) * 1000) - 1)
     becomes_due(store, lease)
 
 
-def tat(store: redis.Redis, key: str = "gate:shop") -> float:
-    return float(cast(str, store.hget(f"gw:{key}", "tat")))
+def tat(store: redis.Redis, destination: str = "shop") -> float:
+    return float(cast(str, store.hget(keys.gate(destination), "tat")))
 
 
 def test_calls_to_a_destination_are_spread(store: redis.Redis) -> None:
@@ -76,7 +76,7 @@ def test_a_lane_has_a_rate_of_its_own(store: redis.Redis) -> None:
     assert lanes.ack(lease, "r2", pace=LANE) is None
     assert 5 < due_in(store, reply(3)) <= 10
     assert taken(lanes, other, pace=LANE).id == "r9"
-    assert int(store.pttl("gw:pace:out/shop/7")) > 0
+    assert int(store.pttl(keys.pace("out/shop/7"))) > 0
 
 
 def test_a_lane_that_waited_for_its_slot_does_not_ask_again(store: redis.Redis) -> None:
@@ -172,9 +172,9 @@ def test_slots_that_were_missed_together_do_not_go_at_once(store: redis.Redis) -
         assert lanes.take(lease, pace=SPREAD) is None
         becomes_due(store, lease)
     hour_ago = int(server_time(store) - 3600) * 1000
-    store.hset("gw:gate:shop", "tat", hour_ago)
+    store.hset(keys.gate("shop"), "tat", hour_ago)
     for n in (2, 3, 4):
-        store.hset(f"gw:msg:r{n}", "slot", hour_ago)
+        store.hset(keys.message(f"r{n}"), "slot", hour_ago)
     again = sorted(claim(lanes), key=lambda lease: lease.lane.key)
     assert [lanes.take(lease, pace=SPREAD) is not None for lease in again] == [True, False, False]
     assert waits(store, 3, 4) == [10, 20]
@@ -182,17 +182,17 @@ def test_slots_that_were_missed_together_do_not_go_at_once(store: redis.Redis) -
 
 def test_a_probe_waits_for_no_slot(store: redis.Redis) -> None:
     lanes, (lease,) = several(store, 1)
-    store.hset("gw:gate:shop", "tat", int(server_time(store) + 3600) * 1000)
-    store.hset("gw:gate:shop", mapping={"state": "probing", "probe": str(lease.lane)})
+    store.hset(keys.gate("shop"), "tat", int(server_time(store) + 3600) * 1000)
+    store.hset(keys.gate("shop"), mapping={"state": "probing", "probe": str(lease.lane)})
     assert taken(lanes, lease, pace=SPREAD).id == "r1"
 
 
 def test_a_customers_first_message_reserves_for_finding_them_too(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    store.hset("gw:route:in/shop/known", "conversation", "7")
+    store.hset(keys.route("in/shop/known"), "conversation", "7")
     for peer, calls in (("new", 4), ("known", 1)):
         lanes.append([letter(calls, peer=peer)])
         before = server_time(store) * 1000
-        store.hset("gw:gate:chatwoot", "tat", before)
+        store.hset(keys.gate("chatwoot"), "tat", before)
         lanes.take(claim_one(lanes), pace=Pace(destination=Rate(1, seconds=10, burst=9)))
-        assert round((tat(store, "gate:chatwoot") - before) / 10_000) == calls
+        assert round((tat(store, "chatwoot") - before) / 10_000) == calls

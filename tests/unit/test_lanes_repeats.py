@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.lanes import DeadLetters, Lane, Lanes, Lease, LeaseVoid, Note, Pace, Taken
+from gateway.lanes import DeadLetters, Lane, Lanes, Lease, LeaseVoid, Note, Pace, Taken, keys
 from gateway.model import Rate, Receipt, Status
 from gateway.storage.connections import connect
 from tests.unit.lanes_kit import (
@@ -81,7 +81,7 @@ STEPS: dict[str, Step] = {
     "receipt, parked": lambda lanes, lease: lanes.record_receipt(
         "shop", Receipt(Status.DELIVERED, external_id="x9")
     ),
-    "hold": lambda lanes, lease: lanes.lock("poller:mail", "me", seconds=9),
+    "lock": lambda lanes, lease: lanes.lock(keys.lock_poller("mail"), "me", seconds=9),
     "append": lambda lanes, lease: lanes.append([reply(9), reply(5), reply(9)], nonce="n"),
 }
 KEEPS_TIME = {"renew"}
@@ -97,7 +97,7 @@ def test_a_repeated_step_changes_nothing_and_answers_the_same(
     assert timeless(STEPS[name](lanes, lease)) == timeless(first)
     after_second = snapshot(store)
     for state in (after_first, after_second) if name in KEEPS_TIME else ():
-        state.pop("gw:due:shop")
+        state.pop(keys.due("shop"))
     assert after_second == after_first
 
 
@@ -112,7 +112,7 @@ def test_an_older_message_between_a_step_and_its_repetition_stays_untouched(
     assert timeless(STEPS[name](lanes, lease)) == timeless(first)
     after = snapshot(store)
     for state in (before, after) if name in KEEPS_TIME else ():
-        state.pop("gw:due:shop")
+        state.pop(keys.due("shop"))
     assert after == before
     assert ledger(store, "r3")["state"] == "waiting"
     assert "attempts" not in ledger(store, "r3")
@@ -185,7 +185,7 @@ def test_a_repeated_ack_does_not_acknowledge_the_status_that_moved_on(store: red
         following = lanes.ack(status, "s:r5", pace=UNLIMITED, told="delivered", nonce="n")
         assert following is not None
         assert following.id == "s:r8"
-    assert store.zrange("gw:lane:status/shop/7", 0, -1) == ["s:r8", "s:r5"]
+    assert store.zrange(keys.lane("status/shop/7"), 0, -1) == ["s:r8", "s:r5"]
 
 
 @pytest.mark.parametrize("step", ["replay", "drop"])

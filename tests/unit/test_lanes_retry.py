@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Entry, Lane, Lanes
+from gateway.lanes import Entry, Lane, Lanes, keys
 from gateway.model import Receipt, Status
 from tests.unit.lanes_kit import (
     UNLIMITED,
@@ -72,7 +72,7 @@ def test_what_failed_by_a_receipt_is_sent_again_and_nothing_else(store: redis.Re
     assert lanes.retry("r5", "new r5")
     again = taken(lanes, claim_one(lanes))
     assert (again.body, sorted(again.parts), again.replayed) == ("new r5", [1, 3], True)
-    assert store.ttl("gw:msg:r5") == -1
+    assert store.ttl(keys.message("r5")) == -1
 
 
 def test_a_receipt_of_the_attempt_before_the_press_does_not_count(store: redis.Redis) -> None:
@@ -150,7 +150,7 @@ def test_one_that_did_not_fail_is_not_suspected(store: redis.Redis, state: str) 
     if state == "delivered":
         lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x1"))
     assert not lanes.check_retry("r5", look(5))
-    assert not store.exists("gw:msg:l5")
+    assert not store.exists(keys.message("l5"))
 
 
 def test_a_press_during_a_look_gets_a_look_of_its_own(store: redis.Redis) -> None:
@@ -218,7 +218,7 @@ def test_what_we_failed_ourselves_is_not_told_again(store: redis.Redis) -> None:
     assert lanes.record_marked_failed("r5") == "ours"
     assert lanes.record_marked_failed("r6") == "unknown"
     assert claim(lanes) == []
-    assert not store.exists("gw:msg:r6")
+    assert not store.exists(keys.message("r6"))
 
 
 def test_a_mark_that_comes_while_a_status_is_told_is_told_over(store: redis.Redis) -> None:

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 import redis
 
-from gateway.lanes import Lanes, Taken
+from gateway.lanes import Lanes, Taken, keys
 from gateway.model import Receipt, Status
 from tests.unit.lanes_kit import (
     UNLIMITED,
@@ -20,7 +20,7 @@ from tests.unit.lanes_kit import (
     taken,
 )
 
-STATUS_LANE = "gw:lane:status/shop/7"
+STATUS_LANE = keys.lane("status/shop/7")
 
 
 def sent(store: redis.Redis, parts: int = 1) -> Lanes:
@@ -182,11 +182,11 @@ def test_a_receipt_before_its_id_is_known_is_parked_and_picked_up(store: redis.R
     taken(lanes, lease)
     word = Receipt(Status.DELIVERED, external_id="x1")
     assert lanes.record_receipt("shop", word) == "parked"
-    assert 0 < int(store.ttl("gw:parked:shop:x1")) <= 86_400
+    assert 0 < int(store.ttl(keys.parked("shop", "x1"))) <= 86_400
     assert lanes.record_receipt("another channel", word) == "parked"
     lanes.record_part(lease, "r5", 1, 1, ["x1"])
-    assert not store.exists("gw:parked:shop:x1")
-    assert store.exists("gw:parked:another channel:x1")
+    assert not store.exists(keys.parked("shop", "x1"))
+    assert store.exists(keys.parked("another channel", "x1"))
     assert status(store) == "delivered"
     lanes.ack(lease, "r5", pace=UNLIMITED)
     assert status(store) == "delivered"
@@ -260,9 +260,9 @@ def test_a_status_that_could_not_be_told_makes_way_for_the_next(store: redis.Red
     lease = claim_one(lanes)
     taken(lanes, lease)
     lanes.bury(lease, "s:r5", "conversation is gone", pace=UNLIMITED)
-    assert store.xlen("gw:dead") == 1
+    assert store.xlen(keys.DEAD_LETTERS) == 1
     receive(lanes, "read")
-    assert store.xlen("gw:dead") == 0
+    assert store.xlen(keys.DEAD_LETTERS) == 0
     assert tell(lanes).subject.status == "read"
 
 
@@ -271,11 +271,11 @@ def test_a_status_told_of_a_reply_that_was_forgotten_leaves_nothing_behind(
 ) -> None:
     lanes = sent(store)
     receive(lanes, "delivered")
-    store.delete("gw:msg:r5")
+    store.delete(keys.message("r5"))
     lease = claim_one(lanes)
     taken(lanes, lease)
     lanes.ack(lease, "s:r5", pace=UNLIMITED, told="delivered")
-    assert not store.exists("gw:msg:r5")
+    assert not store.exists(keys.message("r5"))
 
 
 def test_the_reply_behind_a_network_s_id_is_found(store: redis.Redis) -> None:

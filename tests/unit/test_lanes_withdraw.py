@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from gateway.lanes import DeadLetters, Entry, Lane, Lanes, Lease
+from gateway.lanes import DeadLetters, Entry, Lane, Lanes, Lease, keys
 from tests.unit.lanes_kit import (
     UNLIMITED,
     claim,
@@ -44,7 +44,7 @@ def test_the_only_message_of_a_lane_is_removed(store: redis.Redis) -> None:
     lanes.append([reply(5)])
     lanes.withdraw("r5", deletion(5))
     assert claim(lanes) == []
-    assert not store.exists("gw:due:shop")
+    assert not store.exists(keys.due("shop"))
 
 
 def test_one_removed_between_claim_and_take(store: redis.Redis) -> None:
@@ -53,7 +53,7 @@ def test_one_removed_between_claim_and_take(store: redis.Redis) -> None:
     lease = claim_one(lanes)
     assert lanes.withdraw("r5", deletion(5)) == "removed"
     assert lanes.take(lease, pace=UNLIMITED) is None
-    assert not store.exists("gw:due:shop")
+    assert not store.exists(keys.due("shop"))
 
 
 def test_one_withdrawn_between_take_and_mark_is_not_sent(store: redis.Redis) -> None:
@@ -135,8 +135,8 @@ def test_one_that_has_not_come_yet_is_not_sent_when_it_does(store: redis.Redis) 
     assert lanes.withdraw("r5", deletion(5)) == "tombstone"
     assert lanes.append([reply(5), reply(8)]).outcomes == ("withdrawn", "new")
     assert drained(lanes) == ["r8"]
-    assert 0 < int(store.ttl("gw:tomb:r5")) <= 600
-    store.delete("gw:tomb:r5")  # its time is over
+    assert 0 < int(store.ttl(keys.tombstone("r5"))) <= 600
+    store.delete(keys.tombstone("r5"))  # its time is over
     assert lanes.append([reply(5)]).outcomes == ("new",)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Lanes
-from gateway.observability.heartbeat import BEATS, Heartbeat, last_heartbeats
-from gateway.observability.metrics import COUNTS, Counts, GatewayCollector, exposition
+from gateway.lanes import Lanes, keys
+from gateway.observability.heartbeat import Heartbeat, last_heartbeats
+from gateway.observability.metrics import Counts, GatewayCollector, exposition
 from gateway.storage.connections import connect
 from tests.waiting import until
 
@@ -28,7 +28,7 @@ def test_counts_are_counters_by_channel(store: redis.Redis) -> None:
 
 
 def test_delivery_seconds_are_a_sum_beside_their_count(store: redis.Redis) -> None:
-    store.hset(COUNTS, mapping={"delivered_in|shop": 4, "seconds_in|shop": "1.25"})
+    store.hset(keys.COUNTS, mapping={"delivered_in|shop": 4, "seconds_in|shop": "1.25"})
     lines = scrape(store)
     assert 'gateway_delivery_seconds_count{channel="shop",kind="in"} 4.0' in lines
     assert 'gateway_delivery_seconds_sum{channel="shop",kind="in"} 1.25' in lines
@@ -36,14 +36,14 @@ def test_delivery_seconds_are_a_sum_beside_their_count(store: redis.Redis) -> No
 
 
 def test_what_is_no_count_is_left_out(store: redis.Redis) -> None:
-    store.hset(COUNTS, mapping={"Strange name|shop": 1, "nobar": 2})
+    store.hset(keys.COUNTS, mapping={"Strange name|shop": 1, "nobar": 2})
     assert not any(" counter" in line for line in scrape(store))
 
 
 def test_gates_dead_letters_and_ages_are_gauges(store: redis.Redis) -> None:
-    store.sadd("gw:destinations", "channel/shop", "chatwoot/main")
-    store.hset("gw:gate:channel/shop", mapping={"state": "closed", "since": 0})
-    store.xadd("gw:dead", {"id": "x"})
+    store.sadd(keys.DESTINATIONS, "channel/shop", "chatwoot/main")
+    store.hset(keys.gate("channel/shop"), mapping={"state": "closed", "since": 0})
+    store.xadd(keys.DEAD_LETTERS, {"id": "x"})
     lines = scrape(store)
     assert 'gateway_gate_closed{destination="channel/shop"} 1.0' in lines
     assert 'gateway_gate_closed{destination="chatwoot/main"} 0.0' in lines
@@ -66,7 +66,7 @@ def test_the_newest_sign_of_life_of_each_role(store: redis.Redis) -> None:
         "worker:a:4": 300,
         "clock:a:3": 4000,
     }.items():
-        store.hset(BEATS, name, now - age)
+        store.hset(keys.HEARTBEATS, name, now - age)
     ages = last_heartbeats(store)
     assert set(ages) == {"worker"}
     assert 20 <= ages["worker"] < 60
@@ -74,9 +74,9 @@ def test_the_newest_sign_of_life_of_each_role(store: redis.Redis) -> None:
 
 def test_a_beat_forgets_those_long_gone(store: redis.Redis) -> None:
     now = store.time()[0]
-    store.hset(BEATS, mapping={"clock:a:3": now - 4000, "worker:a:1": now - 100})
+    store.hset(keys.HEARTBEATS, mapping={"clock:a:3": now - 4000, "worker:a:1": now - 100})
     Heartbeat(store, "web").beat()
-    names = sorted(store.hkeys(BEATS))
+    names = sorted(store.hkeys(keys.HEARTBEATS))
     assert [str(name).split(":")[0] for name in names] == ["web", "worker"]
 
 
@@ -85,8 +85,8 @@ def test_a_started_heart_goes_on_beating(store: redis.Redis) -> None:
     heart.start()
     try:
         for _ in range(2):
-            until(lambda: bool(store.hkeys(BEATS)))
-            store.delete(BEATS)
-        until(lambda: bool(store.hkeys(BEATS)))
+            until(lambda: bool(store.hkeys(keys.HEARTBEATS)))
+            store.delete(keys.HEARTBEATS)
+        until(lambda: bool(store.hkeys(keys.HEARTBEATS)))
     finally:
         heart.stop()

@@ -10,6 +10,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
+from gateway.lanes import keys
 from gateway.storage.connections import connect
 from gateway.web.channels import PATIENCE
 from tests.unit.web_kit import (
@@ -132,7 +133,7 @@ def test_what_an_adapter_cannot_digest_is_refused_for_a_while_then_dropped(
     assert not waiting(store)
     assert caplog.records[0].levelno == logging.ERROR
     assert post(client, bad | {"n": 2}).status_code == 500
-    assert all(0 < store.ttl(key) <= 86400 for key in store.scan_iter("gw:unreadable:*"))
+    assert all(0 < store.ttl(key) <= 86400 for key in store.scan_iter(keys.unreadable("*", "*")))
 
 
 def test_a_verification_that_breaks_lets_nothing_in(

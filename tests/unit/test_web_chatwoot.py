@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from gateway.adapter import phone_of
 from gateway.intake.doorbell import queue_key
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.lanes.address_changes import AddressChange, AddressChanges
 from tests.unit.web_kit import (
     SECRETS,
@@ -49,7 +49,7 @@ def test_a_deleted_reply_is_withdrawn(client: FlaskClient, store: redis.Redis) -
     post(client, reply(), chatwoot_path())
     deleted = reply(event="message_updated", content_attributes={"deleted": True})
     assert post(client, deleted, chatwoot_path()).text == "withdrawn\n"
-    assert store.zcard("gw:lane:out/shop/12") == 0
+    assert store.zcard(keys.lane("out/shop/12")) == 0
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_contact_of_others_or_of_no_known_shape_is_counted(
     answer = post(client, contact(**changes), chatwoot_path())
     assert (answer.status_code, answer.text) == (200, "ignored\n")
     assert counts(store) == {"ignored_events|shop": "1"}
-    assert store.keys() == ["gw:count"]
+    assert store.keys() == [keys.COUNTS]
 
 
 def test_only_post_is_known(client: FlaskClient) -> None:

@@ -7,6 +7,7 @@ import redis
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.lanes import keys
 from gateway.observability.heartbeat import Heartbeat
 from gateway.storage.connections import connect
 from tests.unit.web_kit import ADMIN, CHATWOOT_TOKEN, KEY, SECRETS, make_app, post, settings, text
@@ -51,9 +52,9 @@ def test_nothing_to_tell(client: FlaskClient) -> None:
 
 def test_what_waits_and_which_gates_are_closed(client: FlaskClient, store: redis.Redis) -> None:
     post(client, text())
-    store.hset("gw:msg:i:shop:m1", "appended", 1000)
+    store.hset(keys.message("i:shop:m1"), "appended", 1000)
     store.hset(
-        "gw:gate:chatwoot/main",
+        keys.gate("chatwoot/main"),
         mapping={"state": "closed", "reason": f"refused {CHATWOOT_TOKEN}", "since": 1000},
     )
     Heartbeat(store, "clock").beat()

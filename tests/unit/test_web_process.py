@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from gateway.lanes import keys
 from gateway.storage.connections import connect
 from tests.unit.web_kit import (
     ADMIN,
@@ -71,8 +72,10 @@ def test_redis_killed_is_a_quick_503_and_back_again_a_200(web: Web, server: Serv
         assert answer.status_code == 200
         assert session.get(web.url + "/readyz").status_code == 200
     client = connect(server.valkey.url, connections=1, retries=0)
-    assert client.exists("gw:msg:i:shop:before") and client.exists("gw:msg:i:shop:after")
-    assert not client.exists("gw:msg:i:shop:during")
+    assert client.exists(keys.message("i:shop:before")) and client.exists(
+        keys.message("i:shop:after")
+    )
+    assert not client.exists(keys.message("i:shop:during"))
     client.close()
 
 
@@ -91,13 +94,13 @@ def test_threads_share_three_connections(web: Web, server: Server) -> None:
     for thread in crowd:
         thread.join()
     assert len(client.client_list()) - 1 <= 3
-    assert client.zcard("gw:lane:in/shop/ada") >= 160
+    assert client.zcard(keys.lane("in/shop/ada")) >= 160
     client.close()
 
 
 def test_the_process_shows_that_it_lives(web: Web, server: Server) -> None:
     client = connect(server.valkey.url, connections=1, retries=0)
-    until(lambda: web.url and any(str(b).startswith("web:") for b in client.hkeys("gw:beats")))
+    until(lambda: web.url and any(str(b).startswith("web:") for b in client.hkeys(keys.HEARTBEATS)))
     client.close()
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 from gateway.adapter import ChannelConfig
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect_bytes
 from gateway.web import create_app
@@ -94,7 +94,7 @@ def test_each_delivery_passes_once_also_under_another_name(
     update = json.dumps(reply(event="message_updated")).encode()
     headers = signed(update)
     assert told(client, update, headers) == (200, "accepted")
-    store.delete("gw:msg:r:o:shop:1002")
+    store.delete(keys.message("r:o:shop:1002"))
     assert told(client, update, headers) == (200, "repeated")
     assert told(client, update, {**headers, "X-Chatwoot-Delivery": "d2"}) == (200, "repeated")
     assert told(client, update, signed(update, age=1)) == (200, "repeated")

@@ -19,7 +19,7 @@ from gateway.config import Channel, ChatwootAccount, GatewaySettings, Settings
 from gateway.errors import Forbidden, Malformed
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.model import Batch, Inbound, Receipt, Status, WebRequest
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect_bytes
@@ -161,12 +161,12 @@ def chatwoot_path(which: int = 0, channel: str = "shop") -> str:
 
 def waiting(store: redis.Redis) -> dict[str, dict[str, Any]]:
     """The messages that are stored: id → body."""
-    ids = [key.removeprefix("gw:msg:") for key in store.scan_iter("gw:msg:*")]
-    return {name: json.loads(store.hget(f"gw:msg:{name}", "body") or "{}") for name in ids}
+    ids = [key.removeprefix(keys.message("")) for key in store.scan_iter(keys.message("*"))]
+    return {name: json.loads(store.hget(keys.message(name), "body") or "{}") for name in ids}
 
 
 def counts(store: redis.Redis) -> dict[str, str]:
-    return cast(dict[str, str], store.hgetall("gw:count"))
+    return cast(dict[str, str], store.hgetall(keys.COUNTS))
 
 
 def post(client: FlaskClient, body: Any, path: str = HOOK, **options: Any) -> Any:

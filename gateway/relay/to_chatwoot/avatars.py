@@ -20,7 +20,7 @@ from gateway.chatwoot.errors import Invalid
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent
 from gateway.files.saving import TooLarge
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.lanes.client import LEDGER_SECONDS
 from gateway.lanes.route import Route
 from gateway.model import Portrait
@@ -65,10 +65,10 @@ class Avatars:
         """Have the background look for a picture, if it is time to, and return what to remember of
         that with the lane. No call in the steady state, not even to Redis."""
         now = time.time()
-        if not self.files.adapter.has_portraits or now - (route.portrait or 0) < EVERY:
+        if not self.files.adapter.has_portraits or now - (route.avatar or 0) < EVERY:
             return Route()
         is_taken = self.background.do(partial(self._look, peer))
-        return Route(portrait=round(now)) if is_taken else Route()
+        return Route(avatar=round(now)) if is_taken else Route()
 
     def _look(self, peer: str) -> None:
         try:
@@ -116,13 +116,13 @@ class Avatars:
             return self.chatwoot.set_avatar(contact, picture).thumbnail
 
     def _read_shown(self, peer: str) -> Shown:
-        return Shown(**json.loads(self.lanes.memo(self._name(peer)) or "{}"))
+        return Shown(**json.loads(self.lanes.memo(self._key(peer)) or "{}"))
 
     def _remember(self, peer: str, shown: Shown) -> None:
-        self.lanes.remember(self._name(peer), json.dumps(asdict(shown)), seconds=LEDGER_SECONDS)
+        self.lanes.remember(self._key(peer), json.dumps(asdict(shown)), seconds=LEDGER_SECONDS)
 
-    def _name(self, peer: str) -> str:
-        return f"portrait:{self.channel.name}:{peer}"
+    def _key(self, peer: str) -> str:
+        return keys.avatar(self.channel.name, peer)
 
     def _log_trouble(self, peer: str, error: Exception) -> None:
         logs.event(

@@ -28,7 +28,7 @@ class Spot:
     """Where a message may be: in a conversation, behind one that was there before the attempt.
 
     In the ledger «message:<conversation>:<newest>», as the script that hands messages out writes
-    it too (`gateway/lanes/prelude.lua`).
+    it too (`gateway/lanes/prelude/attempts.lua`).
     """
 
     conversation: int

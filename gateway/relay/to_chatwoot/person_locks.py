@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.errors import LeaseLost
 from gateway.http import check_fence
-from gateway.lanes import Lanes, Lease
+from gateway.lanes import Lanes, Lease, keys
 from gateway.model import Inbound
 from gateway.relay.delivery import NotNow
 
@@ -31,7 +31,7 @@ class PersonLocks:
         # The lane's own name: whoever takes the lane over from a dead worker has its locks too.
         token, person = str(lease.lane), message.person
         names = [
-            f"person:{self.account}:{value.lower()}"
+            keys.lock_person(self.account, value.lower())
             for value in sorted({message.peer, person.phone, person.email, person.identifier})
             if value
         ]
