@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from gateway.chatwoot.conversation_defaults import Opening
+from gateway.chatwoot.conversation_defaults import ConversationDefaults
 from gateway.errors import DeliveryError, Forbidden, Permanent
 from gateway.http import Answer, Session
 from gateway.model import (
@@ -165,8 +165,9 @@ class ChannelConfig(BaseModel):
         description="seconds that a reply may wait before its agents are told so in a private "
         "note; 0 for never",
     )
-    conversation_defaults: Opening = Field(
-        default=Opening(), description="a table of what a conversation is given when it begins"
+    conversation_defaults: ConversationDefaults = Field(
+        default=ConversationDefaults(),
+        description="a table of what a conversation is given when it begins",
     )
     brake: int = Field(
         default=60,

@@ -31,8 +31,8 @@ from gateway.chatwoot.values import (
     Conversation,
     Inbox,
     Installation,
-    Kind,
     Message,
+    MessageType,
     Profile,
 )
 from gateway.model import File, Status
@@ -241,7 +241,7 @@ class Chatwoot:
         text: str,
         *,
         source_id: str,
-        kind: Kind = Kind.INCOMING,
+        message_type: MessageType = MessageType.INCOMING,
         content_attributes: Mapping[str, Json] | None = None,
         files: Sequence[File] = (),
     ) -> Message:
@@ -251,10 +251,11 @@ class Chatwoot:
         `files`; raises `TooMuch` if they are too large for the web server before Chatwoot, and
         `Stumbled` if it may be there although Chatwoot refused it.
         """
+        is_note = message_type is MessageType.NOTE
         body: dict[str, Json] = {
             "content": fitting(text),
-            "message_type": (Kind.OUTGOING if kind is Kind.NOTE else kind).value,
-            "private": kind is Kind.NOTE,
+            "message_type": (MessageType.OUTGOING if is_note else message_type).value,
+            "private": is_note,
             "source_id": source_id,
         }
         if content_attributes:

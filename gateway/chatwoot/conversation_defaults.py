@@ -76,7 +76,7 @@ NumberOrEmail = Annotated[NumberOrName, AfterValidator(_number_or_email)]
 Attributes = Annotated[Mapping[str, Any], AfterValidator(_attributes)]
 
 
-class Opening(BaseModel):
+class ConversationDefaults(BaseModel):
     """What a conversation is given when it begins, and never again. All of it is optional."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -5,42 +5,42 @@ from __future__ import annotations
 
 from gateway.chatwoot import interactive
 from gateway.chatwoot.events import Ignored, MessageDeleted, Reply
-from gateway.chatwoot.values import OURS, Conversation, Kind, Message
+from gateway.chatwoot.values import OURS, Conversation, Message, MessageType
 
 
 def as_event(conversation: Conversation, message: Message) -> Reply | MessageDeleted | Ignored:
     """What there is to do with `message`, as it is now."""
-    if (ignored := not_for_the_customer(message.kind, message.source_id)) is not None:
+    if (ignored := not_for_the_customer(message.message_type, message.source_id)) is not None:
         return ignored
     if message.deleted:
         return MessageDeleted(
             message.id, conversation.id, conversation.inbox_id, conversation.source_id
         )
-    text, kind = plain_breaks(message.content), message.content_type
+    text, content_type = plain_breaks(message.content), message.content_type
     return Reply(
         message=message.id,
         conversation=conversation.id,
         inbox=conversation.inbox_id,
         peer=conversation.source_id,
-        text=interactive.readable(text, kind, message.items),
+        text=interactive.readable(text, content_type, message.items),
         in_reply_to=message.in_reply_to_external_id,
         sender=message.sender_name,
         automatic=not message.by_an_agent,
         written_at=message.created_at,
         attributes=conversation.attributes,
-        choices=interactive.choices(kind, message.items),
+        choices=interactive.choices(content_type, message.items),
         files=message.attachments,
         contact=conversation.contact.id,
         to=conversation.contact.addressee,
     )
 
 
-def not_for_the_customer(kind: Kind, source_id: str) -> Ignored | None:
+def not_for_the_customer(message_type: MessageType, source_id: str) -> Ignored | None:
     """Why a message is not relayed; None if it is."""
-    if kind is Kind.NOTE:
+    if message_type is MessageType.NOTE:
         return Ignored("private_note")
-    if kind not in {Kind.OUTGOING, Kind.TEMPLATE}:
-        return Ignored(kind.value)
+    if message_type not in {MessageType.OUTGOING, MessageType.TEMPLATE}:
+        return Ignored(message_type.value)
     return Ignored("own_echo") if source_id.startswith(OURS) else None
 
 

@@ -21,7 +21,7 @@ OURS = "gw:"
 """Every source id that the gateway gives a message begins so: by it our own posts are known."""
 
 
-class Kind(StrEnum):
+class MessageType(StrEnum):
     """What a message is. The API writes it as a number, webhooks as a word."""
 
     INCOMING = "incoming"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
     """Seen by agents only: in Chatwoot an outgoing message that is private."""
 
 
-_KINDS = (Kind.INCOMING, Kind.OUTGOING, Kind.ACTIVITY, Kind.TEMPLATE)
+_NUMBERED = (MessageType.INCOMING, MessageType.OUTGOING, MessageType.ACTIVITY, MessageType.TEMPLATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ def _source_id_told_by(messages: tuple[Fields, ...]) -> str:
 class Message:
     id: int
     conversation_id: int
-    kind: Kind
+    message_type: MessageType
     content: str = ""
     content_type: str = "text"
     items: tuple[Item, ...] = ()
@@ -247,22 +247,24 @@ class Message:
     def read(cls, fields: Fields) -> Message:
         """From the API, which writes types and times as numbers."""
         number, created_at = fields.integer("conversation_id"), fields.optional_number("created_at")
-        return cls._read(fields, number, _numbered_kind(fields), created_at)
+        return cls._read(fields, number, _numbered_type(fields), created_at)
 
     @classmethod
     def read_webhook(cls, fields: Fields) -> Message:
         """From a webhook, which writes types as words and times in ISO 8601."""
         number = fields.object("conversation").integer("id")
-        return cls._read(fields, number, named_kind(fields), _unix_seconds(fields))
+        return cls._read(fields, number, named_type(fields), _unix_seconds(fields))
 
     @classmethod
-    def _read(cls, fields: Fields, conversation_id: int, kind: Kind, created_at: float) -> Message:
+    def _read(
+        cls, fields: Fields, conversation_id: int, message_type: MessageType, created_at: float
+    ) -> Message:
         attributes = fields.optional_object("content_attributes")
         sender = fields.optional_object("sender")
         return cls(
             id=fields.integer("id"),
             conversation_id=conversation_id,
-            kind=kind,
+            message_type=message_type,
             content=fields.optional_text("content"),
             content_type=fields.optional_text("content_type") or "text",
             items=items_in(attributes.values),
@@ -279,22 +281,22 @@ class Message:
         )
 
 
-def named_kind(fields: Fields) -> Kind:
+def named_type(fields: Fields) -> MessageType:
     """What the message of a webhook is."""
     word = fields.text("message_type")
     if fields.optional_flag("private"):
-        return Kind.NOTE
+        return MessageType.NOTE
     try:
-        return Kind(word)
+        return MessageType(word)
     except ValueError:
         raise WrongShape("message_type: unknown") from None
 
 
-def _numbered_kind(fields: Fields) -> Kind:
+def _numbered_type(fields: Fields) -> MessageType:
     number = fields.integer("message_type")
-    if not 0 <= number < len(_KINDS):
+    if not 0 <= number < len(_NUMBERED):
         raise WrongShape(f"message_type: {number} is unknown")
-    return Kind.NOTE if fields.optional_flag("private") else _KINDS[number]
+    return MessageType.NOTE if fields.optional_flag("private") else _NUMBERED[number]
 
 
 def _unix_seconds(fields: Fields) -> float:

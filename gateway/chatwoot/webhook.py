@@ -24,7 +24,7 @@ from gateway.chatwoot.events import (
 )
 from gateway.chatwoot.fields import Fields, WrongShape
 from gateway.chatwoot.replies import as_event, not_for_the_customer
-from gateway.chatwoot.values import Contact, Conversation, Message, named_kind
+from gateway.chatwoot.values import Contact, Conversation, Message, named_type
 from gateway.errors import Malformed
 
 KNOWN_AND_IGNORED = frozenset(
@@ -142,4 +142,4 @@ _READERS: Mapping[str, Callable[[Fields], Event]] = {
 
 def _ignored(fields: Fields) -> Ignored | None:
     """Why a message is not relayed: then nothing else of it need be as expected."""
-    return not_for_the_customer(named_kind(fields), fields.optional_text("source_id"))
+    return not_for_the_customer(named_type(fields), fields.optional_text("source_id"))

@@ -14,7 +14,7 @@ import redis
 from pydantic import BaseModel, ValidationError
 
 from gateway.adapter import Adapter
-from gateway.chatwoot.conversation_defaults import Opening
+from gateway.chatwoot.conversation_defaults import ConversationDefaults
 from gateway.config import sentinels
 from gateway.config.adapters import BrokenAdapter, UnknownAdapter, find_adapter, known_kinds
 from gateway.config.lines import locate
@@ -187,7 +187,7 @@ class _Reader:
             return None
         self._only_known(section, where, adapter.Config.model_fields)
         opening = (*where, "conversation_defaults")
-        self._only_known(self._table(opening), opening, Opening.model_fields)
+        self._only_known(self._table(opening), opening, ConversationDefaults.model_fields)
         values = {
             key: value for key, value in section.items() if key in adapter.Config.model_fields
         }

@@ -10,14 +10,14 @@ import pytest
 import redis
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.conversation_defaults import Opening
+from gateway.chatwoot.conversation_defaults import ConversationDefaults
 from gateway.lanes import ids, keys
 from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Env, opened, settings_for
 
 ADA = Person("Ada", phone="+15551230001", email="ada@example.com")
-BY_ITSELF = Opening(
+BY_ITSELF = ConversationDefaults(
     team="Sales",
     assignee="bob@sandbox.example",
     status="pending",
@@ -32,14 +32,14 @@ class Killed(BaseException):
 
 @pytest.fixture
 def build(redis_url: str, store: redis.Redis) -> Iterator[Build]:
-    """Makes a gateway whose channel has an opening; its Chatwoot has a team «sales»."""
+    """Makes a gateway whose channel has an defaults; its Chatwoot has a team «sales»."""
     with ExitStack() as running:
         chatwoot = running.enter_context(ChatwootStandIn())
         chatwoot.add_team("Sales", chatwoot.agent.id)
 
-        def make(opening: Opening, *, lock: bool = False) -> Env:
+        def make(defaults: ConversationDefaults, *, lock: bool = False) -> Env:
             inbox = chatwoot.add_inbox("Cards", None, lock=lock)
-            settings = settings_for(chatwoot, inbox, redis_url, conversation_defaults=opening)
+            settings = settings_for(chatwoot, inbox, redis_url, conversation_defaults=defaults)
             return running.enter_context(opened(settings, chatwoot, store))
 
         yield make
@@ -109,14 +109,14 @@ def test_without_an_opening_nothing_is_asked_for(env: Env) -> None:
 
 
 def test_numbers_do_as_well_as_names(build: Build) -> None:
-    env = build(Opening(team="1", assignee=2))
+    env = build(ConversationDefaults(team="1", assignee=2))
     known(env)
     meta = only(env)["meta"]
     assert (meta["team"]["id"], meta["assignee"]["id"]) == (1, 2)
 
 
 def test_only_a_conversation_that_begins_is_given_anything(build: Build) -> None:
-    env = build(Opening(labels=("new",), priority="low"))
+    env = build(ConversationDefaults(labels=("new",), priority="low"))
     known(env)
     api = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     api.set_labels(1, [])
@@ -129,17 +129,17 @@ def test_only_a_conversation_that_begins_is_given_anything(build: Build) -> None
 
 
 @pytest.mark.parametrize(
-    "opening",
+    "defaults",
     [
-        Opening(team="Nobody", labels=("new",)),
-        Opening(team=99, labels=("new",)),
-        Opening(assignee="nobody@example.org", labels=("new",)),
+        ConversationDefaults(team="Nobody", labels=("new",)),
+        ConversationDefaults(team=99, labels=("new",)),
+        ConversationDefaults(assignee="nobody@example.org", labels=("new",)),
     ],
 )
 def test_a_name_that_is_not_there_holds_up_nobody(
-    build: Build, opening: Opening, caplog: pytest.LogCaptureFixture
+    build: Build, defaults: ConversationDefaults, caplog: pytest.LogCaptureFixture
 ) -> None:
-    env = build(opening)
+    env = build(defaults)
     known(env)
     assert env.incoming() == ["somebody else"]
     assert only(env)["labels"] == ["new"]
@@ -150,7 +150,7 @@ def test_a_name_that_is_not_there_holds_up_nobody(
 def test_a_list_that_cannot_be_had_holds_up_nobody_and_is_asked_for_again(
     build: Build, fault: dict[str, Any]
 ) -> None:
-    env = build(Opening(team="Sales"))
+    env = build(ConversationDefaults(team="Sales"))
     env.chatwoot.fault("status", path="*/teams", **fault)
     known(env)
     assert env.incoming() == ["somebody else"]
@@ -160,7 +160,7 @@ def test_a_list_that_cannot_be_had_holds_up_nobody_and_is_asked_for_again(
 
 
 def test_with_chatwoot_away_a_conversation_waits_for_its_team(build: Build) -> None:
-    env = build(Opening(team="Sales"))
+    env = build(ConversationDefaults(team="Sales"))
     env.chatwoot.fault("drop", path="*/teams")
     env.customer_writes("one")
     env.drain_until(lambda: env.count("delivered_in") == 1)
@@ -168,7 +168,7 @@ def test_with_chatwoot_away_a_conversation_waits_for_its_team(build: Build) -> N
 
 
 def test_what_chatwoot_refuses_is_left_out(build: Build, caplog: pytest.LogCaptureFixture) -> None:
-    env = build(Opening(status="pending"))
+    env = build(ConversationDefaults(status="pending"))
     refusal = '{"message": "no", "attributes": ["status"]}'
     env.chatwoot.fault("status", method="POST", path="*/conversations", status=422, body=refusal)
     known(env)
@@ -182,7 +182,7 @@ def test_what_chatwoot_refuses_is_left_out(build: Build, caplog: pytest.LogCaptu
 def test_labels_that_are_refused_for_ever_hold_up_nobody(
     build: Build, path: str, status: int
 ) -> None:
-    env = build(Opening(labels=("new",), priority="low"))
+    env = build(ConversationDefaults(labels=("new",), priority="low"))
     env.chatwoot.fault("status", method="POST", path=path, status=status, times=None)
     env.customer_writes("one")
     env.drain_until(lambda: env.count("delivered_in") == 1)
@@ -195,7 +195,7 @@ def test_labels_that_are_refused_for_ever_hold_up_nobody(
 def test_a_passing_fault_is_repeated_and_makes_the_message_no_doubt(
     build: Build, path: str, kind: str
 ) -> None:
-    env = build(Opening(labels=("new",), priority="low"))
+    env = build(ConversationDefaults(labels=("new",), priority="low"))
     env.chatwoot.fault(kind, method="POST", path=path)
     env.customer_writes("one")
     env.drain_until(lambda: env.count("delivered_in") == 1)
@@ -224,7 +224,7 @@ DEATHS = ["set_labels", "set_priority", "create_message"]
 def test_after_a_death_what_was_left_to_do_is_done(
     build: Build, monkeypatch: pytest.MonkeyPatch, call: str, lock: bool
 ) -> None:
-    env = build(Opening(labels=("new",), priority="low"), lock=lock)
+    env = build(ConversationDefaults(labels=("new",), priority="low"), lock=lock)
     env.customer_writes("one", person=ADA)
     with killed_at(call, monkeypatch):
         env.drain()
@@ -241,7 +241,7 @@ def test_after_a_death_what_was_left_to_do_is_done(
 
 
 def test_a_death_before_the_answer_to_the_new_conversation_is_made_good_too(build: Build) -> None:
-    env = build(Opening(labels=("new",), priority="low"))
+    env = build(ConversationDefaults(labels=("new",), priority="low"))
     env.chatwoot.fault("lose", method="POST", path="*/conversations")
     env.customer_writes("one", person=ADA)
     env.drain_until(lambda: env.count("delivered_in") == 1)
@@ -251,7 +251,7 @@ def test_a_death_before_the_answer_to_the_new_conversation_is_made_good_too(buil
 def test_a_priority_that_somebody_gave_it_meanwhile_stays(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    env = build(Opening(priority="low"))
+    env = build(ConversationDefaults(priority="low"))
     env.customer_writes("one")
     with killed_at("set_priority", monkeypatch):
         env.drain()
@@ -264,7 +264,7 @@ def test_a_priority_that_somebody_gave_it_meanwhile_stays(
 
 
 def test_what_an_agent_took_off_does_not_come_back_with_a_late_repetition(build: Build) -> None:
-    env = build(Opening(labels=("new",)))
+    env = build(ConversationDefaults(labels=("new",)))
     env.chatwoot.fault("drop", method="POST", path="*/messages")
     env.customer_writes("one")
     env.drain()
@@ -276,7 +276,7 @@ def test_what_an_agent_took_off_does_not_come_back_with_a_late_repetition(build:
 
 
 def test_in_a_locked_inbox_an_old_conversation_is_given_nothing(build: Build) -> None:
-    env = build(Opening(labels=("new",), priority="low"), lock=True)
+    env = build(ConversationDefaults(labels=("new",), priority="low"), lock=True)
     known(env)
     desk = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     desk.set_labels(1, [])
@@ -294,7 +294,7 @@ def test_in_a_locked_inbox_what_somebody_has_just_begun_is_given_nothing(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chatwoot answers with it, as if it had been made."""
-    env = build(Opening(labels=("new",)), lock=True)
+    env = build(ConversationDefaults(labels=("new",)), lock=True)
     inbox = env.channel.config.inbox
     api = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     ada = api.create_contact(inbox, "p1", "Ada").id
@@ -316,7 +316,7 @@ def test_in_a_locked_inbox_what_somebody_has_just_begun_is_given_nothing(
 def test_an_old_list_of_teams_is_better_than_none(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    env = build(Opening(team="Sales"))
+    env = build(ConversationDefaults(team="Sales"))
     known(env)
     monkeypatch.setattr(env.deliveries.teams["main"], "_seconds", 0.0)
     env.chatwoot.fault("status", path="*/teams", status=500)

@@ -18,7 +18,7 @@ from gateway.chatwoot.admin import Admin
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Invalid, Missing
 from gateway.chatwoot.multipart import Form
-from gateway.chatwoot.values import Kind
+from gateway.chatwoot.values import MessageType
 from gateway.http import Answer, Session
 from gateway.model import File, Status
 from sandbox.chatwoot import ChatwootStandIn
@@ -266,7 +266,7 @@ def call_everything(office: Office) -> None:
     list(chatwoot.active_since(inbox, 0.0))
     chatwoot.conversation(number)
     chatwoot.update_contact(contact, name="Ada Lovelace", attributes={"city": "London"})
-    chatwoot.create_message(number, "psst", source_id="gw:x:0", kind=Kind.NOTE)
+    chatwoot.create_message(number, "psst", source_id="gw:x:0", message_type=MessageType.NOTE)
     page = File("page.html", "text/html", Path(__file__).stat().st_size, Path(__file__))
     chatwoot.create_message(
         number, "look", source_id="gw:x:2", content_attributes={"in_reply_to": 1}, files=[page]

@@ -17,7 +17,7 @@ from gateway.chatwoot.errors import AddressTaken, Invalid, Missing, NotAllowed
 from gateway.chatwoot.events import Event, Ignored, MessageDeleted, MessageUpdated, Reply
 from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.signature import verify
-from gateway.chatwoot.values import Inbox, Kind
+from gateway.chatwoot.values import Inbox, MessageType
 from gateway.chatwoot.webhook import read
 from gateway.errors import BadCredentials, ServerTrouble, Throttled, Uncertain
 from gateway.model import Inbound, Person, Status
@@ -89,8 +89,8 @@ def test_a_message_way_through(stand_in: ChatwootStandIn, chatwoot: Chatwoot) ->
     for number in range(3):
         chatwoot.create_message(place.conversation_id, f"n{number}", source_id=f"gw:{number}")
     found = list(chatwoot.messages_after(place.conversation_id, 0))
-    assert [(each.content, each.source_id, each.kind) for each in found] == [
-        (f"n{number}", f"gw:{number}", Kind.INCOMING) for number in range(3)
+    assert [(each.content, each.source_id, each.message_type) for each in found] == [
+        (f"n{number}", f"gw:{number}", MessageType.INCOMING) for number in range(3)
     ]
     assert resolve(chatwoot, inbox, inbound()) == place
     conversation = chatwoot.conversation(place.conversation_id)
@@ -252,7 +252,7 @@ def test_webhooks_tell_what_the_agent_did(
     (listed,) = [
         each
         for each in chatwoot.messages_after(place.conversation_id, 0)
-        if each.kind is Kind.OUTGOING
+        if each.message_type is MessageType.OUTGOING
     ]
     missed = as_event(conversation, listed)
     assert isinstance(missed, Reply)

@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.values import Kind
+from gateway.chatwoot.values import MessageType
 from gateway.chatwoot.webhook import read
 from gateway.clock.reconcile import Reconciler
 from gateway.errors import Permanent
@@ -118,7 +118,8 @@ def test_trap_1_a_customers_message_comes_back_as_a_webhook(env: Env, online: We
 
 
 def test_trap_2_an_outgoing_message_of_our_own_comes_back(env: Env, online: WebServer) -> None:
-    api(env).create_message(1, "typed on the phone", source_id="gw:cards:9", kind=Kind.OUTGOING)
+    outgoing = MessageType.OUTGOING
+    api(env).create_message(1, "typed on the phone", source_id="gw:cards:9", message_type=outgoing)
     calm(env)
     assert texts(env) == []
 

@@ -15,7 +15,7 @@ from gateway.chatwoot.api import until_next_minute
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import AddressTaken, Invalid, Missing, NotAllowed, Stumbled
 from gateway.chatwoot.limits import CUT_NOTE
-from gateway.chatwoot.values import Kind
+from gateway.chatwoot.values import MessageType
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
@@ -63,7 +63,11 @@ def test_a_message_is_posted_as_the_customers_and_read_back(
     posted = chatwoot.create_message(
         12, "hello", source_id="gw:1", content_attributes={"in_reply_to": 5}
     )
-    assert (posted.id, posted.kind, posted.source_id) == (1001, Kind.INCOMING, "gw:1")
+    assert (posted.id, posted.message_type, posted.source_id) == (
+        1001,
+        MessageType.INCOMING,
+        "gw:1",
+    )
     assert script.calls[0].token == TOKEN
     assert script.routes == ["POST /conversations/12/messages"]
     assert script.calls[0].body == {
@@ -79,8 +83,8 @@ def test_a_private_note_is_an_outgoing_message_that_is_private(
     script: Script, chatwoot: Chatwoot
 ) -> None:
     script.says(200, message(message_type=1, private=True))
-    note = chatwoot.create_message(12, "psst", source_id="gw:2", kind=Kind.NOTE)
-    assert note.kind is Kind.NOTE
+    note = chatwoot.create_message(12, "psst", source_id="gw:2", message_type=MessageType.NOTE)
+    assert note.message_type is MessageType.NOTE
     sent = script.calls[0].body
     assert (sent["message_type"], sent["private"]) == ("outgoing", True)
 

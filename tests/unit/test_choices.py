@@ -10,7 +10,7 @@ from gateway.chatwoot import interactive
 from gateway.chatwoot.events import Reply
 from gateway.lanes import bodies
 from gateway.model import ButtonLimits, Capabilities, Inbound
-from gateway.relay.to_network.choices import Choosing, choosing
+from gateway.relay.to_network.choices import Choices, choices_in
 
 ABLE = Capabilities(buttons=ButtonLimits(most=3, label=8))
 
@@ -28,12 +28,12 @@ def offering(*titles: str, text: str = "Sure?") -> Reply:
 
 
 def shown(reply: Reply, able: Capabilities = ABLE) -> tuple[str, list[str]]:
-    chosen = choosing(reply, able)
+    chosen = choices_in(reply, able)
     return chosen.text, [button.label for button in chosen.buttons]
 
 
 def test_choices_that_fit_are_buttons_and_no_list() -> None:
-    chosen = choosing(offering("Yes", "No"), ABLE)
+    chosen = choices_in(offering("Yes", "No"), ABLE)
     assert (chosen.text, chosen.listed) == ("Sure?", ())
     assert [(each.number, each.label) for each in chosen.buttons] == [(1, "Yes"), (2, "No")]
 
@@ -54,7 +54,7 @@ def test_signs_of_markdown_stand_on_a_button_as_they_are() -> None:
     ids=["no buttons", "a label too long", "too many", "no text to stand below", "other units"],
 )
 def test_what_does_not_fit_is_a_list(reply: Reply, able: Capabilities) -> None:
-    assert choosing(reply, able) == Choosing(reply.text, listed=reply.choices)
+    assert choices_in(reply, able) == Choices(reply.text, listed=reply.choices)
 
 
 def test_what_just_fits_is_a_button() -> None:
@@ -89,7 +89,7 @@ def test_a_reply_that_an_earlier_release_stored_gets_buttons() -> None:
 
 def test_a_list_that_another_release_wrote_in_another_way_stays() -> None:
     reply = Reply(1, 1, "p1", "Sure?\n\n1) Yes\n2) No", choices=("Yes", "No"))
-    assert choosing(reply, ABLE) == Choosing(reply.text, listed=reply.choices)
+    assert choices_in(reply, ABLE) == Choices(reply.text, listed=reply.choices)
 
 
 def test_a_press_is_not_stored_with_its_message() -> None:

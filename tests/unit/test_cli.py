@@ -294,8 +294,8 @@ def test_everything_in_the_example_is_good_and_every_key_is_in_it(place: Path) -
     for channel in settings.channels.values():
         common = set() if channel.name == "my-bot" else set(ChannelConfig.model_fields)
         assert channel.config.model_fields_set >= set(type(channel.config).model_fields) - common
-    opening = settings.channels["my-bot"].config.conversation_defaults
-    assert opening.model_fields_set == set(type(opening).model_fields)
+    defaults = settings.channels["my-bot"].config.conversation_defaults
+    assert defaults.model_fields_set == set(type(defaults).model_fields)
     gateway = set(type(settings.gateway).model_fields) - {"redis_url"}
     assert settings.gateway.model_fields_set >= gateway
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.adapter import Adapter, ChannelConfig
-from gateway.chatwoot.conversation_defaults import Opening
+from gateway.chatwoot.conversation_defaults import ConversationDefaults
 from gateway.config import ConfigError, Settings, load
 from gateway.config.lines import locate
 from gateway.config.sentinels import from_url
@@ -314,13 +314,13 @@ custom_attributes = { plan = "gold", seats = 3, vip = true }
 
 
 def test_how_conversations_begin(tmp_path: Path) -> None:
-    opening = (
+    defaults = (
         _load(tmp_path, GOOD + OPENING, AGENT="5").channels["my-bot"].config.conversation_defaults
     )
-    assert opening.labels == ("telegram", "new-people")
-    assert (opening.team, opening.assignee) == ("Sales", 5)
-    assert (opening.priority, opening.status) == ("high", "pending")
-    assert opening.custom_attributes == {"plan": "gold", "seats": 3, "vip": True}
+    assert defaults.labels == ("telegram", "new-people")
+    assert (defaults.team, defaults.assignee) == ("Sales", 5)
+    assert (defaults.priority, defaults.status) == ("high", "pending")
+    assert defaults.custom_attributes == {"plan": "gold", "seats": 3, "vip": True}
     nothing = _load(tmp_path, GOOD).channels["my-bot"].config.conversation_defaults
     assert nothing.model_dump(exclude_defaults=True) == {}
     inline = GOOD + 'conversation_defaults = { labels = "one" }\n'
@@ -356,7 +356,7 @@ def test_a_wrong_opening_is_told_with_its_line_and_cure(
     assert problem.startswith(f"channels.toml:16: channels.my-bot.conversation_defaults.{key}: ")
     assert said in problem
     if key != "lables":
-        description = Opening.model_fields[key].description
+        description = ConversationDefaults.model_fields[key].description
         assert problem.splitlines()[1] == f"    {key} is {description}."
 
 

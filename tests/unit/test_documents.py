@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.adapter import ChannelConfig
-from gateway.chatwoot.conversation_defaults import Opening
+from gateway.chatwoot.conversation_defaults import ConversationDefaults
 from gateway.cli import main
 from gateway.config import load
 from gateway.config.adapters import find_adapter
@@ -149,7 +149,7 @@ def test_every_setting_of_the_gateway_has_its_row() -> None:
     assert _documented(section(OPERATING, "[chatwoot.NAME]")) == chatwoot
     assert _documented(section(OPERATING, "Settings of every channel")) == _keys(ChannelConfig)
     assert _documented(section(OPERATING, "[channels.NAME.conversation_defaults]")) == _keys(
-        Opening
+        ConversationDefaults
     )
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from gateway.chatwoot import interactive
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing, Stumbled, TooMuch
-from gateway.chatwoot.values import Kind, Message
+from gateway.chatwoot.values import Message, MessageType
 from gateway.config import Channel
 from gateway.errors import Retry, Uncertain
 from gateway.lanes import Lane, Lanes, Lease, Pace, Taken, bodies, ids
@@ -140,7 +140,7 @@ class InboundDelivery:
             return self.chatwoot.create_message(
                 conversation,
                 fetched.content,
-                kind=Kind.INCOMING,
+                message_type=MessageType.INCOMING,
                 source_id=share.source,
                 content_attributes=reference.attributes,
                 files=fetched.attached,

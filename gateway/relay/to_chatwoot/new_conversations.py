@@ -14,7 +14,7 @@ from gateway.chatwoot.admin import Agent, Team
 from gateway.chatwoot.api import Json
 from gateway.chatwoot.assignees import agent_called, team_called
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.conversation_defaults import Opening
+from gateway.chatwoot.conversation_defaults import ConversationDefaults
 from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Conversation
 from gateway.config import Channel
@@ -63,28 +63,28 @@ class NewConversations:
         only replace labels. A rule that labels in the moment between our two calls is overwritten.)
         Raises a `DeliveryError` if it may work soon.
         """
-        opening, number = self._opening, conversation.id
-        if set(opening.labels) - set(conversation.labels):
-            labels = dict.fromkeys((*conversation.labels, *opening.labels))
+        defaults, number = self._defaults, conversation.id
+        if set(defaults.labels) - set(conversation.labels):
+            labels = dict.fromkeys((*conversation.labels, *defaults.labels))
             attempt.announce(f"labels:{number}")
             self._put_on(attempt, "labels", lambda: self.chatwoot.set_labels(number, labels))
-        if opening.priority and not conversation.priority:
+        if defaults.priority and not conversation.priority:
             attempt.announce(f"priority:{number}")
             self._put_on(
-                attempt, "priority", lambda: self.chatwoot.set_priority(number, opening.priority)
+                attempt, "priority", lambda: self.chatwoot.set_priority(number, defaults.priority)
             )
 
     @property
-    def _opening(self) -> Opening:
+    def _defaults(self) -> ConversationDefaults:
         return self.channel.config.conversation_defaults
 
     def _given(self) -> dict[str, Json]:
-        opening = self._opening
+        defaults = self._defaults
         given: dict[str, Json | None] = {
-            "status": opening.status,
-            "team_id": self._number_of("team", opening.team, self._team),
-            "assignee_id": self._number_of("assignee", opening.assignee, self._agent),
-            "custom_attributes": dict(opening.custom_attributes) or None,
+            "status": defaults.status,
+            "team_id": self._number_of("team", defaults.team, self._team),
+            "assignee_id": self._number_of("assignee", defaults.assignee, self._agent),
+            "custom_attributes": dict(defaults.custom_attributes) or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing, Stumbled
-from gateway.chatwoot.values import Kind, Message
+from gateway.chatwoot.values import Message, MessageType
 from gateway.errors import DeliveryError
 from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
 from gateway.lanes.bodies import NoteText
@@ -109,7 +109,7 @@ class NoteDelivery:
             note.conversation,
             _without_liquid(note.text),
             source_id=source,
-            kind=Kind.NOTE,
+            message_type=MessageType.NOTE,
             content_attributes={"in_reply_to": note.in_reply_to} if note.in_reply_to else None,
         )
 

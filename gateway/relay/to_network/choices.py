@@ -11,7 +11,7 @@ from gateway.text import length
 
 
 @dataclass(frozen=True, slots=True)
-class Choosing:
+class Choices:
     """A reply's text, and what the customer may choose from."""
 
     text: str
@@ -21,15 +21,15 @@ class Choosing:
     """What the text numbers: a number is an answer as well."""
 
 
-def choosing(reply: Reply, able: Capabilities) -> Choosing:
+def choices_in(reply: Reply, able: Capabilities) -> Choices:
     """Buttons where the network has them, each choice fits on one, and there is a text for them to
     stand below. Otherwise the list: every reply that waits has it in its text, so that it can be
     sent by any release of the gateway, and over any network."""
     bare = interactive.without_list(reply.text, reply.choices)
     if bare != reply.text and _fits(reply.choices, able):
         buttons = (Button(label, number) for number, label in enumerate(reply.choices, start=1))
-        return Choosing(bare, buttons=tuple(buttons))
-    return Choosing(reply.text, listed=reply.choices)
+        return Choices(bare, buttons=tuple(buttons))
+    return Choices(reply.text, listed=reply.choices)
 
 
 def _fits(labels: tuple[str, ...], able: Capabilities) -> bool:

@@ -19,7 +19,7 @@ from gateway.relay.delivery import Done, announce, still_seen
 from gateway.relay.floods import check_for_flood
 from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, too_old
 from gateway.relay.to_network import parts
-from gateway.relay.to_network.choices import Choosing, choosing
+from gateway.relay.to_network.choices import Choices, choices_in
 from gateway.relay.to_network.files import AgentFiles
 from gateway.relay.to_network.rendering import Renderer
 
@@ -60,8 +60,8 @@ class OutboundDelivery:
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
         address = self.addressing.find(lease, taken, reply)
         check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
-        choose = choosing(reply, self.adapter.capabilities)
-        planned = self._parts(taken, reply, address, choose)
+        choices = choices_in(reply, self.adapter.capabilities)
+        planned = self._parts(taken, reply, address, choices)
         waiting = [(part, files) for part, files in planned if part.number not in taken.parts]
         sent: Sent | None = None
         for n, (part, files) in enumerate(waiting):
@@ -79,15 +79,15 @@ class OutboundDelivery:
             self.lanes.record_part(lease, taken.id, part.number, part.total, ids)
         return Done(
             external=sent.external_id if sent else "",
-            routes=merged(address.routes, self._offered(lease, taken, choose, address)),
+            routes=merged(address.routes, self._offered(lease, taken, choices, address)),
         )
 
     def _offered(
-        self, lease: Lease, taken: Taken, choose: Choosing, address: Address
+        self, lease: Lease, taken: Taken, choices: Choices, address: Address
     ) -> dict[Lane, Route]:
         """What the customer may answer with a number now; any later reply ends the offer. Kept
         with the replies to know of it here, and where the customer's answer will be read."""
-        listed = choose.listed
+        listed = choices.listed
         if not listed and not taken.route.choices:
             return {}
         offer = Route(choices=listed)
@@ -114,17 +114,17 @@ class OutboundDelivery:
         return self._send(part)
 
     def _parts(
-        self, taken: Taken, reply: Reply, address: Address, choose: Choosing
+        self, taken: Taken, reply: Reply, address: Address, choices: Choices
     ) -> Sequence[tuple[Part, Sequence[LinkedFile]]]:
         """Each part with the files that are still to be fetched for it."""
         able = self.adapter.capabilities
-        rich = self.renderer.render(choose.text, able.styles)
+        rich = self.renderer.render(choices.text, able.styles)
         planned = parts.planned(rich, reply.files, able, self.files.largest)
         if not planned:
             raise Permanent("There is neither text nor a file in it")
         made = [(self._part(taken, reply, address, piece), piece.files) for piece in planned]
         last, files = made[-1]
-        return [*made[:-1], (replace(last, buttons=choose.buttons), files)]
+        return [*made[:-1], (replace(last, buttons=choices.buttons), files)]
 
     def _part(self, taken: Taken, reply: Reply, address: Address, piece: parts.Piece) -> Part:
         name = ids.part_id(taken.id, piece.number)

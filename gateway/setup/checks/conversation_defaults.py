@@ -16,16 +16,16 @@ ADMINISTRATOR = "administrator"
 
 def look_at_opening(channel: Channel, chatwoot: Chatwoot) -> Iterator[Finding]:
     """Nothing for what is not configured. Raises a `DeliveryError` if Chatwoot cannot be asked."""
-    opening = channel.config.conversation_defaults
+    defaults = channel.config.conversation_defaults
     team = None
-    if opening.team is not None:
+    if defaults.team is not None:
         teams = chatwoot.admin.teams()
-        team = team_called(teams, opening.team)
-        yield _team(channel, opening.team, team, teams)
-    if opening.assignee is not None:
-        yield _assignee(channel, opening.assignee, team, chatwoot)
-    if opening.labels:
-        yield _labels(opening.labels, chatwoot)
+        team = team_called(teams, defaults.team)
+        yield _team(channel, defaults.team, team, teams)
+    if defaults.assignee is not None:
+        yield _assignee(channel, defaults.assignee, team, chatwoot)
+    if defaults.labels:
+        yield _labels(defaults.labels, chatwoot)
 
 
 def _team(
