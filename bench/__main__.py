@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from bench.accepting import accepting
-from bench.draining import at_0_ms, at_100_ms, with_more_workers
-from bench.lateness import lateness
-from bench.weights import weights
+from bench.accepting import measure_accepting
+from bench.draining import measure_at_0_ms, measure_at_100_ms, measure_more_workers
+from bench.lateness import measure_lateness
+from bench.weights import measure_weights
 
 PARTS = {
-    "drain-0": at_0_ms,
-    "drain-100": at_100_ms,
-    "workers": with_more_workers,
-    "accept": accepting,
-    "late": lateness,
-    "weights": weights,
+    "drain-0": measure_at_0_ms,
+    "drain-100": measure_at_100_ms,
+    "workers": measure_more_workers,
+    "accept": measure_accepting,
+    "late": measure_lateness,
+    "weights": measure_weights,
 }
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     chosen = parser.parse_args()
     unknown = set(chosen.parts) - set(PARTS)
     if unknown:
-        parser.error(f"there is no part {', '.join(sorted(unknown))}: {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
     print(f"{'':58} {'ours / theirs':>30}  {'ratio':>6}", flush=True)
     for name, part in PARTS.items():
         if name in chosen.parts or not chosen.parts:

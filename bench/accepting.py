@@ -29,7 +29,7 @@ class Load:
     """Seconds within which 99 of 100 came."""
 
 
-def accepting(count: int) -> list[Row | Count]:
+def measure_accepting(count: int) -> list[Row | Count]:
     """Against a view that keeps nothing, and against one that does its work inside the webhook."""
     with valkey() as redis_url, peer(0.1) as url, env(url, redis_url, workers=0) as built:
         built.doorbell.ring()  # a drain is asked for already: what counts here is accepting
@@ -42,10 +42,12 @@ def accepting(count: int) -> list[Row | Count]:
             fresh = numbers()
             loads = []
             for address in (ours, bare):
-                asyncio.run(_load(address, 50, fresh))
+                asyncio.run(_put_under_load(address, 50, fresh))
             for _ in range(count):
-                loads.append([asyncio.run(_load(address, EACH, fresh)) for address in (ours, bare)])
-                loads[-1].append(asyncio.run(_load(bridge, 10, fresh)))
+                loads.append(
+                    [asyncio.run(_put_under_load(address, EACH, fresh)) for address in (ours, bare)]
+                )
+                loads[-1].append(asyncio.run(_put_under_load(bridge, 10, fresh)))
     mine, bare_view, bridged = zip(*loads, strict=True)
     return [
         Row("accepts / a bare Flask view", _rates(mine), _rates(bare_view), "/s", "at least", 0.5),
@@ -67,15 +69,15 @@ def _slowest(loads: tuple[Load, ...]) -> list[float]:
     return [load.slowest * 1000 for load in loads]
 
 
-async def _load(address: str, each: int, fresh: numbers[int]) -> Load:
+async def _put_under_load(address: str, each: int, fresh: numbers[int]) -> Load:
     began = time.perf_counter()
-    callers = [_caller(address, each, fresh) for _ in range(CALLERS)]
+    callers = [_call_repeatedly(address, each, fresh) for _ in range(CALLERS)]
     times = [seconds for each_caller in await asyncio.gather(*callers) for seconds in each_caller]
     rate = len(times) / (time.perf_counter() - began)
     return Load(rate, statistics.median(times), statistics.quantiles(times, n=100)[98])
 
 
-async def _caller(address: str, times: int, fresh: numbers[int]) -> list[float]:
+async def _call_repeatedly(address: str, times: int, fresh: numbers[int]) -> list[float]:
     """Seconds that each webhook took, one after the other over one connection."""
     host, port = address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -89,13 +91,13 @@ async def _caller(address: str, times: int, fresh: numbers[int]) -> list[float]:
         )
         began = time.perf_counter()
         writer.write(head.encode() + body.encode())
-        await _answered(reader)
+        await _read_answer(reader)
         taken.append(time.perf_counter() - began)
     writer.close()
     return taken
 
 
-async def _answered(reader: asyncio.StreamReader) -> None:
+async def _read_answer(reader: asyncio.StreamReader) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200"), head[:100]
     for line in head.lower().split(b"\r\n"):

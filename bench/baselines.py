@@ -16,7 +16,7 @@ from rq.serializers import JSONSerializer
 MESSAGE = {"message_type": "incoming", "private": False, "source_id": "x"}
 
 
-def bare_loop(url: str, messages: int) -> float:
+def run_bare_loop(url: str, messages: int) -> float:
     """Messages a second of the simplest program there is: a loop of `requests` posts."""
     with requests.Session() as session:
         post(session, url)
@@ -38,7 +38,7 @@ def relay_one(url: str, text: str = "hello") -> None:
         post(session, url, text)
 
 
-def forked_jobs(url: str, redis_url: str, messages: int) -> float:
+def run_forked_jobs(url: str, redis_url: str, messages: int) -> float:
     """Messages a second of one forked RQ job per message, as RQ's own worker does it."""
     queue = _queue(redis_url)
     connection = queue.connection
@@ -51,7 +51,7 @@ def forked_jobs(url: str, redis_url: str, messages: int) -> float:
 
 
 @contextmanager
-def simple_worker(redis_url: str) -> Iterator[Queue]:
+def run_simple_worker(redis_url: str) -> Iterator[Queue]:
     """A queue with one SimpleWorker at it, in a process of its own."""
     command = [sys.executable, "-m", "bench.baselines", redis_url]
     with subprocess.Popen(command) as process:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench import baselines
 from bench.env import env, peak_megabytes, peer, valkey
-from bench.rows import Count, Row, pairs
+from bench.rows import Count, Row, measure_pairs
 
 SHAPES = ((2000, 400), (2000, 50), (2000, 2000))
 """Messages, and the people who sent them."""
@@ -13,18 +13,18 @@ WORKER_THREADS = 8
 MOST_WORKERS = 4
 
 
-def at_0_ms(count: int) -> list[Row | Count]:
+def measure_at_0_ms(count: int) -> list[Row | Count]:
     """Against the simplest program there is."""
-    return [_at_0_ms(count, messages, people) for messages, people in SHAPES]
+    return [_measure_at_0_ms(count, messages, people) for messages, people in SHAPES]
 
 
-def _at_0_ms(count: int, messages: int, people: int) -> Row:
+def _measure_at_0_ms(count: int, messages: int, people: int) -> Row:
     with valkey() as redis_url, peer(0) as url, env(url, redis_url) as built:
         built.drain(people, 1, "warm")
-        ours, theirs = pairs(
+        ours, theirs = measure_pairs(
             count,
             lambda n: built.drain(people, messages // people, f"run-{n}"),
-            lambda _: baselines.bare_loop(url, 2000),
+            lambda _: baselines.run_bare_loop(url, 2000),
         )
     name = f"drain at 0 ms, {people} people / a bare loop of requests"
     if people == SHAPES[0][1]:
@@ -32,12 +32,12 @@ def _at_0_ms(count: int, messages: int, people: int) -> Row:
     return Row(name, ours, theirs, "msg/s")
 
 
-def at_100_ms(count: int) -> list[Row | Count]:
+def measure_at_100_ms(count: int) -> list[Row | Count]:
     """Against what most Python programs with a queue do: a job, forked, for each message."""
-    return [row for shape in SHAPES for row in _at_100_ms(count, *shape)]
+    return [row for shape in SHAPES for row in _measure_at_100_ms(count, *shape)]
 
 
-def _at_100_ms(count: int, messages: int, people: int) -> list[Row | Count]:
+def _measure_at_100_ms(count: int, messages: int, people: int) -> list[Row | Count]:
     with (
         valkey() as redis_url,
         valkey() as other_redis,
@@ -45,10 +45,10 @@ def _at_100_ms(count: int, messages: int, people: int) -> list[Row | Count]:
         env(url, redis_url) as built,
     ):
         built.drain(people, 1, "warm")
-        ours, theirs = pairs(
+        ours, theirs = measure_pairs(
             count,
             lambda n: built.drain(people, messages // people, f"run-{n}"),
-            lambda _: baselines.forked_jobs(url, other_redis, 15),
+            lambda _: baselines.run_forked_jobs(url, other_redis, 15),
         )
         megabytes = peak_megabytes(built.workers[0])
     name = f"drain at 100 ms, {people} people / a forked RQ job each"
@@ -60,12 +60,12 @@ def _at_100_ms(count: int, messages: int, people: int) -> list[Row | Count]:
     ]
 
 
-def with_more_workers(count: int) -> list[Row | Count]:
+def measure_more_workers(count: int) -> list[Row | Count]:
     """Two and four worker processes against one."""
-    return [_with_more_workers(count, workers) for workers in (2, MOST_WORKERS)]
+    return [_measure_more_workers(count, workers) for workers in (2, MOST_WORKERS)]
 
 
-def _with_more_workers(count: int, workers: int) -> Row:
+def _measure_more_workers(count: int, workers: int) -> Row:
     with (
         valkey() as redis_url,
         valkey() as other_redis,
@@ -75,7 +75,7 @@ def _with_more_workers(count: int, workers: int) -> Row:
     ):
         for built in (several, one):
             built.drain(64, 1, "warm")
-        ours, theirs = pairs(
+        ours, theirs = measure_pairs(
             count,
             lambda n: several.drain(64, 10, f"run-{n}"),
             lambda n: one.drain(64, 3, f"run-{n}"),

@@ -114,7 +114,7 @@ def valkey() -> Iterator[str]:
         server.prepare()
         with subprocess.Popen(server.command(), stdout=subprocess.DEVNULL) as process:
             try:
-                _answers(server.url)
+                _wait_until_it_answers(server.url)
                 yield server.url
             finally:
                 process.kill()
@@ -137,14 +137,18 @@ def env(url: str, redis_url: str, *, workers: int = 1, threads: int = 160) -> It
             channel=settings.channels["bench"],
             environ=environ,
             workers=[
-                running.enter_context(started([sys.executable, "-m", "gateway", "worker"], environ))
+                running.enter_context(
+                    run_process([sys.executable, "-m", "gateway", "worker"], environ)
+                )
                 for _ in range(workers)
             ],
         )
 
 
 @contextmanager
-def started(command: list[str], environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def run_process(
+    command: list[str], environ: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process for as long as this lasts; what it says is not kept."""
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet) as process:
@@ -166,7 +170,7 @@ def web(
     command = web_command(environ)
     if application:
         command[-1] = application
-    with started(command, environ) as process:
+    with run_process(command, environ) as process:
         deadline = time.monotonic() + 20
         while not _listens(address):
             assert time.monotonic() < deadline, "web does not start"
@@ -180,7 +184,7 @@ def _listens(address: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-def _answers(url: str) -> None:
+def _wait_until_it_answers(url: str) -> None:
     client, deadline = connect(url, connections=1, retries=0), time.monotonic() + 10
     while True:
         try:

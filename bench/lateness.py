@@ -9,7 +9,7 @@ from typing import cast
 
 import requests
 
-from bench.baselines import relay_one, simple_worker
+from bench.baselines import relay_one, run_simple_worker
 from bench.env import env, peer, valkey
 from bench.rows import Count, Row
 from gateway.model import Inbound
@@ -19,7 +19,7 @@ SECONDS = 6
 PEOPLE = 200
 
 
-def lateness(count: int) -> list[Row | Count]:
+def measure_lateness(count: int) -> list[Row | Count]:
     """Against one `SimpleWorker` RQ job per message that posts."""
     ours, theirs = [], []
     with (
@@ -27,7 +27,7 @@ def lateness(count: int) -> list[Row | Count]:
         valkey() as other_redis,
         peer(0) as url,
         env(url, redis_url) as built,
-        simple_worker(other_redis) as queue,
+        run_simple_worker(other_redis) as queue,
     ):
         built.drain(PEOPLE, 1, "warm")
 
@@ -38,10 +38,10 @@ def lateness(count: int) -> list[Row | Count]:
         def enqueue(_: int, text: str) -> None:
             queue.enqueue(relay_one, url, text, result_ttl=0)
 
-        _at_a_steady_pace(enqueue, url, 1)
+        _send_at_a_steady_pace(enqueue, url, 1)
         for _ in range(count):
-            ours.append(_at_a_steady_pace(accept, url, SECONDS))
-            theirs.append(_at_a_steady_pace(enqueue, url, SECONDS))
+            ours.append(_send_at_a_steady_pace(accept, url, SECONDS))
+            theirs.append(_send_at_a_steady_pace(enqueue, url, SECONDS))
     name = f"accepted to posted at {A_SECOND}/s / a SimpleWorker job each"
     return [
         Row(f"{name}, median", _part(ours, 49), _part(theirs, 49), "ms", "at most", 1.3),
@@ -53,7 +53,7 @@ def _part(runs: list[list[float]], number: int) -> list[float]:
     return [statistics.quantiles(run, n=100)[number] * 1000 for run in runs]
 
 
-def _at_a_steady_pace(send: Callable[[int, str], None], url: str, seconds: int) -> list[float]:
+def _send_at_a_steady_pace(send: Callable[[int, str], None], url: str, seconds: int) -> list[float]:
     """Seconds that each message took."""
     requests.get(f"{url}/seen", timeout=10)
     began, total = time.monotonic(), A_SECOND * seconds

@@ -44,7 +44,7 @@ class Count:
         return f"{self.name:58} {self.value:30.1f} {self.unit}{wanted}"
 
 
-def pairs(
+def measure_pairs(
     count: int, ours: Callable[[int], float], theirs: Callable[[int], float]
 ) -> tuple[list[float], list[float]]:
     """Measure in turn, so that both meet the same machine."""

@@ -8,28 +8,28 @@ import sys
 import redis
 import requests
 
-from bench.env import Env, env, peak_megabytes, peer, started, valkey, web
+from bench.env import Env, env, peak_megabytes, peer, run_process, valkey, web
 from bench.rows import Count, Row
 from gateway.lanes import keys
 
 PEOPLE = 5000
 
 
-def weights(_: int) -> list[Row | Count]:
+def measure_weights(_: int) -> list[Row | Count]:
     with valkey() as redis_url, peer(0) as url, env(url, redis_url, workers=0) as built:
-        with started([sys.executable, "-m", "gateway", "worker"], built.environ) as worker:
+        with run_process([sys.executable, "-m", "gateway", "worker"], built.environ) as worker:
             built.drain(50, 1, "warm")  # scripts and connections weigh something too
-            _calls(url)
-            before = _bytes(built.store)
+            _take_calls(url)
+            before = _measure_bytes(built.store)
             built.drain(PEOPLE, 1, "first")
-            first = _calls(url) / (PEOPLE - 50)
-            at_rest = (_bytes(built.store) - before) / (PEOPLE - 50)
+            first = _take_calls(url) / (PEOPLE - 50)
+            at_rest = (_measure_bytes(built.store) - before) / (PEOPLE - 50)
             built.drain(PEOPLE, 1, "second")
-            further = _calls(url) / PEOPLE
-            memory = _memory(built, worker)
-        before = _bytes(built.store)
+            further = _take_calls(url) / PEOPLE
+            memory = _measure_memory(built, worker)
+        before = _measure_bytes(built.store)
         built.append(PEOPLE, 1, "third")
-        waiting = (_bytes(built.store) - before) / PEOPLE
+        waiting = (_measure_bytes(built.store) - before) / PEOPLE
     return [
         Count("Redis, a waiting message", waiting, "bytes"),
         Count("Redis, a known person at rest", at_rest, "bytes", "at most", 600),
@@ -39,10 +39,10 @@ def weights(_: int) -> list[Row | Count]:
     ]
 
 
-def _memory(built: Env, worker: subprocess.Popen[bytes]) -> list[Count]:
+def _measure_memory(built: Env, worker: subprocess.Popen[bytes]) -> list[Count]:
     with (
         web(built) as (_, serving),
-        started([sys.executable, "-m", "gateway", "clock"], built.environ) as clock,
+        run_process([sys.executable, "-m", "gateway", "clock"], built.environ) as clock,
     ):
         while built.store.hlen(keys.HEARTBEATS) < 3:
             pass
@@ -53,7 +53,7 @@ def _memory(built: Env, worker: subprocess.Popen[bytes]) -> list[Count]:
         ]
 
 
-def _bytes(store: redis.Redis) -> int:
+def _measure_bytes(store: redis.Redis) -> int:
     """Without the answers that lanes keep for a minute."""
     for pattern in (keys.answer("*"), keys.claim("*")):
         for key in store.scan_iter(pattern, count=1000):
@@ -61,5 +61,5 @@ def _bytes(store: redis.Redis) -> int:
     return int(store.info("memory")["used_memory"])
 
 
-def _calls(url: str) -> int:
+def _take_calls(url: str) -> int:
     return int(requests.get(f"{url}/seen", timeout=10).json()["calls"])

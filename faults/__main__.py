@@ -28,8 +28,8 @@ def main() -> int:
 
 def _status(outcome: Outcome, folder: Path) -> int:
     if not outcome.good:
-        what = "The run came to no end" if outcome.troubled else "The promise was broken"
-        print(f"{what}. What happened is in {folder}.", file=sys.stderr)
+        what = "The run did not finish" if outcome.troubled else "The promise was broken"
+        print(f"{what}. Read the notes and logs in {folder}.", file=sys.stderr)
         return 1
     shutil.rmtree(folder)
     return 0

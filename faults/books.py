@@ -16,15 +16,15 @@ class Books:
     def __init__(self, store: redis.Redis) -> None:
         self._store = store
 
-    def met(self, channels: Iterable[str]) -> bool:
+    def has_met(self, channels: Iterable[str]) -> bool:
         """Whether the gateway has seen every channel's inbox: from then on no reply is missed."""
         return all(self._store.exists(keys.watermark(channel)) for channel in channels)
 
-    def waiting(self) -> int:
+    def waiting_lanes(self) -> int:
         """How many lanes still hold something."""
         return sum(1 for _ in self._store.scan_iter(keys.lane("*"), count=1000))
 
-    def counted(self, what: str) -> int:
+    def total(self, what: str) -> int:
         """A counter, over all channels."""
         counts = cast(dict[str, str], self._store.hgetall(keys.COUNTS))
         return sum(int(n) for name, n in counts.items() if name.partition("|")[0] == what)

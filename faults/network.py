@@ -61,7 +61,7 @@ class Inbox:
         self._server.start()
 
     def go_away(self) -> None:
-        """Nobody listens; connections break. What was being done is done."""
+        """Stop listening and break connections. What was being done is done."""
         self._server.stop()
 
     def come_back(self) -> None:

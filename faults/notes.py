@@ -35,19 +35,19 @@ class Notes:
         # Each line is one write to the end of the file: it is there whatever becomes of us.
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
 
-    def fed(self, message: Message, at: float) -> None:
+    def note_fed(self, message: Message, at: float) -> None:
         """Before the gateway can have heard of it."""
         self._write("fed", message, at)
 
-    def begun(self, message: Message, at: float) -> None:
-        """Now the gateway may hear of it: of what was fed before, nobody had told it yet."""
+    def note_begun(self, message: Message, at: float) -> None:
+        """From now on the gateway may have heard of it: the first attempt to tell it begins."""
         self._write("begun", message, at)
 
-    def told(self, message: Message, at: float) -> None:
+    def note_told(self, message: Message, at: float) -> None:
         """The gateway has said «200»."""
         self._write("told", message, at)
 
-    def arrived(self, message: Message, name: str) -> None:
+    def note_arrived(self, message: Message, name: str) -> None:
         self._write("arrived", message, name)
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ class Process:
     def name(self) -> str:
         return self.role.name
 
-    def look(self) -> None:
+    def start_if_ended(self) -> None:
         """Start it if it does not run."""
         with self._lock:
             if self._running is not None and self._running.poll() is not None:
@@ -152,7 +152,7 @@ class KeptProcesses:
     def _keep(self) -> None:
         while not self._stop.wait(LOOK):
             for process in self.by_name.values():
-                process.look()
+                process.start_if_ended()
 
 
 def roles_of(store: Mapping[str, str], config: Path, ports: Sequence[int]) -> tuple[Role, ...]:

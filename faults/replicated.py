@@ -246,7 +246,7 @@ def _program() -> str:
 
 
 def free_ports(count: int) -> Iterator[int]:
-    """Ports of 127.0.0.1 that nobody listens on, for programs that must be told one."""
+    """Free ports of 127.0.0.1, for programs that must be given one."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         ports = [one.getsockname()[1] for one in sockets]

@@ -76,7 +76,7 @@ class Outcome:
     seconds: float
     remarks: tuple[str, ...]
     troubled: tuple[str, ...]
-    """Why the run did not come to its end: then it proves nothing."""
+    """Why the run did not finish: then it proves nothing."""
 
     @property
     def good(self) -> bool:
@@ -116,7 +116,7 @@ def run(plan: Plan) -> Outcome:
         _until(lambda: _met(scene.books), START, "the gateway has not met its inboxes")
         started = time.monotonic()
         troubled: list[str] = []
-        remarks = [*_break(scene, troubled), *_let_settle(scene, troubled)]
+        remarks = [*_feed_and_break(scene, troubled), *_let_settle(scene, troubled)]
         seconds = time.monotonic() - started
         found = reckon(
             scene.notes,
@@ -130,7 +130,7 @@ def run(plan: Plan) -> Outcome:
             plan,
             scene.traffic.fed,
             scene.processes.kills,
-            scene.books.counted("uncertain"),
+            scene.books.total("uncertain"),
             found,
             seconds,
             (*remarks, *found.words),
@@ -189,7 +189,7 @@ def _wire(
     return file, max(channel.config.settle for channel in settings.channels.values())
 
 
-def _break(scene: Scene, troubled: list[str]) -> list[str]:
+def _feed_and_break(scene: Scene, troubled: list[str]) -> list[str]:
     """Feed, while everything breaks. Returns remarks; `troubled` gets why feeding halted."""
     plan, traffic = scene.plan, scene.traffic
     killer = Killer(plan.kills, scene.processes, scene.store, plan.seed)
@@ -236,10 +236,10 @@ def _let_settle(scene: Scene, troubled: list[str]) -> list[str]:
         _until(scene.store.ready, START, "the replica does not follow")
         _until(lambda: _settled(scene), scene.plan.settle_within, "it has not settled")
     except TimeoutError as error:
-        troubled.append(f"{error}: {scene.books.waiting()} lanes wait")
-    time.sleep(UNCERTAIN_AFTER)  # whoever still has something in hand comes out with it
+        troubled.append(f"{error}: {scene.books.waiting_lanes()} lanes wait")
+    time.sleep(UNCERTAIN_AFTER)  # a worker that still holds something delivers it
     letters = [f"given up: {letter}" for letter in scene.books.dead_letters()]
-    removed = scene.books.counted("doubles_removed")
+    removed = scene.books.total("doubles_removed")
     seconds = time.monotonic() - started
     troubled += scene.store.doubts()
     return [
@@ -252,7 +252,7 @@ def _let_settle(scene: Scene, troubled: list[str]) -> list[str]:
 def _settled(scene: Scene) -> bool:
     """Nothing waits; and what is missing will not come, since Chatwoot has been asked again."""
     done = scene.postman.idle() and scene.chatwoot.wait_for_webhooks(0.0)
-    if not done or scene.books.waiting():
+    if not done or scene.books.waiting_lanes():
         return False
     quiet = scene.traffic.seconds_since_arrival() > 4 * scene.plan.reconcile_every
     return quiet or not scene.traffic.missing()
@@ -260,7 +260,7 @@ def _settled(scene: Scene) -> bool:
 
 def _met(books: Books) -> bool:
     try:
-        return books.met(CHANNELS)
+        return books.has_met(CHANNELS)
     except redis.RedisError:
         return False
 

@@ -30,7 +30,7 @@ class Store(Protocol):
     closest: float
     """Seconds between two kills, at least."""
     unstoppable: frozenset[str]
-    """Whom nobody stops for a while."""
+    """Processes that the freezer spares."""
     failed_over: Sequence[float]
     """When a primary was killed for good, on the monotonic clock."""
 
@@ -121,4 +121,6 @@ class Replicated:
 
     def doubts(self) -> Sequence[str]:
         more = self._redis.fail_overs > len(self.failed_over)
-        return ("a primary was replaced that nobody had killed: is the machine too busy?",) * more
+        return (
+            "a primary was replaced that had not been killed: the machine may be too busy",
+        ) * more

@@ -33,7 +33,7 @@ RECEIPTS = 0.1
 """Share of the replies of which the network tells that they were delivered."""
 TICK = 0.005
 STALLED = 90.0
-"""Seconds without any arrival after which there is no sense in feeding more."""
+"""Seconds without any arrival after which feeding is given up."""
 
 
 @dataclass(slots=True)
@@ -104,10 +104,10 @@ class Traffic:
         self._lock = threading.Lock()
         self._talks: dict[str, Talk] = {}
         self._replies: dict[int, Message] = {}
-        inbox.arrived = self._seen_by_customer
-        chatwoot.store.listeners.append(self._seen_in_chatwoot)
-        chatwoot.webhooks.leaves = partial(self._chatwoot_tells, notes.begun)
-        chatwoot.webhooks.answered = partial(self._chatwoot_tells, notes.told)
+        inbox.arrived = self._note_seen_by_customer
+        chatwoot.store.listeners.append(self._note_seen_in_chatwoot)
+        chatwoot.webhooks.leaves = partial(self._note_webhook, notes.note_begun)
+        chatwoot.webhooks.answered = partial(self._note_webhook, notes.note_told)
 
     def feed(self, allowed: Callable[[], float], ends: float) -> None:
         """Until all is fed, or until `ends` on the monotonic clock. `allowed`: how many by now.
@@ -130,26 +130,26 @@ class Traffic:
         with self._lock:
             return [message for talk in self._talks.values() for message in talk.missing]
 
-    def _seen_by_customer(self, channel: str, text: str, name: str, external: str) -> None:
+    def _note_seen_by_customer(self, channel: str, text: str, name: str, external: str) -> None:
         """A reply has arrived. `name`: the gateway's id of it, `external`: the network's."""
         if (message := read_name(text)) is not None:
-            self._notes.arrived(message, name)
-            self._here(message)
+            self._notes.note_arrived(message, name)
+            self._note_arrival(message)
         if self._chance.random() < RECEIPTS:
             receipt = json.dumps({"delivered": external}).encode()
             self._postman.take(Webhook(channel, receipt))
 
     def _feed_one(self) -> bool:
-        """False if nobody can say anything at the moment."""
+        """False if neither side can write at the moment."""
         with self._lock:
             self._retire()
-            able = list(self._able())
+            able = list(self._possible_turns())
             say = self._random.choice(able) if able else None
         if say is not None:
             say()
         return say is not None
 
-    def _able(self) -> Iterator[Callable[[], None]]:
+    def _possible_turns(self) -> Iterator[Callable[[], None]]:
         for talk in self._talks.values():
             if talk.written < self._each and talk.delivering < talk.at_once:
                 yield partial(self._write, talk)
@@ -194,11 +194,11 @@ class Traffic:
             self._send(talk, messages, content)
 
     def _keep(self, messages: list[Message], content: list[dict[str, str]]) -> None:
-        """It waits at the network, in order: whoever is told of the younger knows the older."""
+        """It waits at the network, in order: an answer with the younger has the older too."""
         now = time.monotonic()
         for message in messages:
-            self._notes.fed(message, now)
-            self._notes.told(message, now)
+            self._notes.note_fed(message, now)
+            self._notes.note_told(message, now)
         self._inbox.keep(content)
 
     def _send(self, talk: Talk, messages: list[Message], content: list[dict[str, str]]) -> None:
@@ -207,20 +207,20 @@ class Traffic:
         webhook = Webhook(
             talk.channel,
             json.dumps({"messages": content}).encode(),
-            begin=partial(self._customer_begins, messages),
-            answered=partial(self._customer_was_answered, talk, messages),
+            begin=partial(self._note_first_attempt, messages),
+            answered=partial(self._note_answer, talk, messages),
         )
         self._postman.take(webhook)
 
-    def _customer_begins(self, messages: list[Message]) -> None:
+    def _note_first_attempt(self, messages: list[Message]) -> None:
         now = time.monotonic()
         for message in messages:
-            self._notes.fed(message, now)
+            self._notes.note_fed(message, now)
 
-    def _customer_was_answered(self, talk: Talk, messages: list[Message]) -> None:
+    def _note_answer(self, talk: Talk, messages: list[Message]) -> None:
         now = time.monotonic()
         for message in messages:
-            self._notes.told(message, now)
+            self._notes.note_told(message, now)
         with self._lock:
             talk.delivering -= 1
 
@@ -235,13 +235,13 @@ class Traffic:
             talk.missing.update(messages)
             self.fed += count
         for message in messages:
-            self._notes.fed(message, time.monotonic())
+            self._notes.note_fed(message, time.monotonic())
             self._chatwoot.agent_reply(conversation, named(message))
         if self._random.random() < RESOLVED:
             self.resolved[talk.peer] += 1
             self._chatwoot.agent_resolve(conversation)
 
-    def _chatwoot_tells(self, note: Callable[[Message, float], None], delivery: Delivery) -> None:
+    def _note_webhook(self, note: Callable[[Message, float], None], delivery: Delivery) -> None:
         """A webhook of Chatwoot's leaves, or was taken by the gateway."""
         if delivery.event.name != "message_created":
             return
@@ -252,7 +252,7 @@ class Traffic:
         if reply is not None:
             note(reply, now)
 
-    def _seen_in_chatwoot(self, events: list[Event]) -> None:
+    def _note_seen_in_chatwoot(self, events: list[Event]) -> None:
         """Called with each change, under the store's lock."""
         store = self._chatwoot.store
         for event in events:
@@ -262,9 +262,9 @@ class Traffic:
             message = read_name(row.content or "")
             if row.message_type == "incoming" and message is not None:
                 place = store.conversations.get(row.conversation_id).display_id
-                self._here(message, place)
+                self._note_arrival(message, place)
 
-    def _here(self, message: Message, conversation: int = 0) -> None:
+    def _note_arrival(self, message: Message, conversation: int = 0) -> None:
         with self._lock:
             talk = self._talks.get(message.stream.rpartition(":")[2].partition("/")[0])
             if talk is None:

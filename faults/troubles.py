@@ -120,19 +120,25 @@ class Weather:
             name = self._random.choice(sorted(self._places))
             place = self._places[name]
             trouble = self._random.choice(
-                (self._away, self._strange, self._strange, self._strange, self._strange)
+                (
+                    self._send_away,
+                    self._misbehave,
+                    self._misbehave,
+                    self._misbehave,
+                    self._misbehave,
+                )
             )
             self.count[f"{name}: {trouble(place, stop)}"] += 1
             if self._random.random() < 0.3:
-                self.count[f"chatwoot: webhooks {self._webhooks(stop)}"] += 1
+                self.count[f"chatwoot: webhooks {self._disturb_webhooks(stop)}"] += 1
 
-    def _away(self, place: Place, stop: threading.Event) -> str:
+    def _send_away(self, place: Place, stop: threading.Event) -> str:
         place.go_away()
         stop.wait(self._random.uniform(0.2, 2.0))
         place.come_back()
         return "away"
 
-    def _strange(self, place: Place, stop: threading.Event) -> str:
+    def _misbehave(self, place: Place, stop: threading.Event) -> str:
         """The next few requests meet a fault, for a second at most; messages more than others."""
         fault = self._fault("*" if self._random.random() < 0.3 else place.replies)
         place.faults.add(fault)
@@ -171,7 +177,7 @@ class Weather:
             retry_after=1 if status == 429 else None,
         )
 
-    def _webhooks(self, stop: threading.Event) -> str:
+    def _disturb_webhooks(self, stop: threading.Event) -> str:
         """Chatwoot's own webhooks come twice, or later and in another order."""
         webhooks = self._chatwoot.webhooks
         if self._random.random() < 0.5:

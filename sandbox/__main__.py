@@ -35,13 +35,13 @@ class CannotStart(Exception):
 
 
 def main() -> int:
-    """Run until Ctrl-C or SIGTERM. What is wrong goes to stderr in plain words."""
+    """Run until Ctrl-C or SIGTERM. Errors go to stderr."""
     # aiosmtpd warns of what it will change itself one day.
     logging.getLogger("mail").setLevel(logging.ERROR)
     try:
         folder = data_folder() / "sandbox"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with listening() as signals:
+        with catch_signals() as signals:
             run(folder, signals)
     except (CannotStart, NotStarted) as error:
         print(f"sandbox: {error}", file=sys.stderr)
@@ -53,12 +53,12 @@ def main() -> int:
 
 
 def run(folder: Path, signals: Signals) -> None:
-    """Start everything, say where the page is, wait for a signal, stop everything.
+    """Start everything, print the address of the page, wait for a signal, stop everything.
 
     Raises `CannotStart`, `NotStarted`, OSError.
     """
     print("Starting the stand-ins and the gateway …", flush=True)
-    ports = keep_ports(folder / "ports.json", _wanted())
+    ports = keep_ports(folder / "ports.json", _wanted_ports())
     stand_ins = _stand_ins(folder, ports)
     with contextlib.ExitStack() as stack:
         stack.enter_context(stand_ins.running())
@@ -93,8 +93,8 @@ def run(folder: Path, signals: Signals) -> None:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Signals]:
-    """A queue of the signals that say stop."""
+def catch_signals() -> Iterator[Signals]:
+    """A queue of the signals that ask the process to stop."""
     signals: Signals = queue.SimpleQueue()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -113,12 +113,12 @@ def _stand_ins(folder: Path, ports: Ports) -> StandIns:
         return StandIns(folder, ports)
     except (KeyError, TypeError, ValueError) as error:
         raise CannotStart(
-            f"what the stand-ins noted in {folder} cannot be read ({error}). "
-            "Delete that folder to begin anew."
+            f"the stand-ins' files in {folder} cannot be read ({error}). "
+            "Delete the folder to start afresh."
         ) from error
 
 
-def _wanted() -> Ports:
+def _wanted_ports() -> Ports:
     """The usual ports, or those that SANDBOX_PORT (the page's) and PORT (the gateway's) name."""
     return Ports(page=_port("SANDBOX_PORT", Ports().page), gateway=_port("PORT", Ports().gateway))
 
@@ -127,7 +127,7 @@ def _port(name: str, usual: int) -> int:
     text = os.environ.get(name) or str(usual)
     if text.isascii() and text.isdigit() and int(text) < 65536:
         return int(text)
-    raise CannotStart(f"{name} is not the number of a port: {text!r}")
+    raise CannotStart(f"{name} must be a port from 0 to 65535, not {text!r}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Kind(StrEnum):
     """What goes wrong."""
 
     LATENCY = "latency"
-    """The work begins `seconds` later; whoever gives up before finds it done afterwards."""
+    """The work begins `seconds` later; a client that gives up earlier finds it done afterwards."""
     STATUS = "status"
     """`status` and `body` are answered, and nothing is done."""
     HTML = "html"
@@ -109,7 +109,7 @@ class Faults:
         self._stopping.clear()
 
     def stop(self) -> None:
-        """The stand-in stops: nobody waits any longer, and what was to be done late never is."""
+        """The stand-in stops: waiting ends, and what was to be done late is never done."""
         self._stopping.set()
 
     def wait(self, seconds: float) -> bool:

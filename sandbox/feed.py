@@ -1,4 +1,4 @@
-"""Tells whoever watches a stand-in (the page, a test) what has just changed in it."""
+"""Tells those who watch a stand-in (the page, a test) what has just changed in it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Feed:
         return subscriber
 
     def unsubscribe(self, subscriber: queue.Queue[Event]) -> None:
-        """Stop filling a queue that nobody reads any more. Unknown ones are ignored."""
+        """Stop filling a queue. Unknown ones are ignored."""
         with self._lock:
             if subscriber in self._subscribers:
                 self._subscribers.remove(subscriber)

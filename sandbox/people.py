@@ -24,7 +24,7 @@ NAMES = (
 
 
 class NoSuchCustomer(LookupError):
-    """There is no customer with this id on this channel."""
+    """The channel has no customer with this id."""
 
 
 @dataclass(frozen=True, slots=True)

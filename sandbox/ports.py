@@ -26,7 +26,7 @@ class Ports:
 
 def keep_ports(path: Path, wanted: Ports | None = None) -> Ports:
     """The ports noted in `path`, else those `wanted`; a free one in place of each that is taken."""
-    kept = _noted(path)
+    kept = _read_ports(path)
     preferred = asdict(wanted or Ports()) | kept
     with contextlib.ExitStack() as held:
         # All are held until the last is chosen, so that none is chosen twice.
@@ -36,12 +36,12 @@ def keep_ports(path: Path, wanted: Ports | None = None) -> Ports:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """So many ports of 127.0.0.1 on which nobody listens."""
+    """So many free ports of 127.0.0.1."""
     with contextlib.ExitStack() as held:
         return tuple(_hold(held, 0) for _ in range(count))
 
 
-def _noted(path: Path) -> dict[str, int]:
+def _read_ports(path: Path) -> dict[str, int]:
     try:
         noted = StateFile(path).load()
     except json.JSONDecodeError:

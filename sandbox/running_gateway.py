@@ -25,11 +25,11 @@ NOT_INHERITED = ("REDIS_URL", "REDIS_SENTINELS", "PORT", "WEB_CONCURRENCY")
 
 
 class NotStarted(Exception):
-    """The gateway does not come up. The text says what it said last."""
+    """The gateway did not start. The text has its last lines."""
 
 
 class RunningGateway:
-    """`python -m gateway run` in the folder's configuration; what it says goes into a log file."""
+    """`python -m gateway run` in the folder's configuration; its output goes into a log file."""
 
     def __init__(self, wiring: Wiring, folder: Path, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -40,7 +40,7 @@ class RunningGateway:
         self._lines = self.log.open("w", encoding="utf-8", buffering=1)
         self._last: list[str] = []
         self._guard = OrphanGuard()
-        self._process = KeptProcess(self._role(), self._say, self._guard)
+        self._process = KeptProcess(self._role(), self._note_line, self._guard)
 
     def start(self) -> None:
         self._process.start()
@@ -61,9 +61,9 @@ class RunningGateway:
         deadline = time.monotonic() + seconds
         while not (self._answers() and set(ROLES) <= set(self.processes())):
             if self._process.deaths:
-                raise NotStarted(f"The gateway did not start. It said: {self._words()}")
+                raise NotStarted(f"The gateway did not start. Its last lines: {self._last_words()}")
             if time.monotonic() > deadline:
-                raise NotStarted(f"The gateway is not ready after {seconds:g} s; see {self.log}.")
+                raise NotStarted(f"The gateway is not ready after {seconds:g} s. Read {self.log}.")
             time.sleep(0.05)
 
     def backlog(self) -> Mapping[str, Any] | None:
@@ -120,12 +120,12 @@ class RunningGateway:
         except requests.RequestException:
             return False
 
-    def _say(self, role: str, line: str) -> None:
+    def _note_line(self, role: str, line: str) -> None:
         self._last = [*self._last[-4:], line]
         if not self._lines.closed:
             self._lines.write(f"{line}\n")
 
-    def _words(self) -> str:
+    def _last_words(self) -> str:
         return " / ".join(line for line in self._last if "starting it again" not in line)
 
 

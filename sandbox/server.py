@@ -3,7 +3,7 @@
 Written here instead of taken ready-made because a stand-in must be able to misbehave: hang up
 before it has read a request, or in the middle of an answer. It keeps connections alive as real
 providers do, so that a client meets those that went stale, and it hands a connection over to
-whoever speaks something else on it (a WebSocket). It is also quick: no pause for Nagle.
+a handler that speaks another protocol on it (a WebSocket). It is also quick: no pause for Nagle.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Head:
     headers: Mapping[str, str]
     """Names are in lower case, with dashes."""
     client: tuple[str, int]
-    """Address and port of whoever asks."""
+    """The client's address and port."""
     keep_alive: bool = True
 
     @property

@@ -14,9 +14,9 @@ from sandbox.twilio import TwilioStandIn
 
 
 class StandIns:
-    """All the outside world there is. Keeps what happened in it in `folder`.
+    """All that the gateway talks to. Its state is kept in `folder`.
 
-    Raises ValueError, KeyError or TypeError if a file there cannot be understood.
+    Raises ValueError, KeyError or TypeError if a file there is damaged.
     """
 
     def __init__(self, folder: Path, ports: Ports) -> None:
@@ -25,7 +25,7 @@ class StandIns:
             port=ports.telegram,
             state_file=folder / "telegram.json",
             username="corner_shop_bot",
-            # The real one waits longer between attempts; nobody likes to watch that.
+            # The real one waits longer between attempts, which is tedious to watch.
             push_delays=(0.1, 2.0),
         )
         self.twilio = TwilioStandIn(port=ports.twilio, state_file=folder / "twilio.json", pace=0.4)
@@ -35,6 +35,6 @@ class StandIns:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Everything listens. Raises OSError if a port is taken."""
+        """All of them listen. Raises OSError if a port is taken."""
         with self.chatwoot, self.telegram, self.twilio, self.mail:
             yield

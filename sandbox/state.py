@@ -30,7 +30,7 @@ class StateFile:
         return dict(json.loads(self._path.read_text("utf-8")))
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the file in one step: whoever is killed leaves the old state or the new one.
+        """Replace the file in one step: a process that is killed leaves the old state or the new.
 
         Raises OSError.
         """

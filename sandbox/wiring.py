@@ -17,12 +17,12 @@ INBOXES = {"telegram": "Telegram", "sms": "SMS", "email": "E-mail"}
 """Channel → the name of its API inbox in Chatwoot."""
 
 TEMPLATE = """\
-# Written anew at every start of the sandbox. The secrets stand in gateway.env beside it.
+# Rewritten at every start of the sandbox. The secrets are in gateway.env beside it.
 
 [gateway]
 public_url = "{gateway}"
 secret = "${{GATEWAY_SECRET}}"
-# Far below the defaults: here nobody wants to wait a minute to see what becomes of a crash.
+# Far below the defaults, so that the outcome of a crash shows within seconds.
 lease = 5
 uncertain_after = 3
 
@@ -79,8 +79,8 @@ def wire(stand_ins: StandIns, folder: Path, gateway_url: str) -> Wiring:
 
     Telegram is told by the gateway itself, when it connects. Raises OSError.
     """
-    inboxes = {channel: _inbox(stand_ins, name) for channel, name in INBOXES.items()}
-    environ = _secrets(stand_ins, folder / "gateway.env")
+    inboxes = {channel: _find_or_add_inbox(stand_ins, name) for channel, name in INBOXES.items()}
+    environ = _write_secrets(stand_ins, folder / "gateway.env")
     config = folder / "channels.toml"
     config.write_text(_toml(stand_ins, inboxes, gateway_url), encoding="utf-8")
     settings = load(config, environ)
@@ -90,7 +90,7 @@ def wire(stand_ins: StandIns, folder: Path, gateway_url: str) -> Wiring:
     return Wiring(config, environ, settings, inboxes)
 
 
-def _inbox(stand_ins: StandIns, name: str) -> int:
+def _find_or_add_inbox(stand_ins: StandIns, name: str) -> int:
     store = stand_ins.chatwoot.store
     with store.reading():
         known = [inbox.id for inbox in store.inboxes if inbox.name == name]
@@ -103,11 +103,11 @@ def _set_webhook(stand_ins: StandIns, inbox: int, url: str) -> None:
         update_inbox(store, store.inboxes.get(inbox), {"channel": {"webhook_url": url}})
 
 
-def _secrets(stand_ins: StandIns, path: Path) -> dict[str, str]:
-    """What the environment has to hold; also as a file, for whoever wants to run a command of the
-    gateway's by hand. The gateway's own secret is kept from run to run."""
+def _write_secrets(stand_ins: StandIns, path: Path) -> dict[str, str]:
+    """The gateway's environment. Also written to a file, for running its commands by hand; the
+    gateway's own secret is kept from run to run."""
     environ = {
-        "GATEWAY_SECRET": _kept_secret(path) or secrets.token_hex(32),
+        "GATEWAY_SECRET": _read_secret(path) or secrets.token_hex(32),
         "CHATWOOT_TOKEN": stand_ins.chatwoot.access_token,
         "TELEGRAM_TOKEN": stand_ins.telegram.token,
         "TWILIO_AUTH_TOKEN": stand_ins.twilio.auth_token,
@@ -119,7 +119,7 @@ def _secrets(stand_ins: StandIns, path: Path) -> dict[str, str]:
     return environ
 
 
-def _kept_secret(path: Path) -> str:
+def _read_secret(path: Path) -> str:
     if not path.exists():
         return ""
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -38,7 +38,7 @@ class Application:
         except NotFound:
             return _reply(404, {"status": 404, "error": "Not Found"})
         self.requests[head.method, route.pattern] += 1
-        if refused := self._limits.refusal(head.path):
+        if refused := self._limits.count(head.path):
             return refused
         try:
             return self._answer(route, names, head, body)

@@ -1,7 +1,7 @@
 """Chatwoot's event stream at /cable, as its dashboard listens to it (Rails' ActionCable).
 
 A client subscribes with a user's `pubsub_token` and is told what changes where the user sees it.
-Whoever comes with a wrong token is not refused: no confirmation ever comes.
+A client with a wrong token is not refused: its confirmation never comes.
 Source in Chatwoot: app/channels/room_channel.rb.
 """
 
@@ -76,7 +76,7 @@ class Cable:
             self._thread.join(1)
 
     def cut(self) -> None:
-        """End all connections without a farewell; whoever comes again is welcome."""
+        """End all connections without a farewell. Clients may connect again."""
         with self._changed:
             clients = list(self._clients)
         for client in clients:
@@ -121,7 +121,7 @@ class Cable:
             with self._changed:
                 self._clients.discard(client)
 
-    def confirm(self, identifier: str) -> Subscription | None:
+    def subscription_for(self, identifier: str) -> Subscription | None:
         """The subscription that a client asks for; None if it is not its to have."""
         try:
             asked = json.loads(identifier)
@@ -204,7 +204,7 @@ class _Client:
         return list(self._subscriptions.values())
 
     def tell(self, text: str) -> None:
-        """Put something into the outbox; who does not read keeps nobody else waiting."""
+        """Put a text into the outbox: a client that does not read delays no other."""
         self._outbox.put(text)
 
     def cut(self) -> None:
@@ -223,7 +223,7 @@ class _Client:
             writer.join(1)
 
     def _obey(self, text: str) -> None:
-        """What is no command is ignored, as Rails does."""
+        """Ignores what it does not understand, as Rails does."""
         try:
             order = json.loads(text)
             command, identifier = order["command"], str(order["identifier"])
@@ -231,7 +231,7 @@ class _Client:
             return
         if command == "unsubscribe":
             self._subscriptions.pop(identifier, None)
-        elif command == "subscribe" and (asked := self._cable.confirm(identifier)):
+        elif command == "subscribe" and (asked := self._cable.subscription_for(identifier)):
             confirmed = {"identifier": identifier, "type": "confirm_subscription"}
             presence = {"identifier": identifier, "message": self._cable.presence(asked)}
             self.tell(json.dumps(confirmed))

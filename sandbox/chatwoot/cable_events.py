@@ -110,7 +110,7 @@ class Announcer:
         return told
 
     def _of_activity(self, row: Message) -> list[Broadcast]:
-        """A job writes the grey lines, so nobody performs them."""
+        """A job writes the grey lines, without a performer."""
         data = shapes.message_push(self._store, row)
         return [Broadcast("message.created", row.account_id, data, row.inbox_id)]
 
@@ -139,7 +139,7 @@ class Announcer:
         return shapes.user_push(self._store.users.get(told["id"])), told["id"]
 
     def _performer(self) -> JSON:
-        """Whose request it was; nobody for what Chatwoot does by itself."""
+        """The user or bot whose request it was; nothing for what Chatwoot does by itself."""
         actor = self._store.actor
         if isinstance(actor, User):
             return {"performer": shapes.user_push(actor)}
@@ -147,7 +147,7 @@ class Announcer:
 
 
 def conversation_as_it_is(store: Store, conversation_id: int) -> JSON:
-    """A conversation in a job that nobody asked for. Raises NotFound."""
+    """A conversation as a background job reads it. Raises NotFound."""
     row = store.conversations.get(conversation_id)
     shape = payloads.conversation_webhook(store, row)
     for message in shape["messages"]:

@@ -23,7 +23,7 @@ class AgentDesk:
 
     @property
     def agent(self) -> User:
-        """The first user of the account who is no administrator."""
+        """The first user of the account who is not an administrator."""
         for user in self.store.users:
             if user.role_in(self.account_id) == "agent":
                 return user

@@ -1,4 +1,4 @@
-"""Small words for whoever watches the stand-in: what happened, in which conversation."""
+"""Small events for those who watch the stand-in: what happened, in which conversation."""
 
 from __future__ import annotations
 

@@ -24,16 +24,16 @@ class RequestLimits:
         self._window = 0
         self._counts: dict[str, int] = {}
 
-    def refusal(self, path: str) -> Reply | None:
+    def count(self, path: str) -> Reply | None:
         """The answer to a request that is one too many; None if it may pass."""
         if self._requests is None and self._searches is None:
             return None
-        over = self._over("all", self._requests)
+        over = self._count("all", self._requests)
         if "/contacts/search" in path:
-            over = self._over(path.partition("/contacts/")[0], self._searches) or over
+            over = self._count(path.partition("/contacts/")[0], self._searches) or over
         return Reply(429, b"Retry later\n", "text/plain") if over else None
 
-    def _over(self, key: str, limit: int | None) -> bool:
+    def _count(self, key: str, limit: int | None) -> bool:
         with self._lock:
             window = int(self._store.now() // WINDOW)
             if window != self._window:

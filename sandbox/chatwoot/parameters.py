@@ -28,7 +28,7 @@ class Parameters:
         return default if value is None else str(value)
 
     def number(self, name: str) -> int | None:
-        """None if it is not given or is no number."""
+        """None if it is missing or not a number."""
         try:
             return int(self.fields[name])
         except (KeyError, TypeError, ValueError):
@@ -43,7 +43,7 @@ class Parameters:
 
 
 def as_id(value: Any) -> int:
-    """Raises NotFound for what is no id: no such row."""
+    """Raises NotFound for what is not an id."""
     try:
         return int(value)
     except (TypeError, ValueError):
@@ -51,7 +51,7 @@ def as_id(value: Any) -> int:
 
 
 def parameters_of(head: Head, body: bytes) -> Parameters:
-    """Raises Refusal 400 for JSON that is none."""
+    """Raises Refusal 400 for broken JSON."""
     fields: JSON = {}
     for name, values in head.query.items():
         for value in values:

@@ -49,7 +49,7 @@ class RecordInvalid(Refusal):
 
 
 class ServerError(Refusal):
-    """What Rails answers when nobody rescued: a taken unique index, a bad enum."""
+    """Rails' answer to an error that no controller rescues: a taken unique index, a bad enum."""
 
     def __init__(self) -> None:
         super().__init__(500, {"status": 500, "error": "Internal Server Error"})

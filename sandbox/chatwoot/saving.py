@@ -43,7 +43,7 @@ class StoreSaver:
     def load(self) -> bool:
         """Fill the store from the file. False if there is no file yet.
 
-        Raises ValueError if the file cannot be understood.
+        Raises ValueError if the file is damaged.
         """
         try:
             if not (state := self._file.load()):

@@ -61,7 +61,7 @@ class ChatwootStandIn(AgentDesk):
         self._application = Application(store, limits)
         self.faults = Faults()
         self._feed = Feed()
-        store.listeners.append(self._tell)
+        store.listeners.append(self._publish)
         self._server = Server(FaultyApplication(self._answer, self.faults), port)
         self._control = Server(Control(self.faults, self.cable, self.requests))
         self._saver = StoreSaver(state_file, store) if state_file else None
@@ -92,7 +92,7 @@ class ChatwootStandIn(AgentDesk):
     def start(self) -> Self:
         """Raises OSError if the port is taken, ValueError if the state file is damaged."""
         if self._saver is None or not self._saver.load():
-            self._found_account()
+            self._create_account()
         if self._saver is not None:
             self._saver.start()
         self.faults.start()
@@ -180,7 +180,7 @@ class ChatwootStandIn(AgentDesk):
         self.faults.clear()
 
     def go_away(self) -> None:
-        """Nobody listens any more, as after a crash of the whole installation. Its webhooks, which
+        """Stop listening, as after a crash of the whole installation. Its webhooks, which
         other processes send, still leave."""
         self._server.stop()
 
@@ -209,11 +209,11 @@ class ChatwootStandIn(AgentDesk):
         """The event stream has an address beside those of the HTTP interfaces."""
         return self.cable.answer(head) if head.path == CABLE else self._application(head, read)
 
-    def _tell(self, events: list[Event]) -> None:
+    def _publish(self, events: list[Event]) -> None:
         for event in events:
             self._feed.publish(describe(self.store, event))
 
-    def _found_account(self) -> None:
+    def _create_account(self) -> None:
         """Account 1 with an administrator and an agent, whose tokens are random."""
         store = self.store
         with store.changing():

@@ -40,7 +40,7 @@ class Inbox(MailboxData):
         return message
 
     async def deliver(self, mail: bytes) -> int:
-        """A new mail has come; whoever idles is told. Returns its UID."""
+        """Add a new mail and tell the clients that idle. Returns its UID."""
         fresh = AppendMessage(mail, datetime.now(UTC))
         return (await self.append(fresh, recent=True)).uid
 
@@ -159,14 +159,16 @@ class ImapServer:
 
     async def listen(self, port: int) -> asyncio.Server:
         """Serve until the returned server is closed."""
-        return await asyncio.start_server(self._connected, "127.0.0.1", port)
+        return await asyncio.start_server(self._serve_connection, "127.0.0.1", port)
 
     def cut(self) -> None:
         """Break every open connection."""
         for writer in self._writers:
             writer.transport.abort()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._writers.add(writer)
         where = SocketInfo.get(writer, None, unique_id=b"sandbox")
         try:

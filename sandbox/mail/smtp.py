@@ -1,5 +1,5 @@
 """The provider's SMTP server (RFC 5321): takes mail for its own mailbox from anybody, and mail for
-elsewhere from whoever has logged in."""
+elsewhere from clients that have logged in."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Submission:
             ident="Sandbox mail",
             data_size_limit=LARGEST_MAIL,
             enable_SMTPUTF8=True,
-            auth_require_tls=False,  # loopback only: nobody listens
+            auth_require_tls=False,  # loopback only
             authenticator=self._authenticate,
             loop=asyncio.get_running_loop(),
         )

@@ -88,7 +88,7 @@ class MailStandIn:
         self.faults.stop()
         self._control.stop()
         if self._loop is not None and self._thread is not None:
-            self._call(self._save())
+            self._run(self._save())
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(PATIENCE)
             self._loop = None
@@ -128,13 +128,13 @@ class MailStandIn:
                 main, _, sub = (content_type or "application/octet-stream").partition("/")
                 composed.add_attachment(data, main, sub, filename=file_name)
         mail = raw if raw is not None else bytes(composed)
-        self._call(self._deliver(self.address, mail))
+        self._run(self._deliver(self.address, mail))
         return str(_parsed(mail)["Message-ID"] or "")
 
     def inbox_of(self, address: str) -> list[EmailMessage]:
         """The mails in a mailbox, the support's or a customer's, oldest first."""
         if address.lower() == self.address.lower():
-            return [_parsed(mail) for mail in self._call(self._support_mails())]
+            return [_parsed(mail) for mail in self._run(self._support_mails())]
         with self._lock:
             mails = list(self._mailboxes.get(address.lower(), ()))
         return [_parsed(mail) for mail in mails]
@@ -165,11 +165,11 @@ class MailStandIn:
 
     def cut_imap(self) -> None:
         """Break every IMAP connection."""
-        self._call(self._cut())
+        self._run(self._cut())
 
     def renumber(self) -> None:
         """Give the mailbox a new UIDVALIDITY and new UIDs, and break every IMAP connection."""
-        self._call(self._renumber())
+        self._run(self._renumber())
 
     async def _serve(self, ready: threading.Event) -> None:
         self._stopping = asyncio.Event()
@@ -232,7 +232,7 @@ class MailStandIn:
         self._imap.cut()
         await self._save()
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something in the servers' thread. Raises RuntimeError if they are not running."""
         if self._loop is None:
             work.close()
@@ -250,11 +250,11 @@ class MailStandIn:
         mail["Message-ID"] = make_msgid(domain=from_.rpartition("@")[2])
         if in_reply_to is not None:
             mail["In-Reply-To"] = in_reply_to
-            mail["References"] = self._references(from_, in_reply_to)
+            mail["References"] = self._thread_so_far(from_, in_reply_to)
         mail.set_content(text)
         return mail
 
-    def _references(self, owner: str, message_id: str) -> str:
+    def _thread_so_far(self, owner: str, message_id: str) -> str:
         """The thread so far, and the mail that is answered: RFC 5322, 3.6.4."""
         for mail in self.inbox_of(owner):
             if mail["Message-ID"] == message_id:

@@ -1,4 +1,4 @@
-"""What a visitor of the page can do on both sides. Bodies are JSON, or forms with a file."""
+"""What a visitor of the page can do on either side. Bodies are JSON, or forms with a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, NotFound
 
 from sandbox.chatwoot.records import Upload
-from sandbox.page.files import uploaded
+from sandbox.page.files import read_upload
 from sandbox.page.scene import Scene
 
 LONGEST_TEXT = 20_000
@@ -33,8 +33,8 @@ def actions(scene: Scene, changed: Callable[[], None]) -> Blueprint:
 
 def _add_customers(blueprint: Blueprint, scene: Scene) -> None:
     @blueprint.post("/customers/<channel>")
-    def newcomer(channel: str) -> Response:
-        return jsonify(id=scene.newcomer(channel).id)
+    def add_customer(channel: str) -> Response:
+        return jsonify(id=scene.add_customer(channel).id)
 
     @blueprint.post("/customers/<channel>/<customer>/messages")
     def write(channel: str, customer: str) -> Response:
@@ -45,14 +45,14 @@ def _add_customers(blueprint: Blueprint, scene: Scene) -> None:
 
     @blueprint.post("/customers/<channel>/<customer>/files")
     def send_file(channel: str, customer: str) -> Response:
-        file, text, form = uploaded(), _caption(), request.form
+        file, text, form = read_upload(), _caption(), request.form
         who = scene.people.find(channel, customer)
         subject, quoted = form.get("subject", ""), form.get("quoted", "")
         scene.devices[channel].write(who, text, subject, [file], quoted)
         return jsonify(done=True)
 
     @blueprint.post("/customers/<channel>/<customer>/unreachable")
-    def unreachable(channel: str, customer: str) -> Response:
+    def set_unreachable(channel: str, customer: str) -> Response:
         who, device = scene.people.find(channel, customer), scene.devices[channel]
         if _flag("on"):
             device.refuse(who)
@@ -76,29 +76,29 @@ def _add_agent(blueprint: Blueprint, scene: Scene) -> None:
         return jsonify(id=said)
 
     @blueprint.post("/conversations/<int:number>/typing")
-    def typing(number: int) -> Response:
+    def show_typing(number: int) -> Response:
         chatwoot.agent_typing(number)
         return jsonify(done=True)
 
     @blueprint.post("/conversations/<int:number>/files")
     def attach(number: int) -> Response:
-        file, text = uploaded(), _caption() or None
+        file, text = read_upload(), _caption() or None
         upload = Upload(file.name, file.content_type, file.data)
         private = request.form.get("private") == "true"
         attached = chatwoot.agent_reply(number, text, private=private, attachments=[upload])
         return jsonify(id=attached)
 
     @blueprint.post("/conversations/<int:number>/status")
-    def status(number: int) -> Response:
+    def set_status(number: int) -> Response:
         wanted = _text("status")
         change = {"open": chatwoot.agent_open, "resolved": chatwoot.agent_resolve}.get(wanted)
         if change is None:
-            raise BadRequest("«status» is «open» or «resolved».")
+            raise BadRequest("«status» must be «open» or «resolved».")
         change(number)
         return jsonify(done=True)
 
     @blueprint.post("/conversations/<int:number>/seen")
-    def seen(number: int) -> Response:
+    def mark_seen(number: int) -> Response:
         chatwoot.agent_looks(number)
         return jsonify(done=True)
 
@@ -118,7 +118,7 @@ def _add_choices(blueprint: Blueprint, scene: Scene) -> None:
     def offer(number: int) -> Response:
         question, *titles = [line.strip() for line in _text("text").splitlines() if line.strip()]
         if not titles:
-            raise BadRequest("A question, and below it a line for each choice.")
+            raise BadRequest("Write a question, and each choice on a line of its own below it.")
         items = [{"title": title, "value": title} for title in titles]
         offered = scene.stand_ins.chatwoot.interactive_reply(
             number, question, "input_select", items
@@ -131,13 +131,13 @@ def _add_choices(blueprint: Blueprint, scene: Scene) -> None:
         try:
             scene.stand_ins.telegram.customer_presses(int(who.id), message, _text("label"))
         except LookupError:
-            raise NotFound("There is no such button any more.") from None
+            raise NotFound("The message no longer has this button.") from None
         return jsonify(done=True)
 
 
 def _add_troubles(blueprint: Blueprint, scene: Scene) -> None:
     @blueprint.post("/troubles/<name>")
-    def trouble(name: str) -> Response:
+    def switch_trouble(name: str) -> Response:
         if _flag("on"):
             scene.troubles.switch_on(name)
         else:
@@ -147,7 +147,7 @@ def _add_troubles(blueprint: Blueprint, scene: Scene) -> None:
     @blueprint.post("/processes/<role>/kill")
     def kill(role: str) -> Response:
         if not scene.gateway.kill(role):
-            raise NotFound(f"{role} does not run at the moment.")
+            raise NotFound(f"{role} is not running.")
         return jsonify(done=True)
 
 
@@ -155,30 +155,32 @@ def _caption() -> str:
     """The text of a form with a file; may be empty."""
     text = request.form.get("text", "").strip()
     if len(text) > LONGEST_TEXT or "\0" in text:
-        raise BadRequest(f"«text» is longer than {LONGEST_TEXT} characters.")
+        raise BadRequest(f"«text» must be at most {LONGEST_TEXT} characters long, without NUL.")
     return text
 
 
 def _fields() -> dict[str, Any]:
     fields = request.get_json()
     if not isinstance(fields, dict):
-        raise BadRequest("The body is not a JSON object.")
+        raise BadRequest("The body must be a JSON object.")
     return fields
 
 
 def _text(name: str, *, needed: bool = True) -> str:
     value = _fields().get(name, "")
     if not isinstance(value, str) or len(value) > LONGEST_TEXT or "\0" in value:
-        raise BadRequest(f"«{name}» is not a text, or longer than {LONGEST_TEXT} characters.")
+        raise BadRequest(
+            f"«{name}» must be a text of at most {LONGEST_TEXT} characters, without NUL."
+        )
     if needed and not value.strip():
-        raise BadRequest(f"«{name}» is empty.")
+        raise BadRequest(f"«{name}» must not be empty.")
     return value.strip()
 
 
 def _flag(name: str) -> bool:
     value = _fields().get(name, False)
     if not isinstance(value, bool):
-        raise BadRequest(f"«{name}» is neither true nor false.")
+        raise BadRequest(f"«{name}» must be true or false.")
     return value
 
 
@@ -186,5 +188,5 @@ def _number(name: str) -> int | None:
     """A whole number that may be left out."""
     value = _fields().get(name)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        raise BadRequest(f"«{name}» is not a whole number.")
+        raise BadRequest(f"«{name}» must be a whole number.")
     return value

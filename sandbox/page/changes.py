@@ -10,7 +10,7 @@ from sandbox.feed import Event
 
 
 class Changes:
-    """Counts changes; whoever waits is woken by the next one."""
+    """Counts changes; each wakes those who wait."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -39,7 +39,7 @@ class Changes:
         return self._closed
 
     def close(self) -> None:
-        """Nobody is kept waiting any longer."""
+        """Wake those who wait, for good."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

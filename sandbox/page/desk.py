@@ -102,7 +102,7 @@ class Desk:
         return items if row.content_type == "input_select" else []
 
     def file(self, key: str) -> PageFile:
-        """A file of a message. Raises LookupError if there is none."""
+        """A file of a message. Raises LookupError if it does not exist."""
         blob = self._store.blobs[key]
         return PageFile(blob.name, blob.content_type, base64.b64decode(blob.data))
 

@@ -50,7 +50,7 @@ class Device(Protocol):
         `quoted` is the id of the message that is answered, on those that quote."""
 
     def file(self, file_id: str) -> PageFile:
-        """A file that the device shows. Raises LookupError if there is none."""
+        """A file that the device shows. Raises LookupError if it does not exist."""
 
     def unreachable(self, customer: Customer) -> bool:
         """Whether what is sent to the customer is refused."""
@@ -223,7 +223,7 @@ class MailProgram:
 
     def messages(self, customer: Customer) -> list[JSON]:
         support, own = self._mail.address, customer.id
-        written = [_shown(mail, support, mine=True) for mail in self._written_by(customer)]
+        written = [_shown(mail, support, mine=True) for mail in self._mails_from(customer)]
         got = [_shown(mail, own, mine=False) for mail in self._mail.inbox_of(own)]
         return sorted(written + got, key=lambda shown: (shown["at"], not shown["mine"]))
 
@@ -239,7 +239,7 @@ class MailProgram:
         got = self._mail.inbox_of(customer.id)
         answered = got[-1] if got and not subject else None
         if answered is not None:
-            subject = _answering(str(answered["Subject"] or ""))
+            subject = _reply_subject(str(answered["Subject"] or ""))
         self._mail.customer_writes(
             customer.id,
             customer.name,
@@ -263,13 +263,13 @@ class MailProgram:
 
     def refuse(self, customer: Customer) -> None:
         self._full.add(customer.id)
-        self._tell_the_server()
+        self._set_faults()
 
     def accept(self, customer: Customer) -> None:
         self._full.discard(customer.id)
-        self._tell_the_server()
+        self._set_faults()
 
-    def _tell_the_server(self) -> None:
+    def _set_faults(self) -> None:
         self._mail.faults.clear()
         for address in sorted(self._full):
             self._mail.faults.add(
@@ -283,7 +283,7 @@ class MailProgram:
                 )
             )
 
-    def _written_by(self, customer: Customer) -> list[EmailMessage]:
+    def _mails_from(self, customer: Customer) -> list[EmailMessage]:
         mails = self._mail.inbox_of(self._mail.address)
         return [mail for mail in mails if customer.id in str(mail["From"] or "")]
 
@@ -311,5 +311,5 @@ def _shown(mail: EmailMessage, owner: str, *, mine: bool) -> JSON:
     }
 
 
-def _answering(subject: str) -> str:
+def _reply_subject(subject: str) -> str:
     return subject if subject.lower().startswith("re:") else f"Re: {subject}"

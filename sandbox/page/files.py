@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 LARGEST_UPLOAD = 20 * 1024 * 1024
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""What a browser may show from this address. Whatever else a customer sends could run there."""
+"""What a browser may show here. Anything else that a customer sends could run as a script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class PageFile:
 
 
 FindFile = Callable[[str], PageFile]
-"""Finds a file by its id. Raises LookupError if there is none."""
+"""Finds a file by its id. Raises LookupError if it does not exist."""
 
 
 def link(place: str, file_id: str, name: str, content_type: str) -> dict[str, Any]:
@@ -35,12 +35,12 @@ def link(place: str, file_id: str, name: str, content_type: str) -> dict[str, An
     }
 
 
-def uploaded() -> PageFile:
-    """The file of a form. Raises BadRequest if there is none."""
+def read_upload() -> PageFile:
+    """The file of a form. Raises BadRequest if it is missing or empty."""
     request.max_content_length = LARGEST_UPLOAD
     file = request.files.get("file")
     if file is None or not (data := file.read()):
-        raise BadRequest("No file was chosen, or it is empty.")
+        raise BadRequest("Choose a file that is not empty.")
     return PageFile(file.filename or "file", file.mimetype, data)
 
 

@@ -40,15 +40,15 @@ class Scene:
             "gateway": self.underneath.shown(),
         }
 
-    def newcomer(self, channel: str) -> Customer:
-        """One more customer, with a device. Raises KeyError if there is no such channel."""
+    def add_customer(self, channel: str) -> Customer:
+        """One more customer, with a device. Raises KeyError for an unknown channel."""
         device = self.devices[channel]
         customer = self.people.add(channel)
         device.welcome(customer)
         return customer
 
     def welcome_all(self) -> None:
-        """Everybody has a device."""
+        """Give every customer a device."""
         for channel, device in self.devices.items():
             for customer in self.people.of(channel):
                 device.welcome(customer)

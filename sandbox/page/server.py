@@ -54,7 +54,7 @@ class PageServer:
 
 class _Quiet(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """The page's own requests are no news."""
+        """Do not log: the page asks all the time."""
 
 
 def _listen(app: Flask, port: int) -> BaseWSGIServer:
@@ -64,12 +64,12 @@ def _listen(app: Flask, port: int) -> BaseWSGIServer:
 def _app(scene: Scene, changes: Changes) -> Flask:
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.before_request(_only_our_own_page)
-    app.after_request(_guarded)
-    app.register_error_handler(HTTPException, lambda error: _no(error.code, error.description))
-    app.register_error_handler(LookupError, lambda _: _no(404, "There is no such thing here."))
+    app.before_request(_refuse_other_sites)
+    app.after_request(_add_headers)
+    app.register_error_handler(HTTPException, lambda error: _refusal(error.code, error.description))
+    app.register_error_handler(LookupError, lambda _: _refusal(404, "This does not exist here."))
     app.register_error_handler(
-        Refusal, lambda error: _no(error.status, f"Chatwoot says no: {error.body}")
+        Refusal, lambda error: _refusal(error.status, f"Chatwoot refused this: {error.body}")
     )
     app.add_url_rule("/", "page", lambda: send_from_directory(str(app.static_folder), "page.html"))
     app.add_url_rule("/api/state", "state", lambda: jsonify(scene.shown()))
@@ -84,26 +84,28 @@ def _app(scene: Scene, changes: Changes) -> Flask:
     return app
 
 
-def _only_our_own_page() -> None:
+def _refuse_other_sites() -> None:
     """Another site open in the same browser can send requests here, too.
 
     Under a name of its own that leads to loopback (DNS rebinding) it shows itself in Host,
     otherwise in Origin, which browsers send with every POST to another site.
     """
     if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
-        raise Forbidden("The sandbox answers only on this machine's own names.")
+        raise Forbidden(
+            "Open the sandbox at 127.0.0.1 or localhost: it answers under no other name."
+        )
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
-        raise Forbidden("The sandbox answers only to its own page.")
+        raise Forbidden("The sandbox accepts requests only from its own page.")
 
 
-def _guarded(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
     return response
 
 
-def _no(status: int | None, reason: str | None) -> tuple[Response, int]:
-    return jsonify(error=reason or "That did not work."), status or 500
+def _refusal(status: int | None, reason: str | None) -> tuple[Response, int]:
+    return jsonify(error=reason or "The request failed."), status or 500
 
 
 def _states(scene: Scene, changes: Changes) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Switches that make trouble for the gateway, one for each stand-in that can be made to fail."""
+"""Switches that break what the gateway depends on."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Troubles:
         self._on: set[str] = set()
 
     def switch_on(self, name: str) -> None:
-        """Raises KeyError if there is no such switch."""
+        """Raises KeyError for an unknown switch."""
         switch = self._switches[name]
         if name not in self._on:
             switch.begin()
             self._on.add(name)
 
     def switch_off(self, name: str) -> None:
-        """Raises KeyError if there is no such switch."""
+        """Raises KeyError for an unknown switch."""
         switch = self._switches[name]
         if name in self._on:
             switch.end()
@@ -55,13 +55,13 @@ def _switches(stand_ins: StandIns) -> Mapping[str, Trouble]:
     return {
         "chatwoot-down": Trouble(
             "Chatwoot down",
-            "Nobody answers at Chatwoot's address. Customers' messages wait; replies still go out.",
+            "Chatwoot does not respond. Customers' messages wait; replies still go out.",
             stand_ins.chatwoot.go_away,
             stand_ins.chatwoot.come_back,
         ),
         "telegram-slow": Trouble(
             "Telegram slow",
-            f"Every message to Telegram takes {SLOW:g} s. The other channels do not notice.",
+            f"Every message to Telegram takes {SLOW:g} s. The other channels are not affected.",
             lambda: stand_ins.telegram.faults.add(
                 Fault(Kind.LATENCY, path="/bot*/sendMessage", times=None, seconds=SLOW)
             ),
@@ -69,7 +69,7 @@ def _switches(stand_ins: StandIns) -> Mapping[str, Trouble]:
         ),
         "twilio-busy": Trouble(
             "Twilio answers 429",
-            "Twilio refuses with «too many requests». Replies by SMS wait and are sent later.",
+            "Twilio refuses replies with «too many requests». They wait and are sent later.",
             lambda: stand_ins.twilio.refuse(429, 20429, "Too Many Requests", times=None),
             stand_ins.twilio.faults.clear,
         ),

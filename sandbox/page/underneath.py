@@ -1,4 +1,4 @@
-"""What happens underneath: which processes of the gateway live, what waits, and why."""
+"""What the gateway is doing: which of its processes run, what waits, and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JSON = dict[str, Any]
 LOOK_EVERY = 0.5
 """Seconds."""
 WORTH_TELLING = 1.0
-"""Seconds that a message has to have waited before the page speaks of it."""
+"""Seconds after which the page shows that a message waits."""
 CHANNELS = {"telegram": "Telegram", "sms": "SMS", "email": "e-mail"}
 TARGETS = {"in": "to Chatwoot", "out": "to the customer", "status": "reports to Chatwoot"}
 
@@ -48,7 +48,7 @@ class Underneath:
         alive = self._gateway.processes()
         told = self._gateway.backlog()
         roles = {role: role in alive and (role != "web" or told is not None) for role in ROLES}
-        if told is None:  # the web process is away: what waits is not known, but still there
+        if told is None:  # the web process is down: show what waited when it last answered
             return {**self._shown, "roles": roles}
         return {"roles": roles, "waiting": list(_waiting(told)), "gates": list(_gates(told))}
 

@@ -99,7 +99,7 @@ class Bot:
 
     def bot_answers_press(self, query: str) -> None:
         """The Bot API's answerCallbackQuery: the button stops turning. Raises `Refused`."""
-        chat_id, message = self.presses.answered(query)
+        chat_id, message = self.presses.answer_query(query)
         self._save_and_tell("answered", chat_id, message)
 
     def bot_changes_buttons(self, chat_id: int, message_id: int, markup: Any) -> Json:

@@ -32,7 +32,7 @@ def bot_api(bot: Bot) -> Flask:
         "getme": lambda _: (bot.store.bot, ""),
         "sendmessage": lambda given: (_send_message(bot, given), ""),
         **{f"send{kind}": _sending(bot, kind) for kind in SENDABLE},
-        "getfile": lambda given: (bot.files.fetched(str(given.get("file_id", ""))), ""),
+        "getfile": lambda given: (bot.files.describe(str(given.get("file_id", ""))), ""),
         "getuserprofilephotos": lambda given: (_portraits(bot, given), ""),
         "sendchataction": lambda given: (_send_chat_action(bot, given), ""),
         "deletemessage": lambda given: (_delete_message(bot, given), ""),

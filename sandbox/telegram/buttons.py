@@ -41,13 +41,13 @@ def buttons_of(message: Json) -> Iterator[Json]:
 
 
 class Presses:
-    """The presses that wait for the bot's answer: so long their buttons turn."""
+    """The presses that wait for the bot's answer: until then their buttons turn."""
 
     def __init__(self) -> None:
         self._turning: dict[str, tuple[int, Json, str]] = {}
         """The query's id → the chat, the message, and the data of the button."""
 
-    def raised(self, user: Json, message: Json, data: str) -> Json:
+    def raise_query(self, user: Json, message: Json, data: str) -> Json:
         """The query that the bot is told of."""
         query = str(secrets.randbits(63))
         self._turning[query] = (user["id"], message, data)
@@ -59,7 +59,7 @@ class Presses:
             "data": data,
         }
 
-    def answered(self, query: str) -> tuple[int, Json]:
+    def answer_query(self, query: str) -> tuple[int, Json]:
         """The chat and the message of a query that is answered now. Raises `Refused` for one that
         is unknown, or was answered before."""
         if (waiting := self._turning.pop(query, None)) is None:

@@ -78,10 +78,10 @@ class Files:
             return kept
 
     def find(self, file_id: str) -> Kept:
-        """Raises KeyError if there is none."""
+        """Raises KeyError for an unknown id."""
         return self._kept[file_id]
 
-    def fetched(self, file_id: str) -> Json:
+    def describe(self, file_id: str) -> Json:
         """The Bot API's getFile. Raises `Refused`."""
         kept = self._kept.get(file_id)
         if kept is None:

@@ -24,9 +24,9 @@ def push_updates(updates: Updates, *, first_delay: float, longest_delay: float) 
             error = _push(client, webhook, update)
             if error is None:
                 delay = first_delay
-                updates.pushed(update)
+                updates.remove_pushed(update)
             else:
-                updates.failed(error, delay)
+                updates.wait_after_failure(error, delay)
                 delay = min(delay * 2, longest_delay)
 
 

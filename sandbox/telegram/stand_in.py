@@ -149,7 +149,7 @@ class TelegramStandIn(Bot):
         return self.customer_sends(chat_id, content, reply_to=reply_to)
 
     def customer_sends(self, chat_id: int, content: Json, *, reply_to: int | None = None) -> int:
-        """The customer sends something that is no text: `content` is what a message shows of it,
+        """The customer sends something other than text: `content` is what a message shows of it,
         `{"location": …}` for instance. Returns the message's id."""
         if chat_id not in self.store.chats:
             self.store.greet(chat_id)
@@ -169,7 +169,7 @@ class TelegramStandIn(Bot):
             chat = self.store.chats[chat_id]
             message = chat.messages[message_id]
             data = {each["text"]: each["callback_data"] for each in buttons_of(message)}[label]
-            query = self.presses.raised(chat.user, message, data)
+            query = self.presses.raise_query(chat.user, message, data)
             self.updates.append("callback_query", query)
         self._save_and_tell("pressed", chat_id, message)
         return str(query["id"])

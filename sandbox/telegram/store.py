@@ -86,7 +86,7 @@ class Store:
             return message
 
     def edit(self, chat_id: int, message_id: int, text: str, entities: list[Json] | None) -> Json:
-        """Change a message and return it as it is now. Raises `Refused` if there is none."""
+        """Change a message and return it as it is now. Raises `Refused` if it does not exist."""
         with self.lock:
             messages = self.chat(chat_id).messages
             if message_id not in messages:
@@ -120,7 +120,7 @@ class Store:
             return messages[message_id]
 
     def delete(self, chat_id: int, message_id: int) -> None:
-        """Raises `Refused` if there is no such message, or it is older than 48 hours.
+        """Raises `Refused` if the message does not exist, or is older than 48 hours.
 
         https://core.telegram.org/bots/api#deletemessage
         """

@@ -87,14 +87,14 @@ class Updates:
                 self.changed.wait()
             return None
 
-    def pushed(self, update: Json) -> None:
+    def remove_pushed(self, update: Json) -> None:
         """The webhook has taken the update."""
         with self.changed:
             if update in self._pending:
                 self._pending.remove(update)
             self.changed.notify_all()
 
-    def failed(self, error: str, delay: float) -> None:
+    def wait_after_failure(self, error: str, delay: float) -> None:
         """The webhook has not taken it: remember why, and wait `delay` seconds, or for a change."""
         with self.changed:
             self.last_error = (int(time.time()), error)

@@ -94,7 +94,7 @@ class Account:
             status_callback=status_callback,
         )
         self._keep(message)
-        self._webhooks.later(lambda: self._deliver(message))
+        self._webhooks.submit(lambda: self._deliver(message))
         return message
 
     def messages(self) -> list[Message]:
@@ -103,7 +103,7 @@ class Account:
             return list(self._messages.values())
 
     def message(self, sid: str) -> Message:
-        """Raises KeyError if there is none."""
+        """Raises KeyError for an unknown sid."""
         with self._lock:
             return self._messages[sid]
 
@@ -168,14 +168,14 @@ class Account:
         statuses = ["queued", "sent", last] if last != "failed" else ["queued", "failed"]
         for status in statuses:
             self.faults.wait(self._pace)
-            self._move(message.sid, status, error_code if status == last else None)
+            self._set_status(message.sid, status, error_code if status == last else None)
             if message.status_callback and self.callback_order is CallbackOrder.KEPT:
                 self._report(message.sid, status)
         if message.status_callback and self.callback_order is CallbackOrder.REVERSED:
             for status in reversed(statuses):
                 self._report(message.sid, status)
 
-    def _move(self, sid: str, status: str, error_code: int | None) -> None:
+    def _set_status(self, sid: str, status: str, error_code: int | None) -> None:
         now = time.time()
         with self._lock:
             message = self._messages[sid]
@@ -203,9 +203,9 @@ class Account:
         self.feed.publish({"type": "message", "message": message.shown()})
 
     def _new_webhooks(self) -> Webhooks:
-        return Webhooks(self.auth_token, timeout=self._webhook_timeout, alert=self._alert)
+        return Webhooks(self.auth_token, timeout=self._webhook_timeout, alert=self._publish_alert)
 
-    def _alert(self, url: str, what: str) -> None:
+    def _publish_alert(self, url: str, what: str) -> None:
         """As in Twilio's debugger: 11200 is «HTTP retrieval failure»."""
         self.feed.publish({"type": "alert", "code": 11200, "url": url, "what": what})
 

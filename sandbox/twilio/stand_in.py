@@ -115,7 +115,7 @@ class TwilioStandIn(Account):
         )
         self._keep(message)
         if self.sms_url and to == self.number:
-            self._webhooks.incoming(self.sms_url, message, self.url)
+            self._webhooks.announce(self.sms_url, message, self.url)
         return message.sid
 
     def refuse(self, status: int, code: int, message: str, *, times: int | None = 1) -> None:

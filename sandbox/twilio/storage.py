@@ -51,7 +51,7 @@ def add_storage(app: Flask, twilio: Account, authenticate: Authenticate) -> None
 
     @app.get("/storage/<sid>/<media>")
     def stored(sid: str, media: str) -> Response:
-        """The storage takes its own signature only, and refuses whoever logs in as well."""
+        """The storage takes its own signature only, and refuses a login beside it."""
         if request.authorization is not None:
             return Response("Only one auth mechanism allowed", 400)
         found = _found(twilio, sid, media)

@@ -30,12 +30,12 @@ class Webhooks:
         self._incoming = ThreadPoolExecutor(1, "twilio-incoming")
         self._callbacks = ThreadPoolExecutor(8, "twilio-callbacks")
 
-    def incoming(self, url: str, message: Message, api_url: str) -> None:
+    def announce(self, url: str, message: Message, api_url: str) -> None:
         """Announce a customer's message, whose files are below `api_url`."""
         form = incoming_form(message) | media_form(message, api_url)
         self._incoming.submit(self.post, url, form)
 
-    def later(self, work: Callable[[], None]) -> None:
+    def submit(self, work: Callable[[], None]) -> None:
         """Run something that posts callbacks, beside everything else."""
         self._callbacks.submit(work)
 

@@ -38,8 +38,8 @@ class Scene:
 
     def feed(self, stream: str, count: int) -> None:
         for number in range(1, count + 1):
-            self.notes.fed(Message(stream, number), number)
-            self.notes.told(Message(stream, number), number + 0.1)
+            self.notes.note_fed(Message(stream, number), number)
+            self.notes.note_told(Message(stream, number), number + 0.1)
 
     def post(self, *numbers: int) -> list[int]:
         """The gateway posts a customer's messages; returns their ids."""
@@ -58,7 +58,7 @@ class Scene:
     def send(self, *numbers: int) -> None:
         """The gateway sends replies to the customer."""
         for number in numbers:
-            self.notes.arrived(Message(OUT, number), f"o:plain:{number}#1")
+            self.notes.note_arrived(Message(OUT, number), f"o:plain:{number}#1")
 
     def uncertain_of(self, number: int) -> None:
         self._store.hset(keys.message(f"o:plain:{number}"), "was_uncertain", 1)
@@ -108,12 +108,12 @@ def test_a_customer_s_message_that_chatwoot_does_not_hold_is_lost(scene: Scene) 
 
 
 def test_one_that_the_gateway_never_answered_for_is_not(scene: Scene) -> None:
-    scene.notes.fed(Message(IN, 1), 1.0)
+    scene.notes.note_fed(Message(IN, 1), 1.0)
     assert scene.reckoning().kept
 
 
 def test_a_reply_is_owed_even_if_its_webhook_was_never_answered(scene: Scene) -> None:
-    scene.notes.fed(Message(OUT, 1), 1.0)
+    scene.notes.note_fed(Message(OUT, 1), 1.0)
     found = scene.reckoning()
     assert (found.lost, found.kept) == (1, False)
 

@@ -16,7 +16,7 @@ export function sendFile(path, file, values) {
 }
 
 async function post(path, content) {
-  let refusal = "The sandbox does not answer.";
+  let refusal = "The sandbox is not responding.";
   try {
     const answer = await fetch(`/api/${path}`, { method: "POST", ...content });
     const told = await answer.json();

@@ -8,9 +8,9 @@ import { fromMarkdown, QUOTED } from "/static/styled.js";
 const TICKS = { sent: ["✓", "Sent"], delivered: ["✓✓", "Delivered"], read: ["✓✓", "Read"], failed: ["!", "Failed"] };
 
 const HINTS = {
-  reply: "Reply. Enter sends, **bold** works",
-  note: "Only agents see this",
-  choices: "A question. Shift+Enter, and a choice on each line",
+  reply: "Write a reply. Enter sends it; **bold** works",
+  note: "Write a note that only agents see",
+  choices: "Write a question, then each choice on its own line (Shift+Enter)",
 };
 
 export class Desk {
@@ -47,7 +47,7 @@ export class Desk {
     return this.mode === "note";
   }
 
-  /** Open the newest conversation of a customer; none if there is none. */
+  /** Open the newest conversation of a customer; close the open one if the customer has none. */
   turnTo(channel, customer) {
     const found = this.state.conversations.find((each) => each.channel === channel && each.customer === customer);
     this.openUp(found?.id);

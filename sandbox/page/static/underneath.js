@@ -7,11 +7,11 @@ $("kill").addEventListener("click", () => act("processes/worker/kill"));
 
 export function showUnderneath({ gateway, troubles }) {
   renew($("roles"), "roles", Object.entries(gateway.roles), ([role]) => role, ([role, up]) =>
-    el("li", { class: up ? "up" : "down", "data-testid": `role-${role}`, title: up ? "runs" : "does not run; it is being started again" },
-      el("span", { class: "dot", "aria-hidden": "true" }), role, el("span", { class: "unseen", text: up ? " runs" : " is down" })));
+    el("li", { class: up ? "up" : "down", "data-testid": `role-${role}`, title: up ? "is running" : "is down; the supervisor is restarting it" },
+      el("span", { class: "dot", "aria-hidden": "true" }), role, el("span", { class: "unseen", text: up ? " is running" : " is down" })));
   const lines = gateway.waiting.map((each) => `${each.what}: ${each.seconds} s`);
   const closed = gateway.gates.map((each) => `${each.name}: ${each.reason}`);
-  const text = lines.length ? `Waiting, nothing is lost: ${lines.join(" · ")}` : "Nothing waits.";
+  const text = lines.length ? `Waiting to be delivered: ${lines.join(" · ")}` : "Nothing is waiting.";
   $("waiting").textContent = text;
   $("waiting").title = [text, ...closed].join("\n");
   $("waiting").classList.toggle("busy", lines.length > 0);
