@@ -123,7 +123,7 @@ class Announcer:
         name, account_id = _dotted(event.name), event.account_id
         if name in {"conversation.updated", "conversation.status_changed"}:
             return [Broadcast(name, account_id, inbox_id=row.inbox_id, conversation_id=row.id)]
-        shape = payloads.conversation_webhook(self._store, row)
+        shape = payloads.conversation_push(self._store, row)
         end = {"account_id": account_id, **self._performer()}
         if not name.startswith("conversation.typing_"):
             return [Broadcast(name, account_id, {**shape, **end}, row.inbox_id)]
@@ -149,7 +149,7 @@ class Announcer:
 def conversation_as_it_is(store: Store, conversation_id: int) -> JSON:
     """A conversation as a background job reads it. Raises NotFound."""
     row = store.conversations.get(conversation_id)
-    shape = payloads.conversation_webhook(store, row)
+    shape = payloads.conversation_push(store, row)
     for message in shape["messages"]:
         if (sender := message.get("sender")) and sender["type"] == "user":
             message["sender"] = {**sender, "availability_status": None}

@@ -102,6 +102,7 @@ def attach(store: Store, contact: Contact, inbox: Inbox, source_id: str | None) 
 
 def delete_contact(store: Store, contact: Contact) -> None:
     """The contact goes with its conversations and messages; no webhook tells of it."""
+    store.emit(Event("contact_deleted", contact.account_id, None, contact.id))
     for conversation in store.conversations:
         if conversation.contact_id == contact.id:
             for message_id in store.message_ids(conversation):
@@ -118,14 +119,19 @@ def merge_contacts(store: Store, base: Contact, mergee: Contact) -> list[Message
 
     Answers with the messages that have another sender now.
     """
+    store.emit(Event("contact_merged", base.account_id, None, base.id))
+    for row in store.contact_inboxes_of(mergee):
+        row.contact_id = base.id
     for conversation in store.conversations:
         if conversation.contact_id == mergee.id:
             conversation.contact_id = base.id
-    for row in store.contact_inboxes_of(mergee):
-        row.contact_id = base.id
+            # The event stream alone tells of it: without an inbox, no inbox's webhook is called.
+            whose = (conversation.account_id, None, conversation.id)
+            store.emit(Event("conversation_contact_changed", *whose))
     moved = [each for each in store.messages if each.is_from_contact(mergee.id)]
     for message in moved:
         message.sender_id = base.id
+    store.emit(Event("contact_deleted", mergee.account_id, None, mergee.id))
     del store.contacts.rows[mergee.id]
     before = {name: getattr(base, name) for name in (*_SHORT_TEXTS, *_MERGED)}
     for name in _SHORT_TEXTS:

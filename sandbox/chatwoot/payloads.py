@@ -89,9 +89,14 @@ def spoken(store: Store, row: Message) -> str | None:
 
 
 def conversation_webhook(store: Store, row: Conversation) -> JSON:
-    """The flat conversation, with the bare contact-inbox row; newer releases name its account."""
-    last = shapes.last_message(store, row)
+    """The flat conversation; newer releases name its account."""
     account = {"account": _account(store, row.account_id)} if store.version.names_accounts else {}
+    return {**conversation_push(store, row), **account}
+
+
+def conversation_push(store: Store, row: Conversation) -> JSON:
+    """The flat conversation as dashboards are told of it, with the bare contact-inbox row."""
+    last = shapes.last_message(store, row)
     return {
         "additional_attributes": row.additional_attributes,
         "can_reply": True,
@@ -115,7 +120,6 @@ def conversation_webhook(store: Store, row: Conversation) -> JSON:
         "timestamp": unix(row.last_activity_at),
         "created_at": unix(row.created_at),
         "updated_at": row.updated_at,
-        **account,
     }
 
 

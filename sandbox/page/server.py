@@ -92,7 +92,7 @@ def _refuse_other_sites() -> None:
     """
     if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
         raise Forbidden(
-            "Open the sandbox at 127.0.0.1 or localhost: it answers under no other name."
+            "Open the sandbox at 127.0.0.1: it answers only to this machine's own names."
         )
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:

@@ -124,7 +124,7 @@ def test_a_question_that_was_taken_back_meanwhile_can_have_been_answered(line: L
 def test_a_press_that_is_answered_late_is_marked_all_the_same(line: Line) -> None:
     asked = line.asks()
     number = line.telegram.customer_presses(ADA, asked["message_id"], "B")
-    line.telegram.presses.answered(number)  # Telegram has given up on it
+    line.telegram.presses.answer_query(number)  # Telegram has given up on it
     line.poll()
     line.env.drain_until(lambda: line.buttons(asked) == ["✓ B"])
     assert line.env.incoming() == ["hello", "B"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from websockets.exceptions import InvalidStatus
 
 from sandbox.chatwoot.cable import PING_EVERY
 from tests.sandbox.cable_listener import connected, identifier, listening
@@ -127,3 +128,36 @@ def test_a_silent_stream_keeps_the_connection_and_says_nothing(cw: Bridge) -> No
         cw.chatwoot.cable.speak_again()
         client.wait_for(lambda: client.pings > before[0] + 3)
         assert client.told("conversation.created") == []
+
+
+def test_the_stream_is_disturbed_by_the_control_interface(cw: Bridge) -> None:
+    control = f"{cw.chatwoot.control_url}/_cable"
+    with listening(cw.chatwoot) as client:
+        assert requests.post(control, json={"do": "hold"}, timeout=5).ok
+        conversation = cw.conversation()
+        assert requests.post(control, json={"do": "release"}, timeout=5).ok
+        (told,) = client.wait_for_event("conversation.created")
+        assert told["id"] == conversation
+        assert requests.post(control, json={"do": "cut"}, timeout=5).ok
+        client.wait_for(lambda: client.ended)
+    refused = requests.post(control, json={"do": "dance"}, timeout=5)
+    assert refused.status_code == 400
+    assert "fall_silent" in refused.text
+
+
+def test_a_client_that_unsubscribes_is_told_nothing_more(cw: Bridge) -> None:
+    with listening(cw.chatwoot) as client, listening(cw.chatwoot) as other:
+        name = client.frames()[1]["identifier"]
+        client.connection.send(json.dumps({"command": "unsubscribe", "identifier": name}))
+        until(lambda: len(cw.chatwoot.cable.subscriptions()) == 1)
+        cw.conversation()
+        other.wait_for_event("conversation.created")
+        assert client.told("conversation.created") == []
+
+
+def test_a_fault_can_refuse_the_connection(cw: Bridge) -> None:
+    cw.chatwoot.fault("status", path="/cable", status=503)
+    with pytest.raises(InvalidStatus), connected(cw.chatwoot):
+        pass
+    with listening(cw.chatwoot):
+        assert len(cw.chatwoot.cable.subscriptions()) == 1
