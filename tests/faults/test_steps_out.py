@@ -21,12 +21,12 @@ WORKER = [
     (Step("claim", "after"), ONCE, 0),
     (Step("take", "before"), ONCE, 0),
     (Step("take", "after"), ONCE, 1),
-    (Step("mark", "before"), ONCE, 1),
-    (Step("mark", "after"), ONCE, 1),
+    (Step("announce", "before"), ONCE, 1),
+    (Step("announce", "after"), ONCE, 1),
     (Step("send", "before"), ONCE, 1),
     (Step("send", "after"), TWICE, 1),
-    (Step("progress", "before"), TWICE, 1),
-    (Step("progress", "after"), ONCE, 1),
+    (Step("part", "before"), TWICE, 1),
+    (Step("part", "after"), ONCE, 1),
     (Step("ack", "before"), ONCE, 1),
     (Step("ack", "after"), ONCE, 1),  # «two» was handed out with it
     (Step("send", "after", nth=2), ["one", "two", "two"], 1),
@@ -120,7 +120,7 @@ def test_a_worker_is_killed_while_it_tells_what_became_of_a_reply(env: Env, step
 
 NOTE = [
     Step("take", "after"),
-    Step("mark", "after"),
+    Step("announce", "after"),
     Step("message", "before"),
     Step("effect", "before"),
     Step("message", "after"),

@@ -48,7 +48,7 @@ def test_towards_chatwoot(env: Env, moment: str) -> None:
 
 def test_towards_the_network(env: Env) -> None:
     env.agent_writes("one", "two")
-    with env.worker(Step("mark", "after", signal=signal.SIGSTOP)) as worker:
+    with env.worker(Step("announce", "after", signal=signal.SIGSTOP)) as worker:
         assert worker.pid
         until(lambda: stopped(worker.pid or 0))
         env.take_over(env.delivered("out", 2))
