@@ -91,7 +91,7 @@ class WorkerProcess:
                 self.limits,
                 stop=self.stop,
                 beat=self.watchdog.beat,
-                wait=self.indicators.wait,
+                wait=self.indicators.show_while_waiting,
                 ring=self.doorbell.ring,
                 worker=self.liveness.name,
             )

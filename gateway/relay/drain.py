@@ -20,7 +20,7 @@ from gateway.observability import logs
 
 GATHER = 0.02
 """Seconds that a claim waits for more threads to come back: one claim then serves several."""
-CALL_EVERY = 0.5
+RING_EVERY = 0.5
 """Seconds between two rings for other workers."""
 TURN = 1.0
 """Seconds after which a busy lane makes room, if others may be waiting for a thread."""
@@ -86,10 +86,10 @@ class Drain:
         self._ours_until: dict[Lease, float] = {}
         self._at_work: Counter[str] = Counter()
         """How many lanes of each destination."""
-        self._returned: SimpleQueue[tuple[Lease, Future[None]]] = SimpleQueue()
+        self._finished: SimpleQueue[tuple[Lease, Future[None]]] = SimpleQueue()
         self._came_back = threading.Event()
         self._renewed = self._last_claim = time.monotonic()
-        self._called = self._renewed - CALL_EVERY
+        self._rang = self._renewed - RING_EVERY
         self._winding_up = False
 
     def run(self) -> int:
@@ -97,7 +97,7 @@ class Drain:
         claimed, last = 0, time.monotonic() + LONGEST_IN_ALL
         try:
             while True:
-                for claim in self._claims():
+                for claim in self._claim_repeatedly():
                     claimed += len(claim.leases)
                     self._start_all(claim)
                 self._finish(PATIENCE)
@@ -119,7 +119,7 @@ class Drain:
         for lease in claim.leases:
             self._start(lease)
 
-    def _claims(self) -> Iterator[Claim]:
+    def _claim_repeatedly(self) -> Iterator[Claim]:
         ends = time.monotonic() + self._limits.longest
         while not self._stop.is_set() and time.monotonic() < ends:
             self._tidy()
@@ -149,23 +149,23 @@ class Drain:
         def still_ours() -> bool:
             return time.monotonic() < self._ours_until.get(lease, 0.0)
 
-        def returned(future: Future[None]) -> None:
-            self._returned.put((lease, future))
+        def hand_back(future: Future[None]) -> None:
+            self._finished.put((lease, future))
             self._came_back.set()
 
         started = time.monotonic()
 
-        def last_message() -> bool:
+        def is_last() -> bool:
             turn_over = self._is_full(lease.destination) and time.monotonic() - started > TURN
             return turn_over or self._winding_up or self._stop.is_set()
 
-        future = self._pool.submit(self._work, lease, last_message, still_ours)
-        future.add_done_callback(returned)
+        future = self._pool.submit(self._work, lease, is_last, still_ours)
+        future.add_done_callback(hand_back)
 
     def _wait_for_more(self, claim: Claim, ends: float) -> bool:
         """False once nothing has come for the time that a drain lingers."""
-        if self._crowded():
-            self._call_others()
+        if self._is_any_full():
+            self._ring_others()
             # Redis need not wake us: a thread comes back.
             if self._came_back.wait(0.05):
                 self._stop.wait(GATHER)
@@ -177,14 +177,14 @@ class Drain:
         self._wait(max(0.01, min(wait, 1.0, self._limits.lease / 8, ends - now)))
         return bool(self._ours_until) or time.monotonic() - self._last_claim < linger
 
-    def _call_others(self) -> None:
+    def _ring_others(self) -> None:
         """Other workers may rest meanwhile: one ring woke one worker only."""
-        if time.monotonic() - self._called > CALL_EVERY:
-            self._called = time.monotonic()
+        if time.monotonic() - self._rang > RING_EVERY:
+            self._rang = time.monotonic()
             if self._lanes.pending():
                 self._ring()
 
-    def _crowded(self) -> bool:
+    def _is_any_full(self) -> bool:
         return any(map(self._is_full, self._at_work))
 
     def _is_full(self, destination: str) -> bool:
@@ -194,12 +194,12 @@ class Drain:
 
     def _tidy(self) -> None:
         self._beat()
-        while not self._returned.empty():
-            lease, future = self._returned.get()
+        while not self._finished.empty():
+            lease, future = self._finished.get()
             del self._ours_until[lease]
             self._at_work[lease.destination] -= 1
             if (error := future.exception()) is not None:
-                _abandoned(lease, error)
+                _log_abandoned(lease, error)
         if time.monotonic() - self._renewed > self._limits.lease / 4:
             self._renew()
 
@@ -231,7 +231,7 @@ class Drain:
         return self._limits.lease * 0.9
 
 
-def _abandoned(lease: Lease, error: BaseException) -> None:
+def _log_abandoned(lease: Lease, error: BaseException) -> None:
     """The lane is left to its lease. That Redis went away is no fault of ours: one short line."""
     if isinstance(error, redis.RedisError):
         kind = type(error).__name__

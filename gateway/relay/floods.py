@@ -18,7 +18,7 @@ from gateway.errors import Permanent
 from gateway.lanes import Lanes, Taken, ids, notes
 from gateway.observability import logs
 
-WITHHELD = "An automatic reply to a customer who writes so fast may answer a machine: not sent"
+WITHHELD = "Not sent: an automatic reply to a customer who writes this fast may answer a machine"
 
 log = logging.getLogger(__name__)
 

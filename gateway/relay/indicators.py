@@ -33,21 +33,24 @@ class Indicators:
         self._pool = pool
         self._showing: set[Future[None]] = set()
 
-    def wait(self, seconds: float) -> None:
-        """Sleep until something becomes due, at most `seconds`. Raises redis.RedisError."""
+    def show_while_waiting(self, seconds: float) -> None:
+        """Sleep until something becomes due or an indicator comes, at most `seconds`.
+
+        Raises redis.RedisError.
+        """
         if len(self._showing) >= AT_ONCE:
             self._queue.pause(min(seconds, FULL_WAIT))
             return
         indicator = self._queue.wait(seconds)
         if indicator is None or indicator.channel not in self._adapters:
             return
-        shown = self._pool.submit(_show, self._adapters[indicator.channel], indicator)
-        self._showing.add(shown)
-        shown.add_done_callback(partial(self._ended, indicator.channel))
+        showing = self._pool.submit(_show, self._adapters[indicator.channel], indicator)
+        self._showing.add(showing)
+        showing.add_done_callback(partial(self._finish, indicator.channel))
 
-    def _ended(self, channel: str, shown: Future[None]) -> None:
-        self._showing.discard(shown)
-        if (error := shown.exception()) is not None:
+    def _finish(self, channel: str, showing: Future[None]) -> None:
+        self._showing.discard(showing)
+        if (error := showing.exception()) is not None:
             # A foreign error may say anything, even a secret.
             why = error.reason if isinstance(error, DeliveryError) else type(error).__name__
             logs.event(log, "indicator_not_shown", level=logging.DEBUG, channel=channel, why=why)

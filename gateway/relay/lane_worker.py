@@ -1,4 +1,4 @@
-"""One lane at work: its messages are delivered, deferred or buried, until none may leave."""
+"""Works on one lane: delivers, defers or buries its messages until none may leave."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LaneWorker:
-    """Delivers what a claimed lane holds. Threads share it, each with a lane of its own."""
+    """Delivers the messages of a claimed lane. Threads share it, each with a lane of its own."""
 
     lanes: Lanes
     deliveries: Callable[[Lease, Kind], Delivery]
@@ -88,8 +88,8 @@ class LaneWorker:
         taken = self.lanes.take(lease, pace=pace)
         while taken is not None:
             count += 1
-            spent = count >= MESSAGES or time.monotonic() - started > SECONDS or stop()
-            taken = self._deliver(lease, taken, "stop" if spent else "more")
+            is_last = count >= MESSAGES or time.monotonic() - started > SECONDS or stop()
+            taken = self._deliver(lease, taken, "stop" if is_last else "more")
 
     def _deliver(self, lease: Lease, taken: Taken, after: After) -> Taken | None:
         try:
@@ -98,8 +98,8 @@ class LaneWorker:
             self.lanes.release(lease, taken.id, seconds=UNKNOWN_VERSION_WAIT)
             return None
         if taken.crashes >= DEATHS:
-            given_up = Bury(f"Given up: {DEATHS} attempts ended with the death of the worker")
-            return self._bury(lease, taken, delivery, given_up, after)
+            why = Bury(f"Given up: the worker died in {DEATHS} attempts")
+            return self._bury(lease, taken, delivery, why, after)
         try:
             done = self._attempt(lease, taken, delivery)
         except GivenBack:
@@ -111,7 +111,7 @@ class LaneWorker:
         except UnknownVersion:
             self.lanes.release(lease, taken.id, seconds=UNKNOWN_VERSION_WAIT)
         except DeliveryError as error:
-            return self._failed(lease, taken, delivery, error, after)
+            return self._handle_failure(lease, taken, delivery, error, after)
         else:
             return self._acknowledge(lease, taken, delivery, done, after)
         return None
@@ -119,7 +119,7 @@ class LaneWorker:
     def _attempt(self, lease: Lease, taken: Taken, delivery: Delivery) -> Done:
         """Deliver; a fault of our own, or of an adapter, becomes a `BrokeDown`."""
         try:
-            with self._in_its_turn(lease, taken):
+            with self._take_turn(lease, taken):
                 return delivery.deliver(lease, taken)
         except NO_FAULT:
             raise
@@ -133,7 +133,7 @@ class LaneWorker:
                 message=taken.id,
                 lane=lease.lane,
             )
-            reason = "The gateway has a fault with this message: see its log"
+            reason = "A fault in the gateway stopped this message: see the gateway's log"
             raise BrokeDown(reason) from error
 
     def _acknowledge(
@@ -158,13 +158,13 @@ class LaneWorker:
             doubled=done.doubled,
         )
 
-    def _failed(
+    def _handle_failure(
         self, lease: Lease, taken: Taken, delivery: Delivery, error: DeliveryError, after: After
     ) -> Taken | None:
-        follows = decide(error, taken, delivery.patience)
-        match follows:
+        decision = decide(error, taken, delivery.patience)
+        match decision:
             case Bury():
-                return self._bury(lease, taken, delivery, follows, after, detail=error.detail)
+                return self._bury(lease, taken, delivery, decision, after, detail=error.detail)
             case Defer():
                 logs.event(
                     log,
@@ -175,15 +175,15 @@ class LaneWorker:
                     detail=error.detail,
                     kind=type(error).__name__,
                     attempt=taken.attempts,
-                    seconds=f"{follows.seconds:.1f}",
+                    seconds=f"{decision.seconds:.1f}",
                 )
                 self.lanes.defer(
                     lease,
                     taken.id,
-                    follows.seconds,
-                    error=self.redact(follows.error),
-                    certainty=follows.certainty,
-                    trouble=follows.trouble,
+                    decision.seconds,
+                    error=self.redact(decision.error),
+                    certainty=decision.certainty,
+                    trouble=decision.trouble,
                 )
                 return None
 
@@ -218,7 +218,7 @@ class LaneWorker:
         )
 
     @contextmanager
-    def _in_its_turn(self, lease: Lease, taken: Taken) -> Iterator[None]:
+    def _take_turn(self, lease: Lease, taken: Taken) -> Iterator[None]:
         """Beside others; a poison message alone, and not at work before it is."""
         if taken.crashes < BEFORE_QUARANTINE:
             with self.quarantine.among_others():
@@ -245,12 +245,15 @@ def _note_about(lease: Lease, taken: Taken, reason: str) -> Note | None:
     if taken.kind == "in" and taken.route.conversation is not None:
         conversation = taken.route.conversation
         words = (
-            f"A message of the customer could not be shown here: {reason}. It is kept ({taken.id})."
+            f"A message from the customer could not be shown here: {reason}. "
+            f"The gateway keeps it as {taken.id}."
         )
     elif taken.kind == "delete" and taken.subject.parts:
         conversation, words = int(lease.lane.key), still_seen(reason)
     else:
         return None
+    # A deletion's own lane leads to the network; its reply knows where agents are told.
+    destination = taken.subject.status_destination or lease.destination
     return notes.burial_note(
-        taken.id, lease.lane.channel, conversation, destination=lease.destination, text=words
+        taken.id, lease.lane.channel, conversation, destination=destination, text=words
     )

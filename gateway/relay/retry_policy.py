@@ -39,7 +39,9 @@ class BrokeDown(UncertainAnswer):
     """A fault in our code, or in an adapter's, ended the attempt: nobody knows how far it came."""
 
 
-MAY_HAVE_ARRIVED = "May have arrived, and the network cannot be asked. Retry sends it again"
+MAY_HAVE_ARRIVED = (
+    "The reply may have arrived, and the network cannot be asked. Press Retry to send it again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,16 @@ def decide(error: DeliveryError, taken: Taken, patience: Patience) -> Defer | Bu
         return Bury(MAY_HAVE_ARRIVED, "uncertain")
     if isinstance(error, BrokeDown) and taken.kind == "out" and taken.refusals + 1 >= BREAKDOWNS:
         return Bury(error.reason, "uncertain")
-    if isinstance(error, ServerTrouble) and _refused_for_good(taken):
+    if isinstance(error, ServerTrouble) and _is_refused_for_good(taken):
         return Bury(f"Refused {REFUSALS} times while other messages passed: {error.reason}")
-    later = _later(error, taken)
-    if patience.age_limit is not None and taken.age + later.seconds > patience.age_limit:
+    deferral = _deferral(error, taken)
+    if patience.age_limit is not None and taken.age + deferral.seconds > patience.age_limit:
         reason = f"Not delivered within {_duration(patience.age_limit)}: {error.reason}"
-        return Bury(reason, later.certainty)
-    return later
+        return Bury(reason, deferral.certainty)
+    return deferral
 
 
-def too_old(taken: Taken, patience: Patience) -> bool:
+def is_too_old(taken: Taken, patience: Patience) -> bool:
     """Whether a message has waited so long that it is better failed than sent."""
     return patience.age_limit is not None and taken.age > patience.age_limit
 
@@ -94,7 +96,7 @@ def backoff(attempts: int) -> float:
     return random.uniform(FIRST_WAIT / 2, ceiling)  # noqa: S311
 
 
-def _later(error: DeliveryError, taken: Taken) -> Defer:
+def _deferral(error: DeliveryError, taken: Taken) -> Defer:
     wait = backoff(taken.attempts)
     if isinstance(error, Retry) and error.after is not None:
         wait = min(error.after, LONGEST_ASKED)
@@ -123,7 +125,7 @@ def _trouble(error: DeliveryError) -> Trouble:
             return ""
 
 
-def _refused_for_good(taken: Taken) -> bool:
+def _is_refused_for_good(taken: Taken) -> bool:
     return taken.refusals + 1 >= REFUSALS and taken.served_since_refusal
 
 

@@ -101,7 +101,7 @@ class Env:
             limits,
             stop=self.stop,
             beat=lambda: None,
-            wait=indicators.wait,
+            wait=indicators.show_while_waiting,
         ).run()
 
     def drain_until(self, found: Callable[[], T], *, seconds: float = 10.0) -> T:

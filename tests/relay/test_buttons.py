@@ -123,12 +123,12 @@ def test_nobody_is_left_waiting_when_many_press_at_once(
         presses(env, "Back", f"q{number}")
     indicators = Indicators(IndicatorQueue(env.store), env.deliveries.adapters, env.pool)
     for _ in range(12):
-        indicators.wait(0.01)
+        indicators.show_while_waiting(0.01)
     go_on.set()
     deadline = time.monotonic() + 10
     while len(Keyed.heard) < 12:
         assert time.monotonic() < deadline, "somebody was left waiting"
-        indicators.wait(0.01)
+        indicators.show_while_waiting(0.01)
 
 
 def test_who_changes_their_mind_has_said_both(env: Env) -> None:

@@ -145,7 +145,7 @@ def test_signs_that_were_shown_leave_room_for_others(env: Env) -> None:
         deadline = time.monotonic() + 5
         while len(Lively.seen) < shown:
             assert time.monotonic() < deadline, "it was not shown"
-            indicators.wait(0.01)
+            indicators.show_while_waiting(0.01)
 
 
 def test_signs_that_hang_leave_the_threads_to_the_messages(

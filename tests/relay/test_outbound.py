@@ -243,6 +243,9 @@ def test_agents_are_told_of_a_deletion_that_was_given_up(
     assert "still sees the message" in note
     assert "cannot be reached" in note
     assert [letter.id for letter in env.dead.list()] == [f"o:cards:{number}:delete"]
+    # Not behind the gate of the network, which is away.
+    note_id = f"gw:msg:n:o:cards:{number}:delete"
+    assert env.store.hget(note_id, "destination") == "chatwoot/main"
 
 
 def test_a_sent_reply_without_a_name_at_the_network_leaves_a_note(
@@ -327,7 +330,7 @@ def test_on_hold_an_uncertain_reply_asks_the_agent_and_retry_sends_it(env: Env) 
     dies(env)
     env.drain_until(lambda: is_red(env, number))
     assert texts(env) == []
-    assert "May have arrived" in env.shown(number)["content_attributes"]["external_error"]
+    assert "may have arrived" in env.shown(number)["content_attributes"]["external_error"]
     press_retry(env, number)
     env.drain()
     assert texts(env) == ["hi"]

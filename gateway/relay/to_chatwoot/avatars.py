@@ -106,7 +106,7 @@ class Avatars:
                 channel=self.channel.name,
                 peer=peer,
             )
-            raise Permanent("The gateway has a fault with it: see its log") from error
+            raise Permanent("A fault in the gateway stopped it: see the gateway's log") from error
 
     def _set_avatar(self, contact: int, portrait: Portrait) -> str:
         with self.files.scratch.room() as room:

@@ -151,4 +151,4 @@ def _distrust(contact: Contact, who: Identity) -> int:
 
 def _trouble(taken: AddressTaken) -> ServerTrouble:
     """Chatwoot answers 500 for a taken address; if nobody has it, it was a true 500."""
-    return ServerTrouble("Chatwoot cannot make the contact", detail=taken.detail)
+    return ServerTrouble("Chatwoot cannot create the contact", detail=taken.detail)

@@ -110,7 +110,7 @@ class InboundDelivery:
         reference = self._find_reference(message, share, place)
         share = replace(share, text=with_quotation(reference.quoted, share.text))
         spot = Spot(place.conversation_id, place.newest)
-        with self.files.at_hand(share, attempt.taken) as fetched:
+        with self.files.fetch_all(share, attempt.taken) as fetched:
             # Taking a message with a remembered place has announced it already.
             if attempt.taken.uncertain or place.contact_id or share.attachments or share.number > 1:
                 attempt.announce(str(spot))

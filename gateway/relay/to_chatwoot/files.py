@@ -108,7 +108,7 @@ class CustomerFiles:
         return shares
 
     @contextmanager
-    def at_hand(self, share: Share, taken: Taken) -> Iterator[Fetched]:
+    def fetch_all(self, share: Share, taken: Taken) -> Iterator[Fetched]:
         """The share's files, which are gone afterwards.
 
         Raises `Retry` while it is worth asking the network again; what cannot be had is a line.
@@ -118,10 +118,10 @@ class CustomerFiles:
             yield fetched
             return
         with self.scratch.room() as room:
-            fetched = self._fetch_all(share, taken, room)
+            fetched = self._fetch_each(share, taken, room)
             yield self._save_whole_text(fetched, room) if fetched.too_long else fetched
 
-    def _fetch_all(self, share: Share, taken: Taken, room: Path) -> Fetched:
+    def _fetch_each(self, share: Share, taken: Taken, room: Path) -> Fetched:
         files, lines = [], []
         for number, attachment in enumerate(share.attachments):
             try:
@@ -159,7 +159,7 @@ class CustomerFiles:
         except Exception as error:
             # A fault in an adapter costs the file, not the message.
             logs.event(log, "delivery_crashed", level=logging.ERROR, error=error, file=path.name)
-            raise Permanent("the gateway has a fault with it, see its log") from error
+            raise Permanent("a fault in the gateway stopped it, see the gateway's log") from error
         name = _name(attachment)
         return File(name, content_type_of(name, attachment.content_type), size, path)
 

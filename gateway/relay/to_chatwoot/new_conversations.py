@@ -28,7 +28,7 @@ from gateway.relay.to_chatwoot.exactly_once import Announcer, Attempt, last_step
 
 TRIES = 4
 """Attempts at a message after which it goes on without its conversation's labels or priority."""
-NOT_THERE = "It is not there: see `python -m gateway doctor`"
+NOT_THERE = "Chatwoot does not have it. Run `python -m gateway doctor`"
 
 log = logging.getLogger(__name__)
 

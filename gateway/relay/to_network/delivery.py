@@ -17,7 +17,7 @@ from gateway.model import Part, Sent
 from gateway.relay.addressing import Address, Addressing
 from gateway.relay.delivery import Done, announce, still_seen
 from gateway.relay.floods import check_for_flood
-from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, too_old
+from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, is_too_old
 from gateway.relay.to_network import parts
 from gateway.relay.to_network.choices import Choices, choices_in
 from gateway.relay.to_network.files import AgentFiles
@@ -56,7 +56,7 @@ class OutboundDelivery:
 
     def deliver(self, lease: Lease, taken: Taken) -> Done:
         reply = bodies.read_reply(taken.body, taken.version)
-        if too_old(taken, self.patience):
+        if is_too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
         address = self.addressing.find(lease, taken, reply)
         check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
@@ -69,7 +69,7 @@ class OutboundDelivery:
             pace = self.pace if n else None
             if not announce(self.lanes, lease, taken, f"part:{part.number}", pace=pace):
                 break
-            with self.files.at_hand(part, files, taken) as whole:
+            with self.files.fetch_all(part, files, taken) as whole:
                 # Files take their time: the agent may have withdrawn the reply meanwhile.
                 if files and not announce(self.lanes, lease, taken, f"part:{part.number}"):
                     break

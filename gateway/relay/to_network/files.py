@@ -39,7 +39,7 @@ class AgentFiles:
         return min(self.limit, limits.largest) if limits else 0
 
     @contextmanager
-    def at_hand(self, part: Part, files: Sequence[LinkedFile], taken: Taken) -> Iterator[Part]:
+    def fetch_all(self, part: Part, files: Sequence[LinkedFile], taken: Taken) -> Iterator[Part]:
         """`part` with its files, which are gone afterwards.
 
         What turns out to be too large, or lies where the gateway does not go, becomes a link.
