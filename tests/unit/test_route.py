@@ -18,10 +18,10 @@ FULL = Route(
     person="0123abcd",
     name="Ada «Countess» Lovelace",
     identifier="telegram:1",
-    portrait=1700000000,
+    avatar=1700000000,
     choices=("Yes", "Nö"),
     peer="+15551230001",
-    moved="",
+    changed_peer="",
     thread="t",
     context={"subject": "Hi", "references": "<a>"},
 )
