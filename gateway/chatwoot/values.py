@@ -63,12 +63,18 @@ class Profile:
     name: str
     roles: Mapping[int, str]
     """Account id → role («administrator», «agent», or a custom one)."""
+    pubsub_token: SecretStr
+    """With which the event stream is subscribed to."""
 
     @classmethod
     def read(cls, fields: Fields) -> Profile:
         accounts = fields.optional_objects("accounts")
-        roles = {account.integer("id"): account.optional_text("role") for account in accounts}
-        return cls(fields.integer("id"), fields.optional_text("name"), roles)
+        return cls(
+            id=fields.integer("id"),
+            name=fields.optional_text("name"),
+            roles={account.integer("id"): account.optional_text("role") for account in accounts},
+            pubsub_token=SecretStr(fields.optional_text("pubsub_token")),
+        )
 
 
 @dataclass(frozen=True, slots=True)

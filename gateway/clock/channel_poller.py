@@ -56,6 +56,11 @@ class ChannelPoller:
         self._token = uuid4().hex
         self._holds_lease = False
 
+    @property
+    def name(self) -> str:
+        """Of the thread that it runs on."""
+        return f"channel {self._channel.name}"
+
     def run(self) -> None:
         """Connect, then poll or catch up, where the adapter can, until the clock stops."""
         self._repeat(self._connect, until=lambda done: done)

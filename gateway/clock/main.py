@@ -1,4 +1,5 @@
-"""The clock: rings when something is due, connects channels, polls networks, finds lost replies.
+"""The clock: rings when something is due, connects channels, polls networks, listens to Chatwoot's
+event streams, finds lost replies.
 
 Several may run: every poll is done under a lease, and its batch and cursor are stored in one step.
 """
@@ -15,7 +16,9 @@ import redis
 
 from gateway.clock.channel_poller import ChannelPoller
 from gateway.clock.delay_notices import DelayNotices
+from gateway.clock.event_listener import EventListener
 from gateway.clock.reconcile import Reconciliation
+from gateway.clock.streams import Streams
 from gateway.config import Settings
 from gateway.intake import doorbell
 from gateway.intake.doorbell import Doorbell
@@ -27,7 +30,7 @@ from gateway.runtime import Runtime
 from gateway.storage.connections import connect
 from gateway.storage.failover import check_server
 
-CONNECTIONS = 2
+CONNECTIONS = 3
 TICK = 1.0
 
 log = logging.getLogger(__name__)
@@ -48,32 +51,42 @@ def main(settings: Settings) -> None:
     lanes = Lanes(store, doorbell.queue_key())
     ringer = Doorbell(store)
     intake, runtime = Intake(lanes, ringer), Runtime()
-    pollers = []
-    for channel in settings.channels.values():
-        adapter = channel.adapter(channel.config, settings.site(channel, runtime))
-        poller = ChannelPoller(channel, adapter, lanes, intake, stop)
-        pollers.append(poller)
+    adapters = {
+        channel.name: channel.adapter(channel.config, settings.site(channel, runtime))
+        for channel in settings.channels.values()
+    }
+    pollers = [
+        ChannelPoller(channel, adapters[channel.name], lanes, intake, stop)
+        for channel in settings.channels.values()
+    ]
+    for poller in pollers:
         # A daemon thread: a poll that is under way when the clock stops has confirmed nothing.
-        threading.Thread(target=poller.run, name=f"channel {channel.name}", daemon=True).start()
-    reconciliation = Reconciliation(settings, lanes, intake, stop)
+        threading.Thread(target=poller.run, name=poller.name, daemon=True).start()
+    streams = Streams(settings, adapters, lanes, intake, stop)
+    streams.start()
+    reconciliation = Reconciliation(settings, lanes, intake, stop, contacts=streams.contacts)
     threading.Thread(target=reconciliation.run, name="reconcile", daemon=True).start()
     notices = DelayNotices(settings, lanes, ringer)
     threading.Thread(target=notices.run, args=(stop,), name="delays", daemon=True).start()
     Heartbeat(store, "clock").start()
-    _tick(lanes, ringer, pollers, stop)
+    _tick(lanes, ringer, [*pollers, *streams.listeners], stop)
     for poller in pollers:
         poller.release_leases()
+    streams.release_leases()
     reconciliation.release_leases()
 
 
 def _tick(
-    lanes: Lanes, ringer: Doorbell, pollers: Sequence[ChannelPoller], stop: threading.Event
+    lanes: Lanes,
+    ringer: Doorbell,
+    holders: Sequence[ChannelPoller | EventListener],
+    stop: threading.Event,
 ) -> None:
     while not stop.wait(TICK):
         try:
             if lanes.pending():
                 ringer.ring()
-            for poller in pollers:
-                poller.renew_lease()
+            for holder in holders:
+                holder.renew_lease()
         except redis.RedisError as error:
             logs.event(log, "redis_away", level=logging.WARNING, kind=type(error).__name__)

@@ -10,10 +10,11 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 from uuid import uuid4
 
 import redis
@@ -26,6 +27,7 @@ from gateway.chatwoot.values import Conversation, Message
 from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError, ServerTrouble
 from gateway.intake.intake import Intake
+from gateway.intake.known_contacts import KnownContacts
 from gateway.lanes import Lanes, ids, keys
 from gateway.lanes.watermark import Watermark, set_watermark, watermark_of
 from gateway.observability import logs
@@ -57,6 +59,8 @@ class Reconciler:
     lanes: Lanes
     intake: Intake
     pause: Callable[[float], object] = time.sleep
+    contacts: KnownContacts | None = None
+    """Where the contact of each reply that was missed is noted, if webhooks do not tell of them."""
 
     def look(self) -> int:
         """Store what was missed. Returns the number of replies.
@@ -77,6 +81,8 @@ class Reconciler:
                     newest = max(newest, message.id)
                 event = _reply(conversation, message)
                 if event and event.written_at >= mark.since:
+                    if self.contacts is not None:
+                        self.contacts.update(conversation.contact)
                     recovered += self._store(event, message.status, now)
         finally:
             if recovered:
@@ -151,11 +157,18 @@ class Reconciler:
 class Reconciliation:
     """Looks for what was missed on every channel in turn, every minute or as set.
 
-    Of several clocks one does, for each channel.
+    Of several clocks one does, for each channel. `contacts`: those of each account that does not
+    tell by webhook what changes about them.
     """
 
     def __init__(
-        self, settings: Settings, lanes: Lanes, intake: Intake, stop: threading.Event
+        self,
+        settings: Settings,
+        lanes: Lanes,
+        intake: Intake,
+        stop: threading.Event,
+        *,
+        contacts: Mapping[str, KnownContacts] = MappingProxyType({}),
     ) -> None:
         chatwoots = {
             name: Chatwoot(account.api_url, account.account, account.token)
@@ -166,7 +179,14 @@ class Reconciliation:
         self._stop = stop
         self._token = uuid4().hex
         self._reconcilers = [
-            Reconciler(channel, chatwoots[channel.account.name], lanes, intake, stop.wait)
+            Reconciler(
+                channel,
+                chatwoots[channel.account.name],
+                lanes,
+                intake,
+                stop.wait,
+                contacts.get(channel.account.name),
+            )
             for channel in settings.channels.values()
         ]
 

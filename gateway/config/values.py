@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -132,6 +132,11 @@ class ChatwootAccount(BaseModel):
         ge=0,
         description="the largest file of a customer that is posted, in bytes: what the web server "
         "before Chatwoot takes",
+    )
+    events: Literal["webhook", "websocket"] = Field(
+        default="webhook",
+        description="how the gateway learns of replies: Chatwoot calls it (webhook), or it listens "
+        "to the event stream of Chatwoot's dashboard (websocket), and needs no public address",
     )
     account: int = Field(gt=0, description="the account's number, in Chatwoot's own address")
     token: Token = Field(

@@ -1,0 +1,99 @@
+"""Whether Chatwoot's event streams are connected: noted by the clock, read by everybody."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import Final, cast
+
+import redis
+
+STREAMS: Final = "gw:streams"
+"""A hash: name of the account → a `_Noted` as JSON."""
+FRESH: Final = 30.0
+"""Seconds for which a connection counts without a sign of it: the clock may have been killed."""
+NOTED_EVERY: Final = 1.0
+"""Seconds between two notes about frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """One account's stream. Times in seconds until now."""
+
+    connected: bool
+    since: float
+    """How long it has been so."""
+    last_frame: float | None
+    """Since something came, at least a ping; None if nothing ever has."""
+    why: str = ""
+    """What ended the last connection, or kept one from being made."""
+
+
+@dataclass(slots=True)
+class StreamNotes:
+    """What the clock notes about one account's stream. A Redis that is away is no reason to stop
+    listening: then nothing is noted."""
+
+    store: redis.Redis
+    account: str
+    _noted: _Noted | None = None
+    _due: float = 0.0
+
+    def connected(self) -> None:
+        """The subscription is confirmed."""
+        now = self._now()
+        self._write(_Noted(True, now, now))
+
+    def frame(self) -> None:
+        """Something came. Noted once a second at most."""
+        if self._noted is not None and time.monotonic() >= self._due:
+            self._write(_Noted(True, self._noted.since, self._now()))
+
+    def broken(self, why: str) -> None:
+        """There is no connection."""
+        before, now = self._noted, self._now()
+        since = before.since if before and not before.connected else now
+        self._write(_Noted(False, since, before.last_frame if before else None, why))
+
+    def _write(self, noted: _Noted) -> None:
+        self._noted, self._due = noted, time.monotonic() + NOTED_EVERY
+        with contextlib.suppress(redis.RedisError):
+            self.store.hset(STREAMS, self.account, json.dumps(asdict(noted)))
+
+    def _now(self) -> float:
+        try:
+            return _server_time(self.store)
+        except redis.RedisError:
+            return time.time()
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """Times in Unix seconds of Redis's clock."""
+
+    connected: bool
+    since: float
+    last_frame: float | None
+    why: str = ""
+
+
+def read_streams(store: redis.Redis) -> dict[str, StreamState]:
+    """Account → state of its stream, for each that a clock has tried. Raises redis.RedisError."""
+    noted = cast(dict[str, str], store.hgetall(STREAMS))
+    now = _server_time(store) if noted else 0.0
+    return {name: _state(_Noted(**json.loads(text)), now) for name, text in noted.items()}
+
+
+def _state(noted: _Noted, now: float) -> StreamState:
+    last = None if noted.last_frame is None else max(0.0, now - noted.last_frame)
+    if noted.connected and last is not None and last > FRESH:
+        return StreamState(False, last, last, "the clock that listened has gone silent")
+    return StreamState(noted.connected, max(0.0, now - noted.since), last, noted.why)
+
+
+def _server_time(store: redis.Redis) -> float:
+    """Redis's own clock: the clocks of hosts need not agree."""
+    seconds, microseconds = store.time()
+    return float(seconds) + float(microseconds) / 1_000_000
