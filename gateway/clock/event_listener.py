@@ -21,7 +21,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.clock.stream_events import StreamEvents
 from gateway.config import ChatwootAccount
 from gateway.errors import BadCredentials, DeliveryError, Malformed
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.observability import logs
 from gateway.observability.event_streams import StreamNotes
 from gateway.relay.retry_policy import backoff
@@ -64,8 +64,8 @@ class EventListener:
 
     @property
     def name(self) -> str:
-        """Of the lease, and of the thread that listens."""
-        return f"stream:{self._account.name}"
+        """Of the thread that listens."""
+        return f"event stream of {self._account.name}"
 
     def run(self) -> None:
         """Listen until the clock stops, connecting again whenever the connection breaks."""
@@ -95,7 +95,7 @@ class EventListener:
     def release_lease(self) -> None:
         """Let another clock listen at once, without waiting for the lease to run out."""
         with contextlib.suppress(redis.RedisError):
-            self._lanes.unlock(self.name, self._token)
+            self._lanes.unlock(self._lock, self._token)
 
     def _listen(self) -> None:
         """Until the lease is lost or the clock stops. Raises a `DeliveryError` if the connection
@@ -142,8 +142,12 @@ class EventListener:
                 why=str(error),
             )
 
+    @property
+    def _lock(self) -> str:
+        return keys.lock_event_stream(self._account.name)
+
     def _take_lease(self) -> bool:
-        return self._lanes.lock(self.name, self._token, seconds=STREAM_LEASE)
+        return self._lanes.lock(self._lock, self._token, seconds=STREAM_LEASE)
 
     def _log_trouble(self, error: Exception) -> None:
         self._notes.broken(str(error))

@@ -19,6 +19,7 @@ from gateway.config import sentinels
 from gateway.config.adapters import BrokenAdapter, UnknownAdapter, find_adapter, known_kinds
 from gateway.config.lines import locate
 from gateway.config.problems import ConfigError, Problem
+from gateway.config.public_address import callers
 from gateway.config.references import expand
 from gateway.config.report import Report
 from gateway.config.values import Channel, ChatwootAccount, GatewaySettings, Settings
@@ -111,6 +112,8 @@ class _Reader:
         _one_inbox_each(channels.values(), report)
         if gateway is None:
             return None
+        if not gateway.public_url:
+            self._require_public_url(accounts, channels)
         return Settings(gateway, accounts, channels, path)
 
     def _redis(self, environ: Mapping[str, str]) -> str:
@@ -144,6 +147,13 @@ class _Reader:
         self._only_known(section, ("gateway",), known)
         values = {key: value for key, value in section.items() if key in known}
         return self._model(GatewaySettings, ("gateway",), {**values, "redis_url": redis_url})
+
+    def _require_public_url(
+        self, accounts: Mapping[str, ChatwootAccount], channels: Mapping[str, Channel]
+    ) -> None:
+        if calling := list(callers(accounts.values(), channels.values())):
+            cure = f"Write the address at which the gateway is reached. {' '.join(calling)}"
+            self._report.add(("gateway", "public_url"), "is missing", cure)
 
     def _accounts(self) -> dict[str, ChatwootAccount]:
         accounts = {}

@@ -53,7 +53,9 @@ class GatewaySettings(BaseModel):
     )
 
     public_url: WebAddress = Field(
-        description="the address at which Chatwoot and the networks reach this gateway"
+        default="",
+        description="the address at which Chatwoot and the networks reach this gateway; needed "
+        "unless none of them calls it",
     )
     secrets: Secrets = Field(
         alias="secret",
@@ -169,6 +171,11 @@ class Channel:
     config: ChannelConfig
     adapter: type[Adapter]
     account: ChatwootAccount
+
+    @property
+    def is_called_by_chatwoot(self) -> bool:
+        """Whether Chatwoot's webhooks tell of replies; else the gateway listens to its stream."""
+        return self.account.events == "webhook"
 
     @property
     def age_limit(self) -> float:

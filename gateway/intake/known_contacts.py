@@ -14,7 +14,7 @@ from gateway.chatwoot.events import ContactChanged
 from gateway.chatwoot.values import Contact
 from gateway.config import ChatwootAccount
 from gateway.intake.contact_changes import ContactChanges
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, keys
 from gateway.lanes.client import LEDGER_SECONDS
 from gateway.observability import logs
 
@@ -37,15 +37,15 @@ class KnownContacts:
 
         Raises redis.RedisError.
         """
-        name = f"contact:{self.account.account}:{contact.id}"
-        known = self.lanes.memo(name, seconds=LEDGER_SECONDS)
+        key = keys.contact(self.account.account, contact.id)
+        known = self.lanes.memo(key, seconds=LEDGER_SECONDS)
         now = json.dumps([contact.phone, contact.email, contact.identifier])
         if known == now:
             return
         if known is not None:
             self._take_change(contact, *json.loads(known))
         # At last, so that a change that could not be noted is seen again.
-        self.lanes.remember(name, now, seconds=LEDGER_SECONDS)
+        self.lanes.remember(key, now, seconds=LEDGER_SECONDS)
 
     def _take_change(self, contact: Contact, phone: str, email: str, identifier: str) -> None:
         before = replace(contact.addressee, phone=phone, email=email, identifier=identifier)

@@ -30,6 +30,8 @@ FAILOVER: Final = "gw:failover"
 """String: Unix ms at which a server was met that may have lost something."""
 FAILOVER_CLOSED: Final = "gw:failover_closed"
 """Set: destinations whose gates were not open then."""
+EVENT_STREAMS: Final = "gw:event_streams"
+"""Hash: Chatwoot account → JSON of whether the clock listens to its event stream."""
 TYPING: Final = "gw:typing"
 """List: `channel/conversation` in which an agent is typing."""
 PRESSED: Final = "gw:pressed"
@@ -276,6 +278,11 @@ def former_address(channel: str, peer: str) -> str:
     return f"gw:former_address:{channel}:{peer}"
 
 
+def contact(account: int, contact_id: int) -> str:
+    """String: JSON of a contact's phone, e-mail and identifier, as last told by an event stream."""
+    return f"gw:contact:{account}:{contact_id}"
+
+
 def avatar(channel: str, peer: str) -> str:
     """String: JSON of the picture that a contact was given."""
     return f"gw:avatar:{channel}:{peer}"
@@ -312,6 +319,11 @@ def lock_catch_up(channel: str) -> str:
 def lock_reconciler(channel: str) -> str:
     """String: the clock that reconciles the channel."""
     return f"gw:lock:reconciler:{channel}"
+
+
+def lock_event_stream(account: str) -> str:
+    """String: the clock that listens to the event stream of a Chatwoot account."""
+    return f"gw:lock:event_stream:{account}"
 
 
 def lock_person(account: str, value: str) -> str:

@@ -10,8 +10,8 @@ from typing import Final, cast
 
 import redis
 
-STREAMS: Final = "gw:streams"
-"""A hash: name of the account → a `_Noted` as JSON."""
+from gateway.lanes import keys
+
 FRESH: Final = 30.0
 """Seconds for which a connection counts without a sign of it: the clock may have been killed."""
 NOTED_EVERY: Final = 1.0
@@ -60,7 +60,7 @@ class StreamNotes:
     def _write(self, noted: _Noted) -> None:
         self._noted, self._due = noted, time.monotonic() + NOTED_EVERY
         with contextlib.suppress(redis.RedisError):
-            self.store.hset(STREAMS, self.account, json.dumps(asdict(noted)))
+            self.store.hset(keys.EVENT_STREAMS, self.account, json.dumps(asdict(noted)))
 
     def _now(self) -> float:
         try:
@@ -81,7 +81,7 @@ class _Noted:
 
 def read_streams(store: redis.Redis) -> dict[str, StreamState]:
     """Account → state of its stream, for each that a clock has tried. Raises redis.RedisError."""
-    noted = cast(dict[str, str], store.hgetall(STREAMS))
+    noted = cast(dict[str, str], store.hgetall(keys.EVENT_STREAMS))
     now = _server_time(store) if noted else 0.0
     return {name: _state(_Noted(**json.loads(text)), now) for name, text in noted.items()}
 

@@ -24,6 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway.lanes import Backlog, Lanes, keys
+from gateway.observability.event_streams import StreamState, read_streams
 from gateway.observability.heartbeat import last_heartbeats
 
 DIRECTIONS = ("in", "out", "status")
@@ -39,11 +40,18 @@ class Vitals:
     dead_letters: int
     heartbeats: Mapping[str, float]
     """Role → seconds since its last sign of life."""
+    streams: Mapping[str, StreamState]
+    """Account → its event stream, for each that the clock listens to."""
 
 
 def read_vitals(store: redis.Redis, lanes: Lanes) -> Vitals:
     """Raises redis.RedisError."""
-    return Vitals(lanes.backlog(), store.xlen(keys.DEAD_LETTERS), last_heartbeats(store))
+    return Vitals(
+        lanes.backlog(),
+        store.xlen(keys.DEAD_LETTERS),
+        last_heartbeats(store),
+        read_streams(store),
+    )
 
 
 class Counts:
@@ -84,6 +92,7 @@ class GatewayCollector(Collector):
         for role, age in sorted(vitals.heartbeats.items()):
             beats.add_metric([role], age)
         yield beats
+        yield from _streams(vitals.streams)
 
     def _oldest(self, backlog: Backlog) -> Metric:
         """Zero where nothing waits: an absent series would raise no alert and end none."""
@@ -136,6 +145,26 @@ def _delivery_seconds(counted: Iterable[tuple[str, str, float]]) -> Metric:
             count = known.get((f"delivered_{kind}", channel), 0)
             seconds.add_metric([channel, kind], count_value=int(count), sum_value=value)
     return seconds
+
+
+def _streams(streams: Mapping[str, StreamState]) -> Iterator[Metric]:
+    """None where every account is told of by webhooks."""
+    connected = GaugeMetricFamily(
+        "gateway_event_stream_connected",
+        "1 while the clock listens to a Chatwoot account's event stream.",
+        labels=["account"],
+    )
+    frames = GaugeMetricFamily(
+        "gateway_event_stream_frame_age_seconds",
+        "Since the last frame, at least a ping, of an account's event stream.",
+        labels=["account"],
+    )
+    for account, state in sorted(streams.items()):
+        connected.add_metric([account], int(state.connected))
+        if state.last_frame is not None:
+            frames.add_metric([account], state.last_frame)
+    yield connected
+    yield frames
 
 
 def _gates(backlog: Backlog) -> Iterator[Metric]:

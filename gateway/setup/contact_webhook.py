@@ -99,8 +99,10 @@ class ContactWebhook:
 
     @property
     def _is_needed(self) -> bool:
-        """Whether any channel writes to an address that is in a contact."""
-        return any(channel.adapter.address is not Adapter.address for channel in self._channels)
+        """Whether any channel writes to an address that is in a contact, and no stream tells."""
+        return self.account.events == "webhook" and any(
+            channel.adapter.address is not Adapter.address for channel in self._channels
+        )
 
     @property
     def _lacking(self) -> list[str]:

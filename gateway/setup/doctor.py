@@ -16,6 +16,7 @@ from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
 from gateway.setup.checks.account import look_at_account
 from gateway.setup.checks.conversation_defaults import look_at_opening
+from gateway.setup.checks.event_stream import look_at_stream
 from gateway.setup.checks.inbox import look_at_inbox
 from gateway.setup.checks.known_bugs import known_faults
 from gateway.setup.checks.network import MEND, look_at_network
@@ -32,15 +33,16 @@ def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Li
     `redis_url`: empty if the embedded server does not run.
     """
     yield from lines_about("redis", look_at_storage(redis_url))
-    yield from lines_about("gateway", look_at_address(settings.gateway.public_url))
+    if settings.gateway.public_url:
+        yield from lines_about("gateway", look_at_address(settings.gateway.public_url))
     for account in settings.accounts.values():
-        yield from _account(settings, account)
+        yield from _account(settings, account, redis_url)
     for channel in settings.channels.values():
         findings = look_at_network(settings, channel, runtime)
         yield from lines_about(f"channels.{channel.name}", findings)
 
 
-def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
+def _account(settings: Settings, account: ChatwootAccount, redis_url: str) -> Iterator[Line]:
     subject = f"chatwoot.{account.name}"
     chatwoot = Chatwoot(account.api_url, account.account, account.token)
     with contextlib.closing(chatwoot):
@@ -50,7 +52,7 @@ def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
             cure = f"Look whether {account.api_url} is right, and whether Chatwoot runs."
             yield Line(subject, Finding.bad("reachable", error.reason, cure))
             return
-        private = is_private(settings.gateway.public_url)
+        private = account.events == "webhook" and is_private(settings.gateway.public_url)
         yield from lines_about(subject, known_faults(installation.version, private=private))
         rights = administrator(account, chatwoot)
         yield from lines_about(subject, rights.findings)
@@ -58,6 +60,8 @@ def _account(settings: Settings, account: ChatwootAccount) -> Iterator[Line]:
             subject, _asked("account", look_at_account(installation, chatwoot, rights))
         )
         if rights.granted:
+            stream = look_at_stream(account, chatwoot, redis_url)
+            yield from lines_about(subject, _asked("event stream", stream))
             contacts = ContactWebhook(settings, account, chatwoot)
             yield from lines_about(subject, _asked("contact webhook", contacts.look()))
             yield from _inboxes(settings, account, chatwoot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.adapter import Finding
@@ -22,9 +22,12 @@ class Wanted:
     """By which it is found, or made, if its number is not known."""
     number: int | None
     webhook_url: str
+    """Where the inbox calls us; empty if it need not."""
     channel: Channel
     agents: tuple[str, ...]
     """E-mail addresses of those who should work in it. Empty: everybody, if nobody does."""
+    owns: Callable[[str], bool]
+    """Whether a webhook address is one of the channel's."""
 
 
 class InboxUnclear(Exception):
@@ -54,8 +57,11 @@ class InboxSetup:
         self.taken.add(inbox.id)
         self.found[wanted.channel.name] = inbox
         yield found
-        yield self._webhook(inbox, wanted)
-        yield look_at_signing(wanted.channel, inbox.secret)
+        if wanted.webhook_url:
+            yield self._webhook(inbox, wanted)
+            yield look_at_signing(wanted.channel, inbox.secret)
+        else:
+            yield self._no_webhook(inbox, wanted)
         yield self._members(inbox, wanted.agents)
 
     def _inbox(self, wanted: Wanted) -> tuple[Inbox, Finding]:
@@ -103,6 +109,14 @@ class InboxSetup:
             return Finding.good("webhook", "the inbox calls this gateway")
         self.chatwoot.admin.set_webhook_url(inbox.id, wanted.webhook_url)
         return Finding.changed("webhook", "the inbox calls this gateway from now on")
+
+    def _no_webhook(self, inbox: Inbox, wanted: Wanted) -> Finding:
+        """An address of ours is taken out: Chatwoot marks messages as failed if it finds nobody.
+        Somebody else's is left alone."""
+        if inbox.webhook_url and wanted.owns(inbox.webhook_url):
+            self.chatwoot.admin.set_webhook_url(inbox.id, "")
+            return Finding.changed("webhook", "the inbox calls this gateway no longer: it listens")
+        return Finding.good("webhook", "the inbox need not call: we listen to the event stream")
 
     def _members(self, inbox: Inbox, emails: tuple[str, ...]) -> Finding:
         members = self.chatwoot.admin.members(inbox.id)

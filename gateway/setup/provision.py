@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from gateway.chatwoot.values import Inbox
 from gateway.config import Channel, ChatwootAccount, Settings, load, named_inboxes
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
+from gateway.setup.checks.event_stream import look_at_stream
+from gateway.setup.checks.inbox import is_ours
 from gateway.setup.checks.network import connect_network
 from gateway.setup.checks.signing import is_held, variable_for
 from gateway.setup.checks.token_rights import administrator
@@ -81,6 +84,8 @@ def _set_up_account(
         if not rights.granted:
             outcome.lines += lines_about(f"chatwoot.{account.name}", contacts.by_hand())
             return
+        stream = _told("event stream", look_at_stream(account, chatwoot, ""))
+        outcome.lines += lines_about(f"chatwoot.{account.name}", stream)
         findings = _told("contact webhook", contacts.make())
         outcome.lines += lines_about(f"chatwoot.{account.name}", findings)
         numbered = {c.config.inbox for c in channels if c.name not in names}
@@ -100,7 +105,7 @@ def _note_what_to_write(
     channel, lines = wanted.channel, list[str]()
     if inbox.id != wanted.number:
         lines.append(f"inbox = {inbox.id}")
-    if inbox.secret:
+    if inbox.secret and wanted.webhook_url:
         keys = {variable_for(channel): inbox.secret}
         if further:
             keys[variable_for(channel, "CONTACTS_")] = further
@@ -124,9 +129,10 @@ def _wanted(
     return Wanted(
         name=names.get(channel.name, channel.name),
         number=None if channel.name in names else channel.config.inbox,
-        webhook_url=settings.chatwoot_url(channel),
+        webhook_url=settings.chatwoot_url(channel) if channel.is_called_by_chatwoot else "",
         channel=channel,
         agents=agents,
+        owns=partial(is_ours, settings, channel),
     )
 
 

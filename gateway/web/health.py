@@ -14,6 +14,7 @@ from werkzeug.exceptions import Unauthorized
 
 from gateway.adapter import same
 from gateway.lanes import GateState, Lanes
+from gateway.observability.event_streams import StreamState
 from gateway.observability.logs import Redactor
 from gateway.observability.metrics import GatewayCollector, Vitals, exposition, read_vitals
 from gateway.web.responses import sentence
@@ -100,16 +101,31 @@ def _shown(vitals: Vitals, redact: Redactor) -> Mapping[str, Any]:
         ],
         "dead_letters": vitals.dead_letters,
         "heartbeat_age_seconds": {r: round(age, 3) for r, age in vitals.heartbeats.items()},
+        "event_streams": {
+            account: _stream(state, redact) for account, state in vitals.streams.items()
+        },
     }
 
 
+def _stream(state: StreamState, redact: Redactor) -> Mapping[str, Any]:
+    return {
+        "connected": state.connected,
+        "since": _before(state.since),
+        "last_frame": None if state.last_frame is None else _before(state.last_frame),
+        "reason": redact(state.why),
+    }
+
+
+def _before(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
+
+
 def _gate(gate: GateState, redact: Redactor) -> Mapping[str, Any]:
-    since = datetime.now(UTC) - timedelta(seconds=gate.seconds)
     return {
         "destination": gate.destination,
         "state": gate.state,
         "reason": redact(gate.reason),
-        "since": since.isoformat(timespec="seconds"),
+        "since": _before(gate.seconds),
         "seconds": gate.seconds,
         "waiting_lanes": gate.lanes,
     }

@@ -47,7 +47,7 @@ def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]
 def test_a_reply_arrives_and_is_told_once(stream: StreamEnv) -> None:
     number = stream.chatwoot.agent_reply(1, "good day")
     assert texts(stream, 1) == ["good day"]
-    until(lambda: stream.env.lanes.client.hget("gw:count", "delivered_out|pagers") == "1")
+    until(lambda: stream.env.lanes.client.hget("gw:counts", "delivered_out|pagers") == "1")
     assert stream.shown(number)["status"] == "sent"
     # The webhook comes as well, as where both are set up.
     event = read(webhook(stream.chatwoot, 1, number, "message_created"))
@@ -231,7 +231,7 @@ def test_of_two_clocks_one_listens_and_the_other_takes_over(stream: StreamEnv) -
     assert len(stream.chatwoot.cable.subscriptions()) == 1
     first = stream.clocks[0].listeners[0]
     first.release_lease()
-    until(lambda: stream.env.lanes.lock(second.name, _token(second), seconds=10))
+    until(lambda: stream.env.lanes.lock(second._lock, _token(second), seconds=10))
     first.renew_lease()  # with the next tick: it is another clock's now
     stream.threads[0].join(0.1)
     until(lambda: second._holds_lease)

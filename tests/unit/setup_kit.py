@@ -25,6 +25,7 @@ TOML = """\
 public_url = "{gateway}"
 secret = ["{secret}", "an older secret, also long enough"]
 [chatwoot.main]
+events = "{events}"
 url = "{chatwoot}"
 account = {account}
 token = "${{CHATWOOT_TOKEN}}"
@@ -138,6 +139,7 @@ def small_world(
         world.write(
             gateway=gateway.url,
             secret=SECRET,
+            events="webhook",
             chatwoot=chatwoot.url,
             account=1,
             token=chatwoot.access_token,

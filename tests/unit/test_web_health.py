@@ -47,6 +47,7 @@ def test_nothing_to_tell(client: FlaskClient) -> None:
         "closed_gates": [],
         "dead_letters": 0,
         "heartbeat_age_seconds": {},
+        "event_streams": {},
     }
 
 

@@ -31,13 +31,32 @@ def look_at_inbox(settings: Settings, channel: Channel, chatwoot: Chatwoot) -> I
         yield Finding.bad("inbox", text, cure)
         return
     yield Finding.good("inbox", f"«{inbox.name}» is there, number {number}")
-    yield _webhook(settings, channel, inbox)
-    yield look_at_signing(channel, inbox.secret)
+    if channel.is_called_by_chatwoot:
+        yield _webhook(settings, channel, inbox)
+        yield look_at_signing(channel, inbox.secret)
+    else:
+        yield _no_webhook(settings, channel, inbox)
     if chatwoot.admin.members(number):
         yield Finding.good("agents", "somebody works in the inbox")
     else:
         text = "nobody works in the inbox: its conversations are seen by administrators only"
         yield Finding.bad("agents", text, SET_UP)
+
+
+def is_ours(settings: Settings, channel: Channel, webhook_url: str) -> bool:
+    """Whether an inbox's webhook address is one of the channel's, at whatever public address."""
+    return any(
+        webhook_url.endswith(f"/chatwoot/{channel.name}/{token}")
+        for token in settings.path_tokens(channel)
+    )
+
+
+def _no_webhook(settings: Settings, channel: Channel, inbox: Inbox) -> Finding:
+    """What is well where the gateway listens to the event stream."""
+    if is_ours(settings, channel, inbox.webhook_url):
+        text = "the inbox still calls this gateway: messages turn red whenever it does not answer"
+        return Finding.note("webhook", text, SET_UP)
+    return Finding.good("webhook", "the inbox need not call: we listen to the event stream")
 
 
 def _webhook(settings: Settings, channel: Channel, inbox: Inbox) -> Finding:

@@ -41,7 +41,8 @@ def known_faults(version: str, *, private: bool) -> Iterator[Finding]:
             "is one; whether it is allowed cannot be seen from here",
             # https://github.com/chatwoot/chatwoot/pull/14548
             "If replies turn red with «has no public ip addresses», set in Chatwoot's environment "
-            "SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true and restart it.",
+            "SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true and restart it; or let the gateway listen, with "
+            'events = "websocket" in [chatwoot.NAME].',
         )
 
 

@@ -1,0 +1,71 @@
+"""Chatwoot's event stream as `doctor` sees it: does it answer us, and does the clock listen?"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import redis
+
+from gateway.adapter import Finding
+from gateway.chatwoot.cable import Cable, Subscription
+from gateway.chatwoot.client import Chatwoot
+from gateway.config import ChatwootAccount
+from gateway.errors import BadCredentials, DeliveryError
+from gateway.observability.event_streams import StreamState, read_streams
+from gateway.storage.connections import connect
+
+
+def look_at_stream(
+    account: ChatwootAccount, chatwoot: Chatwoot, redis_url: str
+) -> Iterator[Finding]:
+    """Raises a `DeliveryError` if Chatwoot cannot be asked. `redis_url`: empty if there is none."""
+    if account.events != "websocket":
+        return
+    profile = chatwoot.profile()
+    subscription = Subscription(account.account, profile.id, profile.pubsub_token)
+    yield _answering(account, subscription)
+    if redis_url:
+        yield _listening(_state(account, redis_url))
+
+
+def _answering(account: ChatwootAccount, subscription: Subscription) -> Finding:
+    try:
+        with Cable(account.api_url, account.url, subscription):
+            return Finding.good("event stream", "Chatwoot's event stream takes our token")
+    except BadCredentials as error:
+        cure = f"Look at [chatwoot.{account.name}] account and token."
+        return Finding.bad("event stream", error.reason, cure)
+    except DeliveryError as error:
+        cure = (
+            "Let the web server before Chatwoot pass WebSockets on at /cable; or, in "
+            f"[chatwoot.{account.name}], write where the gateway itself reaches Chatwoot as "
+            'internal_url, or write events = "webhook".'
+        )
+        return Finding.bad("event stream", error.reason, cure)
+
+
+def _listening(state: StreamState | None) -> Finding:
+    if state is None:
+        text = "no clock has listened to the event stream yet"
+        return Finding.note("listening", text, "Start the gateway, and run this again beside it.")
+    if state.connected:
+        text = f"the clock has listened for {_duration(state.since)}"
+        return Finding.good("listening", text)
+    text = f"nobody has listened for {_duration(state.since)}: {state.why or 'no reason is known'}"
+    cure = "Look whether the clock runs, and what its log says at event=stream_trouble."
+    return Finding.bad("listening", text, cure)
+
+
+def _state(account: ChatwootAccount, redis_url: str) -> StreamState | None:
+    with contextlib.closing(connect(redis_url, connections=1, retries=0)) as client:
+        try:
+            return read_streams(client).get(account.name)
+        except (redis.RedisError, OSError):  # a line of its own tells of that
+            return None
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
