@@ -142,8 +142,8 @@ def _conversation(data: Fields, name: str, inboxes: Collection[int]) -> Told:
     inbox = data.integer("inbox_id")
     if inbox not in inboxes:
         return OTHER_INBOX
-    peer = data.object("contact_inbox").text("source_id")
-    conversation = replace(Conversation.read(data), source_id=peer)
+    conversation = Conversation.read_webhook(data)
+    peer = conversation.source_id
     event: Event = Ignored(name)
     if name == "conversation.created":
         event = ConversationCreated(conversation.id, inbox, peer)

@@ -138,3 +138,14 @@ Event: TypeAlias = (
     | ContactChanged
     | Ignored
 )
+
+
+def reply_number(event: Event) -> int | None:
+    """Chatwoot's id of the reply that an event is about; None if it is about none."""
+    match event:
+        case Reply(message=number) | MessageUpdated(message=Reply(message=number)):
+            return number
+        case MessageDeleted(id=number):
+            return number
+        case _:
+            return None

@@ -9,7 +9,7 @@ from gateway.chatwoot import event_stream
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.event_stream import ContactTold, ConversationTold, ReplyTold
-from gateway.chatwoot.events import Event, Ignored, MessageDeleted
+from gateway.chatwoot.events import Event, Ignored, MessageDeleted, reply_number
 from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.values import Contact
 from gateway.clock.known_conversations import KnownConversations
@@ -88,6 +88,6 @@ class StreamEvents:
             level=logging.DEBUG if ignored else logging.INFO,
             channel=channel.name,
             chatwoot_event=type(event).__name__,
-            message=getattr(event, "id", ""),
+            message=reply_number(event),
             outcome=outcome,
         )

@@ -14,7 +14,7 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import NotFound
 
 from gateway.chatwoot import webhook
-from gateway.chatwoot.events import ContactChanged, Event, Ignored
+from gateway.chatwoot.events import ContactChanged, Event, Ignored, reply_number
 from gateway.config import Channel, Settings
 from gateway.errors import Forbidden
 from gateway.intake.contact_changes import ContactChanges
@@ -99,7 +99,7 @@ class ChatwootWebhooks:
             level=logging.DEBUG if ignored else logging.INFO,
             channel=channel.name,
             chatwoot_event=type(event).__name__,
-            message=getattr(event, "id", ""),
+            message=reply_number(event),
             outcome=outcome,
         )
         return sentence(200, outcome.split(":", maxsplit=1)[0])

@@ -108,9 +108,9 @@ def test_typing_is_shown(stream: StreamEnv) -> None:
 
 def test_a_resolved_conversation_is_looked_for_again(stream: StreamEnv) -> None:
     lane = ids.inbound_lane("pagers", PHONE)
-    assert stream.env.lanes.recall(lane, "conversation") == "1"
+    assert stream.env.lanes.route(lane).conversation == 1
     stream.chatwoot.agent_resolve(1)
-    until(lambda: not stream.env.lanes.recall(lane, "conversation"))
+    until(lambda: not stream.env.lanes.route(lane).conversation)
 
 
 def test_a_conversation_that_an_agent_begins_reaches_the_contacts_phone(

@@ -21,13 +21,13 @@ from gateway.chatwoot.event_stream import (
     read,
 )
 from gateway.chatwoot.events import (
-    AgentMessage,
     AgentStoppedTyping,
     AgentTyping,
     ConversationCreated,
     Ignored,
     MessageDeleted,
     MessageUpdated,
+    Reply,
     StatusChanged,
 )
 from gateway.chatwoot.fields import Fields
@@ -71,14 +71,14 @@ def test_a_reply_is_read_with_what_its_conversation_was_told_to_be(release: str)
     assert began.event == ConversationCreated(conversation=1, inbox=INBOX, peer="s1")
     assert isinstance(reply, ReplyTold)
     event = reply.event(began.conversation)
-    assert isinstance(event, AgentMessage)
-    assert (event.id, event.conversation, event.inbox, event.peer) == (2, 1, INBOX, "s1")
-    assert (event.content, event.content_type) == ("by **websocket**", "text")
-    assert (event.sender, event.is_automatic, event.is_template) == ("Bob Agent", False, False)
-    assert (event.contact.id, event.contact.identifier) == (1, "telegram:1")
-    assert event.created_at > 1_795_000_000
+    assert isinstance(event, Reply)
+    assert (event.message, event.conversation, event.inbox, event.peer) == (2, 1, INBOX, "s1")
+    assert (event.text, event.sender, event.automatic) == ("by **websocket**", "Bob Agent", False)
+    assert event.to is not None
+    assert (event.contact, event.to.identifier) == (1, "telegram:1")
+    assert event.written_at > 1_795_000_000
     assert isinstance(updated, ConversationTold)
-    assert updated.conversation.newest_message == 2
+    assert updated.conversation.source_id == "s1"
 
 
 def test_a_file_comes_with_its_reply(release: str) -> None:
@@ -94,7 +94,7 @@ def test_choices_come_with_their_reply(release: str) -> None:
     assert isinstance(began, ConversationTold)
     assert isinstance(reply, ReplyTold)
     event = reply.event(began.conversation)
-    assert isinstance(event, AgentMessage)
+    assert isinstance(event, Reply)
     assert event.choices == ("A",)
 
 
@@ -147,8 +147,9 @@ def test_a_conversation_that_an_agent_begins_is_read(release: str) -> None:
     assert isinstance(began, ConversationTold)
     assert isinstance(reply, ReplyTold)
     event = reply.event(began.conversation)
-    assert isinstance(event, AgentMessage)
-    assert (event.content, event.contact.identifier) == ("news", "telegram:1")
+    assert isinstance(event, Reply)
+    assert event.to is not None
+    assert (event.text, event.to.identifier) == ("news", "telegram:1")
     assert event.peer == began.conversation.source_id != "s1"
 
 
