@@ -107,7 +107,7 @@ def _message(data: Fields, name: str, inboxes: Collection[int]) -> Told:
     if (inbox := data.integer("inbox_id")) not in inboxes:
         return OTHER_INBOX
     message = Message.read(data)
-    if (ignored := not_for_the_customer(message.kind, message.source_id)) is not None:
+    if (ignored := not_for_the_customer(message.message_type, message.source_id)) is not None:
         return ignored
     peer = data.object("conversation").object("contact_inbox").text("source_id")
     if message.deleted:
