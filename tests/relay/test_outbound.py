@@ -244,7 +244,7 @@ def test_agents_are_told_of_a_deletion_that_was_given_up(
     assert "cannot be reached" in note
     assert [letter.id for letter in env.dead.list()] == [f"o:cards:{number}:delete"]
     # Not behind the gate of the network, which is away.
-    note_id = f"gw:message:n:o:cards:{number}:delete"
+    note_id = keys.message(f"n:o:cards:{number}:delete")
     assert env.store.hget(note_id, "destination") == "chatwoot/main"
 
 
