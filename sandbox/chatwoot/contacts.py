@@ -54,10 +54,10 @@ def _tell_changes(store: Store, contact: Contact, before: JSON) -> None:
         if old != getattr(contact, name)
     ]
     if changes:
-        announce_contact(store, contact, [*changes, _touched(store, contact)])
+        announce_contact(store, contact, [*changes, _touch(store, contact)])
 
 
-def _touched(store: Store, contact: Contact) -> JSON:
+def _touch(store: Store, contact: Contact) -> JSON:
     """Set the time of the contact's last change, and say so as webhooks do."""
     before, contact.updated_at = contact.updated_at, store.now()
     times = {"previous_value": iso(before), "current_value": iso(contact.updated_at)}
@@ -73,7 +73,7 @@ def touch_contact(store: Store, contact: Contact) -> None:
     """The contact has just written."""
     before, contact.last_activity_at = contact.last_activity_at, store.now()
     change = {"previous_value": iso(before), "current_value": iso(contact.last_activity_at)}
-    announce_contact(store, contact, [{"last_activity_at": change}, _touched(store, contact)])
+    announce_contact(store, contact, [{"last_activity_at": change}, _touch(store, contact)])
 
 
 def attach(store: Store, contact: Contact, inbox: Inbox, source_id: str | None) -> ContactInbox:
@@ -85,6 +85,7 @@ def attach(store: Store, contact: Contact, inbox: Inbox, source_id: str | None) 
     row = store.contact_inbox(inbox.id, source)
     if row is not None:
         if row.contact_id != contact.id:
+            store.contact_inboxes.last_id += 1  # the refused row has used up a number
             raise ServerError
         return row
     now = store.now()
@@ -105,9 +106,7 @@ def delete_contact(store: Store, contact: Contact) -> None:
     store.emit(Event("contact_deleted", contact.account_id, None, contact.id))
     for conversation in store.conversations:
         if conversation.contact_id == contact.id:
-            for message_id in store.message_ids(conversation):
-                del store.messages.rows[message_id]
-            del store.conversations.rows[conversation.id]
+            store.remove_conversation(conversation)
     for row in store.contact_inboxes_of(contact):
         del store.contact_inboxes.rows[row.id]
     del store.contacts.rows[contact.id]

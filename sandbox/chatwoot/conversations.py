@@ -138,7 +138,7 @@ def change_unnoted(store: Store, conversation: Conversation, **values: Any) -> J
     for name in changed:
         setattr(conversation, name, values[name])
     attributes = [_change(conversation, name, old) for name, old in changed.items()]
-    attributes += _side_effects(store, conversation, "labels" in changed)
+    attributes += _take_side_effects(store, conversation, "labels" in changed)
     attributes.append(_change(conversation, "updated_at", before))
     if "status" in changed:
         if conversation.status == "resolved":
@@ -148,8 +148,8 @@ def change_unnoted(store: Store, conversation: Conversation, **values: Any) -> J
     return changed
 
 
-def _side_effects(store: Store, conversation: Conversation, relabelled: bool) -> list[JSON]:
-    """What Rails tells of besides.
+def _take_side_effects(store: Store, conversation: Conversation, relabelled: bool) -> list[JSON]:
+    """Do and tell what Rails does besides.
 
     A row that is changed once more in the same request shows the number that the database gave
     it; by then, and by a bot's hand at once, its labels were read, and are kept as one text.
@@ -168,7 +168,7 @@ def _side_effects(store: Store, conversation: Conversation, relabelled: bool) ->
 
 
 def set_priority(store: Store, conversation: Conversation, priority: str | None) -> None:
-    """Raises ServerError for one that is none: the enum objects."""
+    """Raises ServerError for an unknown priority: the enum objects."""
     if priority not in PRIORITIES:
         raise ServerError
     change(store, conversation, priority=priority)
@@ -176,9 +176,7 @@ def set_priority(store: Store, conversation: Conversation, priority: str | None)
 
 def delete_conversation(store: Store, conversation: Conversation) -> None:
     """With its messages; no webhook tells of it."""
-    for message_id in store.message_ids(conversation):
-        del store.messages.rows[message_id]
-    del store.conversations.rows[conversation.id]
+    store.remove_conversation(conversation)
     store.index()
 
 

@@ -48,9 +48,7 @@ def delete_inbox(store: Store, inbox: Inbox) -> None:
     """With all that is in it, except the contacts."""
     for conversation in store.conversations:
         if conversation.inbox_id == inbox.id:
-            for message_id in store.message_ids(conversation):
-                del store.messages.rows[message_id]
-            del store.conversations.rows[conversation.id]
+            store.remove_conversation(conversation)
     for row in store.contact_inboxes:
         if row.inbox_id == inbox.id:
             del store.contact_inboxes.rows[row.id]

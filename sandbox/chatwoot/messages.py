@@ -146,9 +146,10 @@ def _greet(store: Store, conversation: Conversation) -> None:
     """Answer the first words with the inbox's greeting, if nothing was answered yet."""
     settings = store.inboxes.get(conversation.inbox_id).settings
     greeting = settings.get("greeting_message")
+    if not settings.get("greeting_enabled") or not greeting:
+        return
     answers = {"outgoing", "template"}
-    answered = any(each.message_type in answers for each in store.messages_of(conversation))
-    if settings.get("greeting_enabled") and greeting and not answered:
+    if not any(each.message_type in answers for each in store.messages_of(conversation)):
         create_message(store, conversation, Draft(str(greeting), "template"), None)
 
 

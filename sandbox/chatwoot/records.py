@@ -185,7 +185,7 @@ class Message:
 
     @property
     def survey_response(self) -> JSON:
-        """What the customer answered to a survey; nothing if this is none, or not answered."""
+        """What the customer answered; empty without an answer, or if this is not a survey."""
         submitted = self.content_attributes.get("submitted_values")
         if self.content_type != "input_csat" or not isinstance(submitted, dict):
             return {}

@@ -15,7 +15,7 @@ from sandbox.chatwoot.store import Store
 def set_status(
     store: Store, conversation: Conversation, status: str, snoozed_until: float | None = None
 ) -> None:
-    """Raises ServerError for a status that is none: the enum objects."""
+    """Raises ServerError for an unknown status: the enum objects."""
     if status not in CONVERSATION_STATUSES:
         raise ServerError
     was_resolved = conversation.status == "resolved"
@@ -43,13 +43,14 @@ def _block(store: Store, conversation: Conversation, blocked: bool, how: str) ->
 
 def _survey(store: Store, conversation: Conversation) -> None:
     """Ask the customer how it was, once in a conversation."""
-    wanted = store.inboxes.get(conversation.inbox_id).settings.get("csat_survey_enabled")
-    asked = any(each.content_type == "input_csat" for each in store.messages_of(conversation))
-    if wanted and not asked:
-        draft = Draft(
-            "Please rate the conversation",
-            "template",
-            content_type="input_csat",
-            content_attributes={"display_type": "emoji"},
-        )
-        create_message(store, conversation, draft, None)
+    if not store.inboxes.get(conversation.inbox_id).settings.get("csat_survey_enabled"):
+        return
+    if any(each.content_type == "input_csat" for each in store.messages_of(conversation)):
+        return
+    draft = Draft(
+        "Please rate the conversation",
+        "template",
+        content_type="input_csat",
+        content_attributes={"display_type": "emoji"},
+    )
+    create_message(store, conversation, draft, None)

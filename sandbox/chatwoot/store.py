@@ -126,6 +126,12 @@ class Store:
         for witness in self.witnesses:
             witness(event)
 
+    def remove_conversation(self, conversation: Conversation) -> None:
+        """With its messages. The look-up tables are made again by `index`, once for several."""
+        for message_id in self.message_ids(conversation):
+            del self.messages.rows[message_id]
+        del self.conversations.rows[conversation.id]
+
     def announced(self, conversation_id: int) -> set[str]:
         """The names of this conversation's events in the change that is under way."""
         return {

@@ -168,3 +168,18 @@ def test_requests_are_counted_by_route(cw: Bridge) -> None:
     cw.contact("a")
     cw.contact("b")
     assert cw.chatwoot.requests["POST", "/api/v1/accounts/{account}/contacts"] == 2
+
+
+@pytest.mark.parametrize(("version", "status"), [("4.13.0", 200), ("4.15.1", 404)])
+def test_the_public_interface_of_newer_releases_keeps_places_apart(
+    version: str, status: int
+) -> None:
+    with bridge(version=version) as cw:
+        contact = cw.contact("one")
+        number = cw.conversation(contact, "one")
+        place = {"inbox_id": cw.inbox, "source_id": "two"}
+        cw.post(f"/contacts/{contact}/contact_inboxes", place)
+        identifier = cw.get(f"/inboxes/{cw.inbox}")["inbox_identifier"]
+        inbox = f"{cw.chatwoot.url}/public/api/v1/inboxes/{identifier}"
+        answer = requests.get(f"{inbox}/contacts/two/conversations/{number}", timeout=5)
+        assert answer.status_code == status
