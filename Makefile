@@ -1,7 +1,9 @@
 # make run: everything, on this machine. make test, make check: what a change must pass.
+# make test TESTS=tests/unit: some of the tests. WORKERS=1: in fewer or more processes at once.
 # make faults N=2000 KILLS=40 SEED=1 MINUTES=60 SENTINELS=1: the gateway killed at random, and what became of it.
 
 PYTHON ?= python3
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -14,8 +16,11 @@ run: $(VENV)/.installed
 	@if [ -n "$$GATEWAY_CONFIG" ] || [ -f channels.toml ]; then \
 	  exec $(BIN)/python -m gateway run; else exec $(BIN)/python -m sandbox; fi
 
+# Each process, of the tests and of the gateways that they start, reads the same modules: compiled
+# ones are kept, or half of the time goes into compiling.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-dev
-	@exec $(BIN)/python -m pytest $(TESTS)
+	@exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

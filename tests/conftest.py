@@ -1,4 +1,7 @@
-"""What every test may ask for: a real Valkey, emptied for each test, and system programs."""
+"""What every test may ask for: a real Valkey, emptied for each test, and system programs.
+
+`make test` runs several processes, each with a Valkey of its own and one file of tests at a time.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,30 @@ if size := os.environ.get("FUZZ"):
     hypothesis.settings.register_profile("fuzz", max_examples=int(size), deadline=None)
     hypothesis.settings.load_profile("fuzz")
 
+SLOW_ROOMS = ("e2e", "faults")
+MOST_PROCESSES = 4
+"""However many cores there are: a container may see more of them than it has."""
 ALSO_KNOWN_AS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores, because most tests wait most of the time."""
+    return min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow rooms, so that no long file is left for the end, when it runs alone.
+
+    A file of each in turn: one starts many processes, the other waits for them to die.
+    """
+    files: dict[str, list[Path]] = {room: [] for room in SLOW_ROOMS}
+    for item in items:
+        known = files.get(item.path.parent.name)
+        if known is not None and item.path not in known:
+            known.append(item.path)
+    turns = {path: turn for known in files.values() for turn, path in enumerate(known)}
+    items.sort(key=lambda item: turns.get(item.path, len(items)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -86,7 +86,7 @@ class Env:
         message = Inbound(id=str(number or text), peer=peer, text=text, **more)
         return self.intake.take(self.channel, [message])
 
-    def drain(self, *, threads: int = 8, linger: float = 0.05, lease: float = 30.0) -> None:
+    def drain(self, *, threads: int = 8, linger: float = 0.01, lease: float = 30.0) -> None:
         """Deliver until nothing is due."""
         limits = Limits(threads=threads, lease=lease, linger=linger, longest=20)
 
