@@ -56,7 +56,7 @@ class RunningGateway:
         self._guard.close()
         self._lines.close()
 
-    def wait_until_ready(self, seconds: float = 30.0) -> None:
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
         """Wait until it takes webhooks and every process of it lives. Raises `NotStarted`."""
         deadline = time.monotonic() + seconds
         while not (self._answers() and set(ROLES) <= set(self.processes())):

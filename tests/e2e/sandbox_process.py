@@ -59,7 +59,7 @@ class SandboxProcess:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
             )
-        self.url = until(self._address, 60)
+        self.url = until(self._address, 90)
 
     @property
     def text(self) -> str:

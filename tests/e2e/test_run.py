@@ -80,8 +80,8 @@ def test_starts_serves_and_stops(
 ) -> None:
     url = f"http://127.0.0.1:{port}"
     store = connect(embedded_in(tmp_path / "data").url, connections=1, retries=5)
-    until(lambda: _ready(url))
-    until(lambda: store.exists("rq:workers"))
+    until(lambda: _ready(url), 60)
+    until(lambda: store.exists("rq:workers"), 60)
 
     hook = f"{url}/channels/pigeons/webhook"
     with ThreadPoolExecutor(20) as senders:

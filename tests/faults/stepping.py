@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -35,24 +36,24 @@ LEASE = 0.5
 Moment = Literal["before", "after"]
 Role = Literal["web", "worker"]
 
-STEPS: dict[str, tuple[type, str]] = {
-    "append": (Lanes, "append"),
-    "ring": (Doorbell, "ring"),
-    "claim": (Lanes, "claim"),
-    "take": (Lanes, "take"),
-    "announce": (Lanes, "announce"),
-    "contact": (Chatwoot, "create_contact"),
-    "conversation": (Chatwoot, "create_conversation"),
-    "message": (Chatwoot, "create_message"),
-    "effect": (http.client.HTTPConnection, "getresponse"),
-    "send": (Cards, "send"),
-    "part": (Lanes, "record_part"),
-    "ack": (Lanes, "ack"),
-    "bury": (Lanes, "bury"),
-    "defer": (Lanes, "defer"),
-    "receipt": (Lanes, "record_receipt"),
-    "status": (Chatwoot, "update_status"),
-    "withdraw": (Lanes, "withdraw"),
+STEPS: dict[str, tuple[type, Callable[..., Any]]] = {
+    "append": (Lanes, Lanes.append),
+    "ring": (Doorbell, Doorbell.ring),
+    "claim": (Lanes, Lanes.claim),
+    "take": (Lanes, Lanes.take),
+    "announce": (Lanes, Lanes.announce),
+    "contact": (Chatwoot, Chatwoot.create_contact),
+    "conversation": (Chatwoot, Chatwoot.create_conversation),
+    "message": (Chatwoot, Chatwoot.create_message),
+    "effect": (http.client.HTTPConnection, http.client.HTTPConnection.getresponse),
+    "send": (Cards, Cards.send),
+    "part": (Lanes, Lanes.record_part),
+    "ack": (Lanes, Lanes.ack),
+    "bury": (Lanes, Lanes.bury),
+    "defer": (Lanes, Lanes.defer),
+    "receipt": (Lanes, Lanes.record_receipt),
+    "status": (Chatwoot, Chatwoot.update_status),
+    "withdraw": (Lanes, Lanes.withdraw),
 }
 """«effect» lies between a request that was written and its answer."""
 
@@ -71,8 +72,7 @@ class Step:
 
     def set(self) -> None:
         """From now on this process ends there."""
-        owner, name = STEPS[self.name]
-        function, calls = getattr(owner, name), iter(range(1, sys.maxsize))
+        (owner, function), calls = STEPS[self.name], iter(range(1, sys.maxsize))
 
         def strike(moment: Moment, call: int) -> None:
             if (moment, call) == (self.moment, self.nth):
@@ -88,7 +88,7 @@ class Step:
             strike("after", call)
             return result
 
-        setattr(owner, name, step)
+        setattr(owner, function.__name__, step)
 
 
 @dataclass(frozen=True, slots=True)
