@@ -31,6 +31,7 @@ from gateway.model import (
     Sent,
     WebRequest,
 )
+from gateway.one_or_several import one_or_several
 from gateway.runtime import Runtime
 from gateway.storable import storable
 
@@ -111,10 +112,6 @@ def same(expected: str, given: str) -> bool:
     )
 
 
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str | SecretStr) else value
-
-
 def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not all(secret.get_secret_value().strip() for secret in secrets):
         raise ValueError("should not be empty; leave it out if Chatwoot does not sign")
@@ -122,7 +119,7 @@ def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 
 SigningSecrets = Annotated[
-    tuple[SecretStr, ...], BeforeValidator(_several), AfterValidator(_none_empty)
+    tuple[SecretStr, ...], BeforeValidator(one_or_several), AfterValidator(_none_empty)
 ]
 
 

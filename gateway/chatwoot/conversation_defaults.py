@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.one_or_several import one_or_several
+
 LONGEST_VALUE: Final = 1_500
 LARGEST_VALUE: Final = 9_999_999_999
 """Of custom attributes: `app/validators/jsonb_attributes_length_validator.rb`."""
@@ -21,10 +23,6 @@ _LABEL = re.compile(r"[^\W_]+[\w-]+")
 
 Priority: TypeAlias = Literal["low", "medium", "high", "urgent"]
 Value: TypeAlias = str | bool | int | float
-
-
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
 
 
 def _labels(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -70,7 +68,7 @@ def _wrong_with(value: object) -> str:
     return "is too large a number for Chatwoot: write it as a text" if too_large else ""
 
 
-Labels = Annotated[tuple[str, ...], BeforeValidator(_several), AfterValidator(_labels)]
+Labels = Annotated[tuple[str, ...], BeforeValidator(one_or_several), AfterValidator(_labels)]
 NumberOrName = Annotated[int | str, BeforeValidator(_number_or_name)]
 NumberOrEmail = Annotated[NumberOrName, AfterValidator(_number_or_email)]
 Attributes = Annotated[Mapping[str, Any], AfterValidator(_attributes)]

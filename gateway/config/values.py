@@ -13,13 +13,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from gateway.adapter import Adapter, ChannelConfig, Site, WebAddress
+from gateway.one_or_several import one_or_several
 from gateway.runtime import Runtime
 
 SHORTEST_SECRET = 16
-
-
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str | SecretStr) else value
 
 
 def _long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -40,7 +37,9 @@ def _not_empty(secret: SecretStr) -> SecretStr:
     return secret
 
 
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), AfterValidator(_long_enough)]
+Secrets = Annotated[
+    tuple[SecretStr, ...], BeforeValidator(one_or_several), AfterValidator(_long_enough)
+]
 AdminToken = Annotated[SecretStr, AfterValidator(_admin_token)]
 Token = Annotated[SecretStr, AfterValidator(_not_empty)]
 

@@ -134,7 +134,8 @@ def _ms(rate: Rate | None) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class GatePolicy:
-    """When a destination's gate closes, and how often it is tried again."""
+    """When a destination's gate closes, and how often it is tried again. The gate is a circuit
+    breaker: open, closed, or probing, which others call half-open."""
 
     failures: int = 4
     first_wait: float = 1.0
