@@ -17,9 +17,9 @@ from sandbox.page import PageServer
 from sandbox.page.changes import Changes
 from sandbox.page.desk import Desk
 from sandbox.page.devices import devices_in
+from sandbox.page.gateway_status import GatewayStatus
 from sandbox.page.scene import Scene
 from sandbox.page.troubles import Troubles
-from sandbox.page.underneath import Underneath
 from sandbox.people import People
 from sandbox.ports import Ports, keep_ports
 from sandbox.running_gateway import NotStarted, RunningGateway
@@ -67,7 +67,7 @@ def run(folder: Path, signals: Signals) -> None:
         stack.callback(gateway.stop)
         gateway.start()
         changes = Changes()
-        underneath = Underneath(gateway, changes.note)
+        gateway_status = GatewayStatus(gateway, changes.note)
         people = People(wiring.inboxes, folder / "customers.json")
         scene = Scene(
             stand_ins=stand_ins,
@@ -75,7 +75,7 @@ def run(folder: Path, signals: Signals) -> None:
             devices=devices_in(stand_ins),
             desk=Desk(stand_ins.chatwoot, wiring),
             troubles=Troubles(stand_ins),
-            underneath=underneath,
+            gateway_status=gateway_status,
             gateway=gateway,
         )
         scene.welcome_all()
@@ -85,8 +85,8 @@ def run(folder: Path, signals: Signals) -> None:
         page.start()
         stack.callback(page.stop)
         gateway.wait_until_ready()
-        underneath.start()
-        stack.callback(underneath.stop)
+        gateway_status.start()
+        stack.callback(gateway_status.stop)
         print(f"\n    Open {page.url}\n", flush=True)
         signals.get()
         print("Stopping …", flush=True)

@@ -8,10 +8,11 @@ a handler that speaks another protocol on it (a WebSocket). It is also quick: no
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import BinaryIO, cast
@@ -53,6 +54,9 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     """Send only so many bytes of the body, and hang up."""
+    stream: Generator[bytes, None, None] | None = None
+    """Sent piece by piece instead of the body, as long as there are any; the end closes the
+    connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,11 @@ class Server:
             reply.talk(connection, stream)
             return False
         connection.sendall(_render(reply, head.method))
+        if reply.stream is not None:
+            with contextlib.closing(reply.stream) as pieces:
+                for piece in pieces:
+                    connection.sendall(piece)
+            return False
         return head.keep_alive and reply.cut is None
 
 
@@ -242,7 +251,11 @@ def _render(reply: Reply, method: str) -> bytes:
         phrase = HTTPStatus(reply.status).phrase
     except ValueError:
         phrase = "Unknown"
-    length = {} if reply.status == HTTPStatus.NO_CONTENT else {"Content-Length": len(reply.body)}
+    length: dict[str, object] = {"Content-Length": len(reply.body)}
+    if reply.stream is not None:
+        length = {"Connection": "close"}
+    elif reply.status == HTTPStatus.NO_CONTENT:
+        length = {}
     kind = {"Content-Type": reply.content_type} if reply.content_type else {}
     lines = [
         f"HTTP/1.1 {reply.status} {phrase}",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -31,13 +32,31 @@ def wsgi(app: WSGIApplication) -> Application:
             said.append((status, headers))
             return None
 
-        body = b"".join(app(_environ(head, read()), start_response))
+        pieces = _pieces(app(_environ(head, read()), start_response))
+        first = next(pieces, b"")  # an app may say its status no earlier
         status, headers = said[-1]
         named = {name: value for name, value in headers if name.lower() != "content-length"}
         kind = next((named.pop(name) for name in list(named) if name.lower() == "content-type"), "")
-        return Reply(int(status.split()[0]), body, kind, named)
+        if kind.startswith("text/event-stream"):
+            return Reply(int(status.split()[0]), b"", kind, named, stream=_rejoin(first, pieces))
+        return Reply(int(status.split()[0]), first + b"".join(pieces), kind, named)
 
     return answer
+
+
+def _pieces(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
+    """What an app answers; it is told when nobody reads on, as WSGI wants."""
+    try:
+        yield from chunks
+    finally:
+        if callable(close := getattr(chunks, "close", None)):
+            close()
+
+
+def _rejoin(first: bytes, rest: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    with contextlib.closing(rest):
+        yield first
+        yield from rest
 
 
 def _environ(head: Head, body: bytes) -> WSGIEnvironment:

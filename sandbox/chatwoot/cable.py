@@ -135,7 +135,16 @@ class Cable:
             return None
         return None
 
-    def presence(self, subscription: Subscription) -> JSON:
+    def admit(self, client: _Client, subscription: Subscription) -> None:
+        """Confirm a subscription, and tell what happens from then on: no event falls between."""
+        identifier = subscription.identifier
+        with self._changed:
+            client.tell(json.dumps({"identifier": identifier, "type": "confirm_subscription"}))
+            presence = self._presence(subscription)
+            client.tell(json.dumps({"identifier": identifier, "message": presence}))
+            client.add(subscription)
+
+    def _presence(self, subscription: Subscription) -> JSON:
         """Who is at work: sent to each who begins to listen."""
         mine = [each for each in self.subscriptions() if each.account_id == subscription.account_id]
         users = {str(each.user_id): "online" for each in [*mine, subscription]}
@@ -175,11 +184,11 @@ class Cable:
             text = json.dumps({"event": broadcast.event, "data": data})
             audience = {user.id for user in self._store.users if self._hears(user, broadcast)}
         with self._changed:
-            clients = list(self._clients)
-        for client in clients:
-            for each in client.subscriptions():
-                if each.account_id == broadcast.account_id and each.user_id in audience:
-                    client.tell(f'{{"identifier":{json.dumps(each.identifier)},"message":{text}}}')
+            for client in self._clients:
+                for each in client.subscriptions():
+                    if each.account_id == broadcast.account_id and each.user_id in audience:
+                        name = json.dumps(each.identifier)
+                        client.tell(f'{{"identifier":{name},"message":{text}}}')
 
     def _hears(self, user: User, broadcast: Broadcast) -> bool:
         role = user.role_in(broadcast.account_id)
@@ -202,6 +211,9 @@ class _Client:
 
     def subscriptions(self) -> list[Subscription]:
         return list(self._subscriptions.values())
+
+    def add(self, subscription: Subscription) -> None:
+        self._subscriptions[subscription.identifier] = subscription
 
     def tell(self, text: str) -> None:
         """Put a text into the outbox: a client that does not read delays no other."""
@@ -232,11 +244,7 @@ class _Client:
         if command == "unsubscribe":
             self._subscriptions.pop(identifier, None)
         elif command == "subscribe" and (asked := self._cable.subscription_for(identifier)):
-            confirmed = {"identifier": identifier, "type": "confirm_subscription"}
-            presence = {"identifier": identifier, "message": self._cable.presence(asked)}
-            self.tell(json.dumps(confirmed))
-            self.tell(json.dumps(presence))
-            self._subscriptions[identifier] = asked
+            self._cable.admit(self, asked)
 
     def _write(self) -> None:
         """Sends the outbox, and a ping between, until the connection ends."""

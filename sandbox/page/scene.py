@@ -8,8 +8,8 @@ from typing import Any
 
 from sandbox.page.desk import Desk
 from sandbox.page.devices import Device
+from sandbox.page.gateway_status import GatewayStatus
 from sandbox.page.troubles import Troubles
-from sandbox.page.underneath import Underneath
 from sandbox.people import Customer, People
 from sandbox.running_gateway import RunningGateway
 from sandbox.stand_ins import StandIns
@@ -27,7 +27,7 @@ class Scene:
     """By channel."""
     desk: Desk
     troubles: Troubles
-    underneath: Underneath
+    gateway_status: GatewayStatus
     gateway: RunningGateway
 
     def shown(self) -> JSON:
@@ -37,7 +37,7 @@ class Scene:
             "agent": self.stand_ins.chatwoot.agent.name,
             "conversations": self.desk.conversations(),
             "troubles": self.troubles.shown(),
-            "gateway": self.underneath.shown(),
+            "gateway": self.gateway_status.shown(),
         }
 
     def add_customer(self, channel: str) -> Customer:

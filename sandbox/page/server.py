@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, json, jsonify, request, send_from_directory
 from werkzeug.exceptions import Forbidden, HTTPException
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox.chatwoot.refusals import Refusal
 from sandbox.page.actions import actions
 from sandbox.page.changes import Changes
 from sandbox.page.files import files
 from sandbox.page.scene import Scene
+from sandbox.web import WebServer
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LARGEST_BODY = 256 * 1024
@@ -31,34 +30,23 @@ HEADERS = {
 
 
 class PageServer:
-    """The page, on 127.0.0.1. Raises OSError if the port is taken."""
+    """The page, on 127.0.0.1."""
 
     def __init__(self, scene: Scene, changes: Changes, port: int) -> None:
         self._changes = changes
-        self._server = _listen(_app(scene, changes), port)
+        self._server = WebServer(_app(scene, changes), port=port)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def start(self) -> None:
-        threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="page", daemon=True
-        ).start()
+        """Raises OSError if the port is taken."""
+        self._server.start()
 
     def stop(self) -> None:
         self._changes.close()
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Do not log: the page asks all the time."""
-
-
-def _listen(app: Flask, port: int) -> BaseWSGIServer:
-    return make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
+        self._server.stop()
 
 
 def _app(scene: Scene, changes: Changes) -> Flask:

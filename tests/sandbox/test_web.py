@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from sandbox.faults import Fault, Faults, FaultyApplication, Kind
 from sandbox.server import Server
-from sandbox.web import wsgi
+from sandbox.web import WebServer, wsgi
 
 
 class Counter:
@@ -134,3 +134,31 @@ def test_faults_by_http(counter: Counter) -> None:
     refused = requests.post(control, json={"kind": "earthquake"})
     assert refused.status_code == 400
     assert "latency" in refused.text
+
+
+def test_a_stream_comes_piece_by_piece_and_hears_that_its_reader_has_left() -> None:
+    closed, go_on = threading.Event(), threading.Event()
+
+    def events() -> Iterator[str]:
+        try:
+            yield "data: 1\n\n"
+            go_on.wait(10)
+            while True:
+                yield "data: 2\n\n"
+        finally:
+            closed.set()
+
+    app = Flask("events")
+    app.add_url_rule("/", "all", lambda: Response(events(), content_type="text/event-stream"))
+    server = WebServer(app)
+    server.start()
+    try:
+        with requests.get(server.url, stream=True, timeout=10) as answer:
+            assert answer.headers["Connection"] == "close"
+            lines = answer.iter_lines()
+            assert next(lines) == b"data: 1"
+            go_on.set()
+            assert [next(lines), next(lines)] == [b"", b"data: 2"]
+        assert closed.wait(10)
+    finally:
+        server.stop()

@@ -4,7 +4,7 @@ import { follow } from "/static/api.js";
 import { Beginning } from "/static/begin.js";
 import { Desk } from "/static/desk.js";
 import { Devices } from "/static/devices.js";
-import { showUnderneath } from "/static/underneath.js";
+import { showStatusBar } from "/static/status_bar.js";
 
 const desk = new Desk((channel, customer) => {
   if (customer && devices.state.channels[channel]?.customers.some((each) => each.id === customer)) {
@@ -22,7 +22,7 @@ follow((state) => {
   devices.show(state);
   desk.show(state);
   beginning.show(state);
-  showUnderneath(state);
+  showStatusBar(state);
   const newest = state.conversations[0];
   if (first && newest?.channel) {
     devices.turnTo(newest.channel, newest.customer, true);

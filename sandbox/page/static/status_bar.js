@@ -5,7 +5,7 @@ import { $, el, renew } from "/static/dom.js";
 
 $("kill").addEventListener("click", () => act("processes/worker/kill"));
 
-export function showUnderneath({ gateway, troubles }) {
+export function showStatusBar({ gateway, troubles }) {
   renew($("roles"), "roles", Object.entries(gateway.roles), ([role]) => role, ([role, up]) =>
     el("li", { class: up ? "up" : "down", "data-testid": `role-${role}`, title: up ? "is running" : "is down; the supervisor is restarting it" },
       el("span", { class: "dot", "aria-hidden": "true" }), role, el("span", { class: "unseen", text: up ? " is running" : " is down" })));

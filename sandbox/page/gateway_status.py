@@ -17,7 +17,7 @@ CHANNELS = {"telegram": "Telegram", "sms": "SMS", "email": "e-mail"}
 TARGETS = {"in": "to Chatwoot", "out": "to the customer", "status": "reports to Chatwoot"}
 
 
-class Underneath:
+class GatewayStatus:
     """Looks at the gateway now and then, and calls `changed` when it looks different."""
 
     def __init__(self, gateway: RunningGateway, changed: Callable[[], None]) -> None:
@@ -25,7 +25,7 @@ class Underneath:
         self._changed = changed
         self._stop = threading.Event()
         self._shown: JSON = {"roles": dict.fromkeys(ROLES, False), "waiting": [], "gates": []}
-        self._thread = threading.Thread(target=self._run, name="underneath", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="gateway-status", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
