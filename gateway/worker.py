@@ -32,7 +32,7 @@ from gateway.config import Settings
 from gateway.intake import doorbell
 from gateway.intake.doorbell import Doorbell
 from gateway.intake.indicators import IndicatorQueue
-from gateway.lanes import Lanes, Lease, keys
+from gateway.lanes import Lanes, Lease, Locks, keys
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.observability.logs import Redactor
@@ -68,6 +68,7 @@ class WorkerProcess:
     """What a worker process has at hand."""
 
     lanes: Lanes
+    locks: Locks
     lane_worker: LaneWorker
     pool: ThreadPoolExecutor
     limits: Limits
@@ -171,7 +172,7 @@ def main(settings: Settings) -> None:
     stop, runtime = threading.Event(), Runtime()
     url = settings.gateway.redis_url
     store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=check_server)
-    lanes = Lanes(store, doorbell.queue_key())
+    lanes, locks = Lanes(store, doorbell.queue_key()), Locks(store)
     deliveries = Deliveries(settings, lanes, runtime)
     limits = Limits(
         threads=settings.gateway.threads,
@@ -181,6 +182,7 @@ def main(settings: Settings) -> None:
     pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="lane")
     process = WorkerProcess(
         lanes=lanes,
+        locks=locks,
         lane_worker=LaneWorker(lanes, deliveries, Quarantine(), Redactor(settings.secret_values())),
         pool=pool,
         limits=limits,
@@ -188,7 +190,7 @@ def main(settings: Settings) -> None:
         doorbell=Doorbell(store),
         watchdog=StallWatchdog(max(limits.lease, SHORTEST_STALL), _die),
         indicators=Indicators(IndicatorQueue(store), deliveries.adapters, pool),
-        liveness=Liveness(lanes, limits.lease),
+        liveness=Liveness(locks, limits.lease),
     )
     _start_threads(process)
     Heartbeat(store, "worker").start()
@@ -241,7 +243,7 @@ def _keep_ringing(process: WorkerProcess) -> None:
     token = uuid4().hex
     while not process.stop.wait(RING_EVERY):
         try:
-            mine = process.lanes.lock(keys.LOCK_RINGER, token, seconds=RING_EVERY * 2)
+            mine = process.locks.lock(keys.LOCK_RINGER, token, seconds=RING_EVERY * 2)
             if mine and process.lanes.pending():
                 process.doorbell.ring()
         except redis.RedisError as error:

@@ -20,7 +20,7 @@ from gateway.adapter import Adapter
 from gateway.config import Channel
 from gateway.errors import DeliveryError
 from gateway.intake.intake import Intake
-from gateway.lanes import CursorMove, Lanes, LeaseVoid, keys
+from gateway.lanes import CursorMove, KeyValues, LeaseVoid, Locks, keys
 from gateway.observability import logs
 from gateway.relay.retry_policy import backoff
 
@@ -44,13 +44,14 @@ class ChannelPoller:
         self,
         channel: Channel,
         adapter: Adapter,
-        lanes: Lanes,
+        store: redis.Redis,
         intake: Intake,
         stop: threading.Event,
     ) -> None:
         self._channel = channel
         self._adapter = adapter
-        self._lanes = lanes
+        self._locks = Locks(store)
+        self._values = KeyValues(store)
         self._intake = intake
         self._stop = stop
         self._token = uuid4().hex
@@ -81,7 +82,7 @@ class ChannelPoller:
         """Let another clock poll at once, without waiting for the leases to run out."""
         with contextlib.suppress(redis.RedisError):
             for lock in (keys.lock_poller, keys.lock_catch_up):
-                self._lanes.unlock(lock(self._channel.name), self._token)
+                self._locks.unlock(lock(self._channel.name), self._token)
 
     def catch_up(self) -> int:
         """Store what the network's webhooks did not bring since the last time. Returns the number
@@ -90,22 +91,22 @@ class ChannelPoller:
         Raises a `DeliveryError` or redis.RedisError; the next look then goes back as far.
         """
         name, now = keys.caught_up(self._channel.name), time.time()
-        known = self._lanes.memo(name)
+        known = self._values.get(name)
         if known is None:
             # What was written before the channel was set up is left alone. Networks tell times in
             # whole seconds.
-            self._lanes.remember(name, repr(math.floor(now) + OVERLAP))
+            self._values.set(name, repr(math.floor(now) + OVERLAP))
             return 0
         since = max(float(known) - OVERLAP, now - LONGEST_CATCH_UP)
         stored = self._intake.take(self._channel, self._adapter.catch_up(since))
         if stored.ids:
             ids = " ".join(stored.ids)
             logs.event(log, "caught_up", channel=self._channel.name, new=len(stored.ids), ids=ids)
-        self._lanes.remember(name, repr(now))
+        self._values.set(name, repr(now))
         return len(stored.ids)
 
     def _take_lease(self) -> bool:
-        return self._lanes.lock(
+        return self._locks.lock(
             keys.lock_poller(self._channel.name), self._token, seconds=POLLER_LEASE
         )
 
@@ -135,7 +136,7 @@ class ChannelPoller:
         if not self._holds_lease:
             self._stop.wait(POLLER_LEASE / 10)  # another clock does it
             return False
-        cursor = self._lanes.cursor(name)
+        cursor = self._values.get(keys.cursor(name))
         batch = self._adapter.poll(cursor)
         if batch.items or batch.cursor != cursor:
             move = CursorMove(name, self._token, batch.cursor)
@@ -145,7 +146,7 @@ class ChannelPoller:
 
     def _catch_up_and_wait(self) -> bool:
         lease = keys.lock_catch_up(self._channel.name)
-        if self._lanes.lock(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
+        if self._locks.lock(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
             self.catch_up()
         self._stop.wait(CATCH_UP_EVERY)
         return False

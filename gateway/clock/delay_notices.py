@@ -15,7 +15,7 @@ import redis
 
 from gateway.config import Channel, Settings
 from gateway.intake.doorbell import Doorbell
-from gateway.lanes import Delayed, Lanes, ids, notes
+from gateway.lanes import Backlog, Delayed, ids, notes
 from gateway.observability import logs
 
 EVERY = 5.0
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class DelayNotices:
     """Leaves a note about each delayed reply of all channels: one, however many clocks look."""
 
-    def __init__(self, settings: Settings, lanes: Lanes, doorbell: Doorbell) -> None:
+    def __init__(self, settings: Settings, backlog: Backlog, doorbell: Doorbell) -> None:
         self._channels = [c for c in settings.channels.values() if c.config.delay_notice]
-        self._lanes = lanes
+        self._backlog = backlog
         self._doorbell = doorbell
 
     def run(self, stop: threading.Event) -> None:
@@ -54,12 +54,12 @@ class DelayNotices:
     def _leave_notes(self, channel: Channel) -> int:
         network = ids.channel_destination(channel.name)
         chatwoot = ids.chatwoot_destination(channel.account.name)
-        found = self._lanes.delayed(network, seconds=channel.config.delay_notice)
+        found = self._backlog.delayed(network, seconds=channel.config.delay_notice)
         left = 0
         for delayed in found:
             waits = notes.delay_note(delayed, destination=chatwoot, text=_words(delayed))
             follows = notes.arrival_note(delayed, destination=chatwoot, text="Delivered now.")
-            if self._lanes.tell_of_delay(delayed, waits, follows) == "told":
+            if self._backlog.tell_of_delay(delayed, waits, follows) == "told":
                 left += 1
                 logs.event(log, "delayed", message=delayed.message, why=delayed.reason or NO_REASON)
         return left

@@ -21,7 +21,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.clock.stream_events import StreamEvents
 from gateway.config import ChatwootAccount
 from gateway.errors import BadCredentials, DeliveryError, Malformed
-from gateway.lanes import Lanes, keys
+from gateway.lanes import Locks, keys
 from gateway.observability import logs
 from gateway.observability.event_streams import StreamNotes
 from gateway.relay.retry_policy import backoff
@@ -47,7 +47,7 @@ class EventListener:
         events: StreamEvents,
         looks: Sequence[Callable[[], object]],
         *,
-        lanes: Lanes,
+        locks: Locks,
         notes: StreamNotes,
         stop: threading.Event,
     ) -> None:
@@ -55,7 +55,7 @@ class EventListener:
         self._chatwoot = chatwoot
         self._events = events
         self._looks = looks
-        self._lanes = lanes
+        self._locks = locks
         self._notes = notes
         self._stop = stop
         self._token = uuid4().hex
@@ -95,7 +95,7 @@ class EventListener:
     def release_lease(self) -> None:
         """Let another clock listen at once, without waiting for the lease to run out."""
         with contextlib.suppress(redis.RedisError):
-            self._lanes.unlock(self._lock, self._token)
+            self._locks.unlock(self._lock, self._token)
 
     def _listen(self) -> None:
         """Until the lease is lost or the clock stops. Raises a `DeliveryError` if the connection
@@ -147,7 +147,7 @@ class EventListener:
         return keys.lock_event_stream(self._account.name)
 
     def _take_lease(self) -> bool:
-        return self._lanes.lock(self._lock, self._token, seconds=STREAM_LEASE)
+        return self._locks.lock(self._lock, self._token, seconds=STREAM_LEASE)
 
     def _log_trouble(self, error: Exception) -> None:
         self._notes.broken(str(error))

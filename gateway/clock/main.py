@@ -23,7 +23,7 @@ from gateway.config import Settings
 from gateway.intake import doorbell
 from gateway.intake.doorbell import Doorbell
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import Backlog, Lanes
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat
 from gateway.runtime import Runtime
@@ -56,17 +56,17 @@ def main(settings: Settings) -> None:
         for channel in settings.channels.values()
     }
     pollers = [
-        ChannelPoller(channel, adapters[channel.name], lanes, intake, stop)
+        ChannelPoller(channel, adapters[channel.name], store, intake, stop)
         for channel in settings.channels.values()
     ]
     for poller in pollers:
         # A daemon thread: a poll that is under way when the clock stops has confirmed nothing.
         threading.Thread(target=poller.run, name=poller.name, daemon=True).start()
-    streams = Streams(settings, adapters, lanes, intake, stop)
+    streams = Streams(settings, adapters, store, intake, stop)
     streams.start()
-    reconciliation = Reconciliation(settings, lanes, intake, stop, contacts=streams.contacts)
+    reconciliation = Reconciliation(settings, store, intake, stop, contacts=streams.contacts)
     threading.Thread(target=reconciliation.run, name="reconcile", daemon=True).start()
-    notices = DelayNotices(settings, lanes, ringer)
+    notices = DelayNotices(settings, Backlog(store), ringer)
     threading.Thread(target=notices.run, args=(stop,), name="delays", daemon=True).start()
     Heartbeat(store, "clock").start()
     _tick(lanes, ringer, [*pollers, *streams.listeners], stop)

@@ -28,7 +28,7 @@ from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError, ServerTrouble
 from gateway.intake.intake import Intake
 from gateway.intake.known_contacts import KnownContacts
-from gateway.lanes import Lanes, ids, keys
+from gateway.lanes import KeyValues, Ledger, Locks, ids, keys
 from gateway.lanes.watermark import Watermark, set_watermark, watermark_of
 from gateway.observability import logs
 
@@ -56,7 +56,8 @@ class Reconciler:
 
     channel: Channel
     chatwoot: Chatwoot
-    lanes: Lanes
+    ledger: Ledger
+    values: KeyValues
     intake: Intake
     pause: Callable[[float], object] = time.sleep
     contacts: KnownContacts | None = None
@@ -69,7 +70,7 @@ class Reconciler:
         stored. What was found before that stays stored, and the next look goes back as far.
         """
         now = time.time()
-        mark = watermark_of(self.lanes, self.channel.name)
+        mark = watermark_of(self.values, self.channel.name)
         if mark is None:
             self._set_first_mark(now)
             return 0
@@ -87,7 +88,7 @@ class Reconciler:
         finally:
             if recovered:
                 logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
-        set_watermark(self.lanes, self.channel.name, replace(mark, message=newest, looked=now))
+        set_watermark(self.values, self.channel.name, replace(mark, message=newest, looked=now))
         return recovered
 
     def _read_messages(self, mark: Watermark, now: float) -> Iterator[tuple[Conversation, Message]]:
@@ -133,7 +134,7 @@ class Reconciler:
         new = self.intake.recover(self.channel, event, age=age, shown=status)
         if status == "failed" and not new:
             # Chatwoot may have marked it by itself, and the webhook that said so was lost as well.
-            self.lanes.record_marked_failed(ids.reply_id(self.channel.name, event.message))
+            self.ledger.record_marked_failed(ids.reply_id(self.channel.name, event.message))
         return new
 
     def _set_first_mark(self, now: float) -> None:
@@ -143,7 +144,7 @@ class Reconciler:
         newest = max((conversation.newest_message for conversation in known), default=0)
         # Chatwoot tells whole seconds only.
         mark = Watermark(message=newest, since=math.floor(now), looked=now)
-        set_watermark(self.lanes, self.channel.name, mark)
+        set_watermark(self.values, self.channel.name, mark)
         logs.event(
             log,
             "first_contact",
@@ -164,7 +165,7 @@ class Reconciliation:
     def __init__(
         self,
         settings: Settings,
-        lanes: Lanes,
+        store: redis.Redis,
         intake: Intake,
         stop: threading.Event,
         *,
@@ -175,14 +176,15 @@ class Reconciliation:
             for name, account in settings.accounts.items()
         }
         self._every = settings.gateway.reconcile_every
-        self._lanes = lanes
+        self._locks = Locks(store)
         self._stop = stop
         self._token = uuid4().hex
         self._reconcilers = [
             Reconciler(
                 channel,
                 chatwoots[channel.account.name],
-                lanes,
+                Ledger(store),
+                KeyValues(store),
                 intake,
                 stop.wait,
                 contacts.get(channel.account.name),
@@ -201,13 +203,13 @@ class Reconciliation:
         """Let another clock look at once, without waiting for the leases to run out."""
         for reconciler in self._reconcilers:
             with suppress(redis.RedisError):
-                self._lanes.unlock(keys.lock_reconciler(reconciler.channel.name), self._token)
+                self._locks.unlock(keys.lock_reconciler(reconciler.channel.name), self._token)
 
     def _look(self, reconciler: Reconciler) -> None:
         name = reconciler.channel.name
         try:
             lease = self._every * ROUNDS_OF_A_LEASE
-            if self._lanes.lock(keys.lock_reconciler(name), self._token, seconds=lease):
+            if self._locks.lock(keys.lock_reconciler(name), self._token, seconds=lease):
                 reconciler.look()
         except Exception as error:
             # Nor may a fault of ours end the thread, or keep other channels waiting.

@@ -16,7 +16,8 @@ from gateway.config import ChatwootAccount, Settings
 from gateway.intake.contact_changes import ContactChanges
 from gateway.intake.intake import Intake
 from gateway.intake.known_contacts import KnownContacts
-from gateway.lanes import Lanes
+from gateway.lanes import KeyValues, Ledger, Locks, Routes
+from gateway.lanes.address_changes import AddressChanges
 from gateway.observability.event_streams import StreamNotes
 
 
@@ -27,19 +28,20 @@ class Streams:
         self,
         settings: Settings,
         adapters: Mapping[str, Adapter],
-        lanes: Lanes,
+        store: redis.Redis,
         intake: Intake,
         stop: threading.Event,
     ) -> None:
         self._settings = settings
-        self._lanes = lanes
+        self._store = store
         self._intake = intake
         self._stop = stop
-        changes = ContactChanges(settings, adapters, lanes)
+        values = KeyValues(store)
+        changes = ContactChanges(settings, adapters, Routes(store), AddressChanges(values))
         followed = [each for each in settings.accounts.values() if each.events == "websocket"]
-        self.contacts = {each.name: KnownContacts(each, lanes, changes) for each in followed}
+        self.contacts = {each.name: KnownContacts(each, values, changes) for each in followed}
         """By account."""
-        self.listeners = tuple(self._listener(account, lanes.client) for account in followed)
+        self.listeners = tuple(self._listener(account) for account in followed)
 
     def start(self) -> None:
         """Listen, each on a thread of its own, until the clock stops."""
@@ -51,12 +53,14 @@ class Streams:
         for listener in self.listeners:
             listener.release_lease()
 
-    def _listener(self, account: ChatwootAccount, store: redis.Redis) -> EventListener:
+    def _listener(self, account: ChatwootAccount) -> EventListener:
         chatwoot = Chatwoot(account.api_url, account.account, account.token)
         contacts = self.contacts[account.name]
         channels = [each for each in self._settings.channels.values() if each.account == account]
+        ledger, values = Ledger(self._store), KeyValues(self._store)
+        intake, wait = self._intake, self._stop.wait
         looks = [
-            Reconciler(channel, chatwoot, self._lanes, self._intake, self._stop.wait, contacts).look
+            Reconciler(channel, chatwoot, ledger, values, intake, wait, contacts).look
             for channel in channels
         ]
         return EventListener(
@@ -64,7 +68,7 @@ class Streams:
             chatwoot,
             StreamEvents(account, channels, chatwoot, self._intake, contacts),
             looks,
-            lanes=self._lanes,
-            notes=StreamNotes(store, account.name),
+            locks=Locks(self._store),
+            notes=StreamNotes(self._store, account.name),
             stop=self._stop,
         )

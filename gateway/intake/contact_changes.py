@@ -7,18 +7,24 @@ from collections.abc import Mapping
 from gateway.adapter import Adapter
 from gateway.chatwoot.events import ContactChanged
 from gateway.config import Channel, ChatwootAccount, Settings
-from gateway.lanes import Lanes, ids
+from gateway.lanes import Routes, ids
 from gateway.lanes.address_changes import AddressChange, AddressChanges
 
 
 class ContactChanges:
     """Notes of each change what it means to the channels of the account."""
 
-    def __init__(self, settings: Settings, adapters: Mapping[str, Adapter], lanes: Lanes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        adapters: Mapping[str, Adapter],
+        routes: Routes,
+        address_changes: AddressChanges,
+    ) -> None:
         self._channels = tuple(settings.channels.values())
         self._adapters = adapters
-        self._lanes = lanes
-        self._moves = AddressChanges(lanes)
+        self._routes = routes
+        self._address_changes = address_changes
 
     def take(self, account: ChatwootAccount, event: ContactChanged) -> str:
         """Returns what was done with it, for the log and the count. Raises redis.RedisError."""
@@ -34,10 +40,10 @@ class ContactChanges:
         new = adapter.address_or_none(event.contact.addressee)
         if not old or old == new:
             return False
-        if self._moves.note(channel.name, old, AddressChange(event.contact.id, new)):
+        if self._address_changes.record(channel.name, old, AddressChange(event.contact.id, new)):
             # It was wrong, so whoever writes from it need not be the contact.
             lane = ids.inbound_lane(channel.name, old)
-            remembered = self._lanes.route(lane).conversation
+            remembered = self._routes.get(lane).conversation
             if remembered is not None:
-                self._lanes.forget_conversation(lane, str(remembered))
+                self._routes.forget_conversation(lane, str(remembered))
         return True

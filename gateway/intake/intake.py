@@ -32,7 +32,7 @@ from gateway.intake.entries import (
     retry_check_entry,
 )
 from gateway.intake.indicators import IndicatorQueue
-from gateway.lanes import CursorMove, Entry, Lanes, ids
+from gateway.lanes import CursorMove, Entry, Lanes, Ledger, Routes, ids
 from gateway.model import Inbound, Receipt, only_items
 from gateway.storage.memory_guard import MemoryGuard
 
@@ -56,6 +56,8 @@ class Intake:
 
     def __init__(self, lanes: Lanes, doorbell: Doorbell) -> None:
         self._lanes = lanes
+        self._ledger = Ledger(lanes.client)
+        self._routes = Routes(lanes.client)
         self._doorbell = doorbell
         self._room = MemoryGuard(lanes.client)
         self._indicators = IndicatorQueue(lanes.client)
@@ -75,7 +77,7 @@ class Intake:
         messages = [item for item in found if isinstance(item, Inbound)]
         receipts = [item for item in found if isinstance(item, Receipt)]
         for receipt in receipts:
-            self._lanes.record_receipt(channel.name, receipt)
+            self._ledger.record_receipt(channel.name, receipt)
         entries = [inbound_entry(channel, message) for message in messages]
         outcomes = self._append(entries, move) if entries or move else ()
         new = tuple(e.id for e, how in zip(entries, outcomes, strict=True) if how == "new")
@@ -135,7 +137,7 @@ class Intake:
         own channels. A thread stays where it is: its lane has another name. So does a conversation
         with a made-up address, which becomes known with its first reply: there is no such lane."""
         lane = ids.inbound_lane(channel.name, event.peer)
-        if not self._lanes.record_conversation_started(lane, event.conversation):
+        if not self._routes.record_conversation_started(lane, event.conversation):
             return "ignored:ConversationCreated"
         return "noted:conversation_started"
 
@@ -143,7 +145,7 @@ class Intake:
         """The customer's next message looks for its conversation again."""
         for peer in {event.peer, self._peer(channel, event)}:
             lane = ids.inbound_lane(channel.name, peer)
-            self._lanes.forget_conversation(lane, str(event.conversation))
+            self._routes.forget_conversation(lane, str(event.conversation))
         return "noted:resolved"
 
     def _indicate_typing(self, channel: Channel, event: AgentTyping | AgentStoppedTyping) -> str:
@@ -171,14 +173,14 @@ class Intake:
         Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
         look = retry_check_entry(channel, reply)
         self._room.require()
-        if not self._lanes.check_retry(ids.reply_id(channel.name, reply.message), look):
+        if not self._ledger.check_retry(ids.reply_id(channel.name, reply.message), look):
             return "ignored:MessageUpdated"
         self._doorbell.ring_if_idle()
         return "accepted:retry_check"
 
     def _note_marked_failed(self, channel: Channel, reply: Reply) -> str:
         """Chatwoot marks a reply as failed, for good, when a webhook about it is answered late."""
-        match self._lanes.record_marked_failed(ids.reply_id(channel.name, reply.message)):
+        match self._ledger.record_marked_failed(ids.reply_id(channel.name, reply.message)):
             case "noted":
                 self._doorbell.ring_if_idle()
                 return "noted:marked_failed"
@@ -191,12 +193,12 @@ class Intake:
         """Where the last reply went: not to the conversation's own address, if Chatwoot made that
         up because an agent began, or if an agent put another in its place."""
         lane = ids.reply_lane(channel.name, event.conversation)
-        route = self._lanes.route(lane)
+        route = self._routes.get(lane)
         return (route.peer if is_made_up(event.peer) else route.changed_peer) or event.peer
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         reply, deletion = ids.reply_id(channel.name, event.id), deletion_entry(channel, event)
-        return f"withdrawn:{self._lanes.withdraw(reply, deletion)}"
+        return f"withdrawn:{self._ledger.withdraw(reply, deletion)}"
 
 
 def _ignored(event: Event) -> str:

@@ -14,8 +14,8 @@ from gateway.chatwoot.events import ContactChanged
 from gateway.chatwoot.values import Contact
 from gateway.config import ChatwootAccount
 from gateway.intake.contact_changes import ContactChanges
-from gateway.lanes import Lanes, keys
-from gateway.lanes.client import LEDGER_SECONDS
+from gateway.lanes import KeyValues, keys
+from gateway.lanes.ledger import LEDGER_SECONDS
 from gateway.observability import logs
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class KnownContacts:
     """
 
     account: ChatwootAccount
-    lanes: Lanes
+    values: KeyValues
     changes: ContactChanges
 
     def update(self, contact: Contact) -> None:
@@ -38,14 +38,14 @@ class KnownContacts:
         Raises redis.RedisError.
         """
         key = keys.contact(self.account.account, contact.id)
-        known = self.lanes.memo(key, seconds=LEDGER_SECONDS)
+        known = self.values.get(key, seconds=LEDGER_SECONDS)
         now = json.dumps([contact.phone, contact.email, contact.identifier])
         if known == now:
             return
         if known is not None:
             self._take_change(contact, *json.loads(known))
         # At last, so that a change that could not be noted is seen again.
-        self.lanes.remember(key, now, seconds=LEDGER_SECONDS)
+        self.values.set(key, now, seconds=LEDGER_SECONDS)
 
     def _take_change(self, contact: Contact, phone: str, email: str, identifier: str) -> None:
         before = replace(contact.addressee, phone=phone, email=email, identifier=identifier)

@@ -5,12 +5,16 @@ token and the message it acts on, and answers the same when it is repeated: redi
 command whose answer was lost.
 """
 
+from gateway.lanes.backlog import Backlog
 from gateway.lanes.client import Lanes
 from gateway.lanes.dead_letters import DeadLetters
+from gateway.lanes.key_values import KeyValues
+from gateway.lanes.ledger import Ledger
+from gateway.lanes.locks import Locks
+from gateway.lanes.routes import Routes
 from gateway.lanes.values import (
     After,
     Appended,
-    Backlog,
     Brake,
     Certainty,
     Claim,
@@ -28,6 +32,7 @@ from gateway.lanes.values import (
     Pace,
     Taken,
     Trouble,
+    Waiting,
 )
 
 __all__ = [
@@ -44,13 +49,18 @@ __all__ = [
     "Entry",
     "GatePolicy",
     "GateState",
+    "KeyValues",
     "Kind",
     "Lane",
     "Lanes",
     "Lease",
     "LeaseVoid",
+    "Ledger",
+    "Locks",
     "Note",
     "Pace",
+    "Routes",
     "Taken",
     "Trouble",
+    "Waiting",
 ]

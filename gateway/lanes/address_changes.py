@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from gateway.lanes import keys
-from gateway.lanes.client import LEDGER_SECONDS, Lanes
+from gateway.lanes.key_values import KeyValues
+from gateway.lanes.ledger import LEDGER_SECONDS
 
 MOST_FORMER: Final = 5
 
@@ -30,32 +31,34 @@ class AddressChange:
 class AddressChanges:
     """Every method raises redis.RedisError if Redis cannot be asked."""
 
-    lanes: Lanes
+    values: KeyValues
 
-    def note(self, channel: str, old: str, move: AddressChange) -> bool:
-        """A contact has another address. True if that is only taking a move back."""
-        self._keep(keys.address_change(channel, old), json.dumps(asdict(move)))
-        taken_back = bool(move.to) and self.lanes.memo(keys.former_address(channel, old)) == move.to
+    def record(self, channel: str, old: str, change: AddressChange) -> bool:
+        """A contact has another address. True if that only takes an earlier change back."""
+        self._set(keys.address_change(channel, old), json.dumps(asdict(change)))
+        taken_back = (
+            bool(change.to) and self.values.get(keys.former_address(channel, old)) == change.to
+        )
         if taken_back:
-            self.lanes.remember(keys.former_address(channel, old), "", seconds=1)
-        elif move.to:
-            self._keep(keys.former_address(channel, move.to), old)
+            self.values.set(keys.former_address(channel, old), "", seconds=1)
+        elif change.to:
+            self._set(keys.former_address(channel, change.to), old)
         return taken_back
 
-    def of(self, channel: str, peer: str) -> AddressChange | None:
+    def find(self, channel: str, peer: str) -> AddressChange | None:
         """What became of an address; None if it is nobody's former one."""
-        text = self.lanes.memo(keys.address_change(channel, peer), seconds=LEDGER_SECONDS)
+        text = self.values.get(keys.address_change(channel, peer), seconds=LEDGER_SECONDS)
         return AddressChange(**json.loads(text)) if text else None
 
     def former(self, channel: str, peer: str) -> tuple[str, ...]:
         """The addresses in whose place this one was put, the latest first."""
         found: list[str] = []
         while len(found) < MOST_FORMER:
-            earlier = self.lanes.memo(keys.former_address(channel, found[-1] if found else peer))
+            earlier = self.values.get(keys.former_address(channel, found[-1] if found else peer))
             if not earlier or earlier in {peer, *found}:
                 break
             found.append(earlier)
         return tuple(found)
 
-    def _keep(self, key: str, text: str) -> None:
-        self.lanes.remember(key, text, seconds=LEDGER_SECONDS)
+    def _set(self, key: str, text: str) -> None:
+        self.values.set(key, text, seconds=LEDGER_SECONDS)

@@ -226,7 +226,9 @@ class GateState:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class Waiting:
+    """What waits, and which gates are not open."""
+
     gates: tuple[GateState, ...]
     oldest: Mapping[tuple[str, str], float]
     """(channel, direction) → seconds that the oldest head of its lanes has waited."""

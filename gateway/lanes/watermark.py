@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from gateway.lanes import Lanes, keys
+from gateway.lanes import KeyValues, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class Watermark:
         return message > self.message and written_at >= self.since
 
 
-def watermark_of(lanes: Lanes, channel: str) -> Watermark | None:
+def watermark_of(values: KeyValues, channel: str) -> Watermark | None:
     """None: the inbox has never been looked at."""
-    text = lanes.memo(keys.watermark(channel))
+    text = values.get(keys.watermark(channel))
     return Watermark(**json.loads(text)) if text else None
 
 
-def set_watermark(lanes: Lanes, channel: str, mark: Watermark) -> None:
-    lanes.remember(keys.watermark(channel), json.dumps(asdict(mark)))
+def set_watermark(values: KeyValues, channel: str, mark: Watermark) -> None:
+    values.set(keys.watermark(channel), json.dumps(asdict(mark)))

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import redis
 
-from gateway.lanes import Lanes, keys
+from gateway.lanes import Locks, keys
 from gateway.lanes.scripts import Scripts
 from gateway.observability import logs
 
@@ -61,10 +61,10 @@ class Liveness:
     message is to be blamed for a death that was none.
     """
 
-    def __init__(self, lanes: Lanes, lease: float) -> None:
+    def __init__(self, locks: Locks, lease: float) -> None:
         self.name = uuid4().hex[:12]
         """Each claim's token begins with it."""
-        self._lanes = lanes
+        self._locks = locks
         self._lease = lease
 
     def show(self) -> None:
@@ -72,7 +72,7 @@ class Liveness:
 
         Raises redis.RedisError.
         """
-        self._lanes.lock(keys.alive(self.name), self.name, seconds=self._lease / 2)
+        self._locks.lock(keys.alive(self.name), self.name, seconds=self._lease / 2)
 
     def run(self, stop: threading.Event) -> None:
         """Again and again, until `stop`."""

@@ -23,7 +23,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.lanes import Backlog, Lanes, keys
+from gateway.lanes import Backlog, Waiting, keys
 from gateway.observability.event_streams import StreamState, read_streams
 from gateway.observability.heartbeat import last_heartbeats
 
@@ -36,7 +36,7 @@ FIELD = re.compile(r"(?P<what>[a-z][a-z0-9_]*)\|(?P<channel>.+)")
 class Vitals:
     """How the gateway is: what waits and why, and who is alive."""
 
-    backlog: Backlog
+    backlog: Waiting
     dead_letters: int
     heartbeats: Mapping[str, float]
     """Role → seconds since its last sign of life."""
@@ -44,10 +44,10 @@ class Vitals:
     """Account → its event stream, for each that the clock listens to."""
 
 
-def read_vitals(store: redis.Redis, lanes: Lanes) -> Vitals:
+def read_vitals(store: redis.Redis) -> Vitals:
     """Raises redis.RedisError."""
     return Vitals(
-        lanes.backlog(),
+        Backlog(store).read(),
         store.xlen(keys.DEAD_LETTERS),
         last_heartbeats(store),
         read_streams(store),
@@ -69,16 +69,15 @@ class Counts:
 class GatewayCollector(Collector):
     """Reads Redis at each scrape. `collect` raises redis.RedisError."""
 
-    def __init__(self, store: redis.Redis, lanes: Lanes, channels: Iterable[str]) -> None:
+    def __init__(self, store: redis.Redis, channels: Iterable[str]) -> None:
         self._store = store
-        self._lanes = lanes
         self._channels = tuple(channels)
 
     def collect(self) -> Iterator[Metric]:
         counted = list(_counted(cast(dict[str, str], self._store.hgetall(keys.COUNTS))))
         yield from _counters(counted)
         yield _delivery_seconds(counted)
-        yield from self._gauges(read_vitals(self._store, self._lanes))
+        yield from self._gauges(read_vitals(self._store))
 
     def _gauges(self, vitals: Vitals) -> Iterator[Metric]:
         yield self._oldest(vitals.backlog)
@@ -94,7 +93,7 @@ class GatewayCollector(Collector):
         yield beats
         yield from _streams(vitals.streams)
 
-    def _oldest(self, backlog: Backlog) -> Metric:
+    def _oldest(self, backlog: Waiting) -> Metric:
         """Zero where nothing waits: an absent series would raise no alert and end none."""
         oldest = GaugeMetricFamily(
             "gateway_oldest_message_seconds",
@@ -167,7 +166,7 @@ def _streams(streams: Mapping[str, StreamState]) -> Iterator[Metric]:
     yield frames
 
 
-def _gates(backlog: Backlog) -> Iterator[Metric]:
+def _gates(backlog: Waiting) -> Iterator[Metric]:
     closed = GaugeMetricFamily(
         "gateway_gate_closed", "1 while a destination is not called.", labels=["destination"]
     )

@@ -85,7 +85,7 @@ class Addressing:
             known = self.adapter.address_or_none(reply.to)
             if known in {"", reply.peer}:
                 return None
-        return self.changes.of(self.channel.name, reply.peer)
+        return self.changes.find(self.channel.name, reply.peer)
 
     def _follow(self, taken: Taken, reply: Reply, change: AddressChange) -> str:
         """Where the contact is reached by now, if it is theirs that an agent changed: the reply's

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 
 import redis
 
 from gateway.chatwoot.events import Reply
 from gateway.config import Channel
 from gateway.errors import Permanent
-from gateway.lanes import Lanes, Taken, ids, notes
+from gateway.lanes import Lanes, Routes, Taken, ids, notes
 from gateway.observability import logs
 
 WITHHELD = "Not sent: an automatic reply to a customer who writes this fast may answer a machine"
@@ -23,40 +24,48 @@ WITHHELD = "Not sent: an automatic reply to a customer who writes this fast may 
 log = logging.getLogger(__name__)
 
 
-def tell_of_flood(lanes: Lanes, channel: Channel, peer: str, conversation: int) -> bool:
-    """Whether the customer's brake is on. If so agents get a note: one, however often we ask."""
-    customer = ids.brake(channel.name, peer)
-    since = lanes.braked(customer)
-    if not since:
-        return False
-    entry = notes.flood_entry(
-        customer,
-        since,
-        channel.name,
-        conversation,
-        destination=ids.chatwoot_destination(channel.account.name),
-        text=_words(channel.config.brake),
-    )
-    # In a full Redis what waits must still be delivered: the next message tries the note again.
-    with suppress(redis.OutOfMemoryError):
-        if lanes.append([entry]).new:
-            logs.event(
-                log,
-                "braked",
-                level=logging.WARNING,
-                channel=channel.name,
-                conversation=conversation,
-            )
-    return True
+@dataclass(frozen=True, slots=True)
+class Floods:
+    """What is done about the customers of one channel who write far too much."""
 
+    lanes: Lanes
+    routes: Routes
+    channel: Channel
 
-def check_for_flood(lanes: Lanes, channel: Channel, taken: Taken, reply: Reply, peer: str) -> None:
-    """Raise `Permanent` for an automatic reply while the customer's brake is on. An agent who
-    presses Retry has it sent."""
-    if not reply.automatic or taken.replayed or taken.parts:
-        return
-    if tell_of_flood(lanes, channel, peer, reply.conversation):
-        raise Permanent(WITHHELD)
+    def tell(self, peer: str, conversation: int) -> bool:
+        """Whether the customer's brake is on. If so agents get a note, once."""
+        channel = self.channel
+        customer = ids.brake(channel.name, peer)
+        since = self.routes.brake_since(customer)
+        if not since:
+            return False
+        entry = notes.flood_entry(
+            customer,
+            since,
+            channel.name,
+            conversation,
+            destination=ids.chatwoot_destination(channel.account.name),
+            text=_words(channel.config.brake),
+        )
+        # In a full Redis what waits must still be delivered: the next message tries the note again.
+        with suppress(redis.OutOfMemoryError):
+            if self.lanes.append([entry]).new:
+                logs.event(
+                    log,
+                    "braked",
+                    level=logging.WARNING,
+                    channel=channel.name,
+                    conversation=conversation,
+                )
+        return True
+
+    def withhold(self, taken: Taken, reply: Reply, peer: str) -> None:
+        """Raise `Permanent` for an automatic reply while the customer's brake is on. An agent who
+        presses Retry has it sent."""
+        if not reply.automatic or taken.replayed or taken.parts:
+            return
+        if self.tell(peer, reply.conversation):
+            raise Permanent(WITHHELD)
 
 
 def _words(most: int) -> str:

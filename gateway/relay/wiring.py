@@ -10,7 +10,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.downloads import Downloads, Home
 from gateway.config import Channel, Settings
 from gateway.files.scratch import Scratch
-from gateway.lanes import Kind, Lanes, Lease, Pace
+from gateway.lanes import KeyValues, Kind, Lanes, Lease, Ledger, Locks, Pace, Routes
 from gateway.lanes.address_changes import AddressChanges
 from gateway.lanes.bodies import UnknownVersion
 from gateway.model import Rate
@@ -18,6 +18,7 @@ from gateway.relay.addressing import Addressing
 from gateway.relay.background import Background
 from gateway.relay.cached import Cached
 from gateway.relay.delivery import Delivery, NotConfigured
+from gateway.relay.floods import Floods
 from gateway.relay.to_chatwoot.avatars import LARGEST, Avatars
 from gateway.relay.to_chatwoot.contact_sync import ContactSync
 from gateway.relay.to_chatwoot.contacts import Contacts
@@ -42,6 +43,10 @@ class Deliveries:
 
     def __init__(self, settings: Settings, lanes: Lanes, runtime: Runtime) -> None:
         self._lanes = lanes
+        self._ledger = Ledger(lanes.client)
+        self._routes = Routes(lanes.client)
+        self._values = KeyValues(lanes.client)
+        self._locks = Locks(lanes.client)
         self.chatwoots = {
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
@@ -95,9 +100,10 @@ class Deliveries:
         # `app/models/message.rb`): agents work in the same account, and in the same conversations.
         overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
         each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
-        addressing = Addressing(channel, adapter, chatwoot, AddressChanges(self._lanes))
+        addressing = Addressing(channel, adapter, chatwoot, AddressChanges(self._values))
         media, limit = self.media[channel.account.name], settings.gateway.file_limit
         files = AgentFiles(media, self.scratch, adapter, limit)
+        floods = Floods(self._lanes, self._routes, channel)
         exactly_once = ExactlyOnce(chatwoot, settings.gateway.uncertain_after)
         new_conversations = NewConversations(
             channel,
@@ -107,6 +113,9 @@ class Deliveries:
         )
         inbound = InboundDelivery(
             lanes=self._lanes,
+            ledger=self._ledger,
+            routes=self._routes,
+            floods=floods,
             channel=channel,
             chatwoot=chatwoot,
             pace=Pace(overall, each),
@@ -118,7 +127,7 @@ class Deliveries:
                 new_conversations=new_conversations,
             ),
             new_conversations=new_conversations,
-            person_locks=PersonLocks(self._lanes, channel.account.name),
+            person_locks=PersonLocks(self._locks, channel.account.name),
             exactly_once=exactly_once,
             files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
             contact_sync=ContactSync(chatwoot, channel.config.inbox, self._avatars(channel)),
@@ -126,14 +135,16 @@ class Deliveries:
         return {
             "in": inbound,
             "out": OutboundDelivery(
-                self._lanes, channel, adapter, addressing, files, self.renderer
+                self._lanes, floods, channel, adapter, addressing, files, self.renderer
             ),
             "delete": DeleteDelivery(self._lanes, channel, adapter),
             "status": StatusDelivery(
                 chatwoot, self._draws_delivered[channel.account.name], Pace(overall)
             ),
             "note": NoteDelivery(chatwoot, self._lanes, exactly_once, Pace(overall)),
-            "check_retry": RetryDelivery(self._lanes, channel, chatwoot, Pace(overall)),
+            "check_retry": RetryDelivery(
+                self._lanes, self._ledger, self._values, channel, chatwoot, Pace(overall)
+            ),
         }
 
     def _avatars(self, channel: Channel) -> Avatars:
@@ -141,7 +152,7 @@ class Deliveries:
         files = CustomerFiles(
             self.adapters[channel.name], self.scratch, min(LARGEST, account.upload_limit)
         )
-        return Avatars(self._lanes, channel, self.chatwoots[account.name], files, self.background)
+        return Avatars(self._values, channel, self.chatwoots[account.name], files, self.background)
 
 
 def _per_minute(limit: int, burst: int) -> Rate | None:

@@ -7,9 +7,9 @@ from flask import Flask, Response, render_template
 
 from gateway.config import Settings
 from gateway.intake.contact_changes import ContactChanges
-from gateway.intake.doorbell import queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Lanes
+from gateway.lanes import KeyValues, Routes
+from gateway.lanes.address_changes import AddressChanges
 from gateway.observability.logs import Redactor
 from gateway.observability.metrics import Counts, GatewayCollector
 from gateway.runtime import Runtime
@@ -42,13 +42,13 @@ def create_app(
         channel.name: channel.adapter(channel.config, settings.site(channel, runtime))
         for channel in settings.channels.values()
     }
-    counts, lanes = Counts(store), Lanes(store, queue_key())
+    counts = Counts(store)
     ChannelWebhooks(settings, adapters, intake, counts, store).register(app)
-    changes = ContactChanges(settings, adapters, lanes)
+    changes = ContactChanges(settings, adapters, Routes(store), AddressChanges(KeyValues(store)))
     ChatwootWebhooks(settings, intake, changes, counts, SignedWebhooks(store)).register(app)
-    collector = GatewayCollector(store, lanes, settings.channels)
+    collector = GatewayCollector(store, settings.channels)
     redact = Redactor(settings.secret_values())
-    Health(store, lanes, collector, redact, settings.admin_token).register(app)
+    Health(store, collector, redact, settings.admin_token).register(app)
     app.add_url_rule("/", "front", _front)
     ErrorResponses(redact).register(app)
     app.after_request(_as_declared)

@@ -13,7 +13,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from gateway.adapter import same
-from gateway.lanes import GateState, Lanes
+from gateway.lanes import GateState
 from gateway.observability.event_streams import StreamState
 from gateway.observability.logs import Redactor
 from gateway.observability.metrics import GatewayCollector, Vitals, exposition, read_vitals
@@ -31,13 +31,11 @@ class Health:
     def __init__(
         self,
         store: redis.Redis,
-        lanes: Lanes,
         collector: GatewayCollector,
         redact: Redactor,
         admin_token: str,
     ) -> None:
         self._store = store
-        self._lanes = lanes
         self._collector = collector
         self._redact = redact
         self._admin_token = admin_token
@@ -66,7 +64,7 @@ class Health:
     def backlog(self) -> Response:
         """Raises redis.RedisError and Unauthorized."""
         self._admit()
-        return jsonify(_shown(read_vitals(self._store, self._lanes), self._redact))
+        return jsonify(_shown(read_vitals(self._store), self._redact))
 
     def metrics(self) -> Response:
         """Raises redis.RedisError and Unauthorized."""

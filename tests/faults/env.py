@@ -22,7 +22,7 @@ from gateway.clock.reconcile import Reconciler
 from gateway.config import Channel, Settings
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
-from gateway.lanes import Entry, Lanes, Lease, bodies, ids, keys
+from gateway.lanes import Entry, KeyValues, Lanes, Lease, Ledger, bodies, ids, keys
 from gateway.lanes.bodies import NoteText
 from gateway.model import Inbound, Person
 from gateway.relay.drain import Drain, Limits
@@ -168,7 +168,7 @@ class Env:
 
     def reconciler(self) -> Reconciler:
         way = self.deliveries.chatwoots["main"]
-        return Reconciler(self.channel, way, self.lanes, self.intake)
+        return Reconciler(self.channel, way, Ledger(self.store), KeyValues(self.store), self.intake)
 
     def shown(self, kind: int = 0) -> list[str]:
         """The messages of a kind that agents see in all conversations."""

@@ -26,7 +26,7 @@ from gateway import config, worker
 from gateway.chatwoot.client import Chatwoot
 from gateway.config import Settings
 from gateway.intake.doorbell import Doorbell
-from gateway.lanes import Lanes
+from gateway.lanes import Lanes, Ledger
 from gateway.observability import logs
 from gateway.web import wsgi
 from tests.faults.cards import Cards
@@ -51,9 +51,9 @@ STEPS: dict[str, tuple[type, Callable[..., Any]]] = {
     "ack": (Lanes, Lanes.ack),
     "bury": (Lanes, Lanes.bury),
     "defer": (Lanes, Lanes.defer),
-    "receipt": (Lanes, Lanes.record_receipt),
+    "receipt": (Ledger, Ledger.record_receipt),
     "status": (Chatwoot, Chatwoot.update_status),
-    "withdraw": (Lanes, Lanes.withdraw),
+    "withdraw": (Ledger, Ledger.withdraw),
 }
 """«effect» lies between a request that was written and its answer."""
 

@@ -12,7 +12,7 @@ import redis
 
 from faults.replicated import NAME, ReplicatedRedis
 from gateway.config.sentinels import Sentinels, from_url
-from gateway.lanes import Lanes
+from gateway.lanes import KeyValues, Lanes
 from gateway.setup.checks.redis import look_at_storage
 from gateway.setup.checks.sentinels import look_at_sentinels
 from gateway.storage.connections import connect, connect_worker
@@ -28,14 +28,17 @@ def store(tmp_path: Path) -> Iterator[ReplicatedRedis]:
 def test_a_command_is_repeated_where_the_primary_is_now(store: ReplicatedRedis) -> None:
     client = connect(store.url, connections=1, timeout=1, retries=9)
     lanes = Lanes(client, "queue")
-    lanes.remember("before", "1")
+    KeyValues(lanes.client).set("before", "1")
     store.wait_for_replica()
     old = store.primary
     old.pause()  # silent, but its connections stay
     began = time.monotonic()
-    lanes.remember("after", "2")
+    KeyValues(lanes.client).set("after", "2")
     assert time.monotonic() - began < 8
-    assert (lanes.memo("before"), lanes.memo("after")) == ("1", "2")
+    assert (KeyValues(lanes.client).get("before"), KeyValues(lanes.client).get("after")) == (
+        "1",
+        "2",
+    )
     assert store.primary is not old
     old.resume()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.lanes import Ledger
 from gateway.model import Receipt, Status
 from tests.faults.env import Env, env
 from tests.faults.stepping import Step
@@ -111,7 +112,7 @@ STATUS = [
 def test_a_worker_is_killed_while_it_tells_what_became_of_a_reply(env: Env, step: Step) -> None:
     [number] = env.agent_writes("one")
     env.take_over(env.delivered("out", 1))
-    env.lanes.record_receipt("cards", Receipt(Status.DELIVERED, part=f"o:cards:{number}#1"))
+    Ledger(env.store).record_receipt("cards", Receipt(Status.DELIVERED, part=f"o:cards:{number}#1"))
     env.killed(step)
     env.take_over(env.delivered("status", 1))
     assert env.status(number) == "delivered"

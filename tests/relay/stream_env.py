@@ -15,6 +15,7 @@ from gateway.adapter import ChannelConfig, phone_of
 from gateway.clock.event_listener import EventListener
 from gateway.clock.streams import Streams
 from gateway.config import Channel, Settings
+from gateway.lanes import KeyValues
 from gateway.lanes.watermark import watermark_of
 from gateway.model import Addressee, Capabilities, Inbound, Part, Person, Status
 from gateway.observability.event_streams import StreamState, read_streams
@@ -69,7 +70,7 @@ class StreamEnv:
         """One more clock's listener, which listens if no other does."""
         env = self.env
         streams = Streams(
-            settings or env.settings, env.deliveries.adapters, env.lanes, env.intake, self.stop
+            settings or env.settings, env.deliveries.adapters, env.store, env.intake, self.stop
         )
         [listener] = streams.listeners
         self.clocks.append(streams)
@@ -118,7 +119,7 @@ def stream(still: StreamEnv) -> StreamEnv:
     """A clock listens, and has looked: whatever is written from now on must arrive."""
     still.start_clock()
     still.wait_until_connected()
-    until(lambda: watermark_of(still.env.lanes, "pagers"))
+    until(lambda: watermark_of(KeyValues(still.env.store), "pagers"))
     return still
 
 

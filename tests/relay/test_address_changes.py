@@ -10,7 +10,7 @@ import pytest
 from gateway.adapter import Verdict
 from gateway.chatwoot.client import Chatwoot
 from gateway.intake.intake import Intake
-from gateway.lanes import ids, keys
+from gateway.lanes import Routes, ids, keys
 from gateway.lanes.address_changes import AddressChanges
 from gateway.model import Person
 from gateway.runtime import Runtime
@@ -92,7 +92,7 @@ def test_changed_back_all_is_as_before(pair: TwoChannelEnv, ada: int) -> None:
     assert replied(pair, "one") == NEW
     pair.contact_changes(ada, phone_number=PHONE)
     assert replied(pair, "two") == PHONE
-    signs_go_to = pair.env.lanes.route(ids.reply_lane("phones", 1)).changed_peer
+    signs_go_to = Routes(pair.env.store).get(ids.reply_lane("phones", 1)).changed_peer
     assert signs_go_to == PHONE
     writes(pair, "thanks", PHONE)
     assert pair.texts(1)[-1] == "thanks"

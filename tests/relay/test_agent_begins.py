@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.lanes import Backlog
 from gateway.model import Person
 from sandbox.chatwoot.contacts import merge_contacts
 from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
@@ -128,7 +129,7 @@ def test_trouble_of_chatwoot_leaves_the_networks_gate_open(pair: TwoChannelEnv) 
     for _ in range(5):
         pair.env.drain()
         pair.env.make_due()
-    assert not [g for g in pair.env.lanes.backlog().gates if g.state != "open"]
+    assert not [g for g in Backlog(pair.env.store).read().gates if g.state != "open"]
     pair.chatwoot.clear_faults()
     pair.env.drain_until(lambda: pair.sent("phones"))
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Unreachable
-from gateway.lanes import ids, keys
+from gateway.lanes import Backlog, Routes, ids, keys
 from gateway.model import Attachment, Portrait
 from gateway.relay.background import MOST, Background
 from gateway.relay.to_chatwoot.avatars import EVERY
@@ -71,7 +71,7 @@ def a_day_later(env: Env) -> None:
 
 
 def asked_at(env: Env, peer: str = "p1") -> float:
-    return float(env.lanes.route(ids.inbound_lane("cards", peer)).avatar or 0)
+    return float(Routes(env.store).get(ids.inbound_lane("cards", peer)).avatar or 0)
 
 
 def shown(env: Env) -> bytes | None:
@@ -172,7 +172,7 @@ def test_trouble_of_chatwoots_with_it_harms_nothing(env: Env, faces: Faces) -> N
     writes(env, "one")
     assert env.incoming() == ["one"]
     assert shown(env) is None
-    assert [g for g in env.lanes.backlog().gates if g.state != "open"] == []
+    assert [g for g in Backlog(env.store).read().gates if g.state != "open"] == []
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def _heard(hooks: ScriptedServer, number: int) -> list[Recorded]:
 
 def poller(env: Env, sms: Channel, stop: threading.Event | None = None) -> ChannelPoller:
     adapter = Twilio(sms.config, env.settings.site(sms, Runtime()))
-    return ChannelPoller(sms, adapter, env.lanes, env.intake, stop or threading.Event())
+    return ChannelPoller(sms, adapter, env.store, env.intake, stop or threading.Event())
 
 
 def web_takes(env: Env, sms: Channel, call: Recorded) -> int:
@@ -171,7 +171,7 @@ def test_a_clock_that_does_not_get_through_makes_way_for_another(
 
     monkeypatch.setattr(stop, "wait", once)
     monkeypatch.setattr(Asked, "poll", _then(stop, Asked.poll))
-    one, two = (ChannelPoller(channel, each, env.lanes, env.intake, stop) for each in networks)
+    one, two = (ChannelPoller(channel, each, env.store, env.intake, stop) for each in networks)
     for each in (one, two):
         each.run()
         one.renew_lease()  # with every tick

@@ -25,7 +25,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.lanes import Taken, keys
+from gateway.lanes import Backlog, KeyValues, Ledger, Taken, keys
 from gateway.model import Receipt, Status
 from gateway.relay import lane_worker
 from gateway.relay.retry_policy import REFUSALS, Bury, Defer, Patience, decide
@@ -97,7 +97,7 @@ def befalls(env: Env, trouble: Trouble, method: str, path: str) -> None:
 
 def nothing_is_left_over(env: Env) -> None:
     assert list(env.dead.list()) == []
-    assert {gate.state for gate in env.lanes.backlog().gates} <= {"open"}
+    assert {gate.state for gate in Backlog(env.store).read().gates} <= {"open"}
 
 
 def test_a_customers_message_arrives_once_and_in_its_place(
@@ -176,7 +176,9 @@ def test_a_press_of_retry_is_looked_up_again(
 @pytest.mark.parametrize("path", ["*/conversations", "*/messages"])
 def test_what_was_missed_is_found_by_the_next_look(env: Env, trouble: Trouble, path: str) -> None:
     chatwoot: Chatwoot = env.deliveries.chatwoots["main"]
-    reconciler = Reconciler(env.channel, chatwoot, env.lanes, env.intake)
+    reconciler = Reconciler(
+        env.channel, chatwoot, Ledger(env.store), KeyValues(env.store), env.intake
+    )
     reconciler.look()
     number = env.chatwoot.agent_reply(1, "hi")
     befalls(env, trouble, "GET", path)
@@ -195,7 +197,9 @@ def test_a_refused_token_stops_everything_until_it_is_mended(env: Env, met: list
     env.chatwoot.fault("status", times=None, **answered(401, '{"error":"Invalid Access Token"}'))
     env.customer_writes("second")
     env.drain()
-    [gate] = [each for each in env.lanes.backlog().gates if each.destination == "chatwoot/main"]
+    [gate] = [
+        each for each in Backlog(env.store).read().gates if each.destination == "chatwoot/main"
+    ]
     assert met == [BadCredentials]
     assert gate.state != "open"
     assert "access token" in gate.reason

@@ -7,7 +7,7 @@ import pytest
 from gateway.clock.delay_notices import DelayNotices
 from gateway.errors import Permanent, Retry, Unreachable
 from gateway.intake.doorbell import Doorbell, queue_key
-from gateway.lanes import keys
+from gateway.lanes import Backlog, keys
 from tests.relay.env import Env
 
 
@@ -19,7 +19,7 @@ def somebody_wrote(env: Env) -> None:
 
 @pytest.fixture
 def delays(env: Env) -> DelayNotices:
-    return DelayNotices(env.settings, env.lanes, Doorbell(env.store))
+    return DelayNotices(env.settings, Backlog(env.store), Doorbell(env.store))
 
 
 def an_hour_passes(env: Env) -> None:
@@ -111,4 +111,4 @@ def test_zero_means_never(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     env.agent_replies("hi")
     env.drain()
     an_hour_passes(env)
-    assert DelayNotices(env.settings, env.lanes, Doorbell(env.store)).leave_notes() == 0
+    assert DelayNotices(env.settings, Backlog(env.store), Doorbell(env.store)).leave_notes() == 0

@@ -18,7 +18,7 @@ from gateway.clock import event_listener
 from gateway.clock.reconcile import Reconciler
 from gateway.clock.stream_events import StreamEvents
 from gateway.errors import Permanent, ServerTrouble
-from gateway.lanes import Lanes, ids
+from gateway.lanes import KeyValues, Lanes, Ledger, Locks, Routes, ids, keys
 from gateway.lanes.watermark import watermark_of
 from sandbox.chatwoot.contacts import update_contact
 from tests.relay.env import webhook
@@ -47,7 +47,7 @@ def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]
 def test_a_reply_arrives_and_is_told_once(stream: StreamEnv) -> None:
     number = stream.chatwoot.agent_reply(1, "good day")
     assert texts(stream, 1) == ["good day"]
-    until(lambda: stream.env.lanes.client.hget("gw:counts", "delivered_out|pagers") == "1")
+    until(lambda: stream.env.lanes.client.hget(keys.COUNTS, "delivered_out|pagers") == "1")
     assert stream.shown(number)["status"] == "sent"
     # The webhook comes as well, as where both are set up.
     event = read(webhook(stream.chatwoot, 1, number, "message_created"))
@@ -108,9 +108,9 @@ def test_typing_is_shown(stream: StreamEnv) -> None:
 
 def test_a_resolved_conversation_is_looked_for_again(stream: StreamEnv) -> None:
     lane = ids.inbound_lane("pagers", PHONE)
-    assert stream.env.lanes.route(lane).conversation == 1
+    assert Routes(stream.env.store).get(lane).conversation == 1
     stream.chatwoot.agent_resolve(1)
-    until(lambda: not stream.env.lanes.route(lane).conversation)
+    until(lambda: not Routes(stream.env.store).get(lane).conversation)
 
 
 def test_a_conversation_that_an_agent_begins_reaches_the_contacts_phone(
@@ -231,7 +231,7 @@ def test_of_two_clocks_one_listens_and_the_other_takes_over(stream: StreamEnv) -
     assert len(stream.chatwoot.cable.subscriptions()) == 1
     first = stream.clocks[0].listeners[0]
     first.release_lease()
-    until(lambda: stream.env.lanes.lock(second._lock, _token(second), seconds=10))
+    until(lambda: Locks(stream.env.store).lock(second._lock, _token(second), seconds=10))
     first.renew_lease()  # with the next tick: it is another clock's now
     stream.threads[0].join(0.1)
     until(lambda: second._holds_lease)
@@ -261,7 +261,13 @@ def test_a_frame_that_cannot_be_read_ends_nothing_and_is_made_up_for_by_the_look
     stream.chatwoot.agent_reply(1, "readable")
     assert texts(stream, 1) == ["readable"]
     chatwoot = stream.env.deliveries.chatwoots["main"]
-    Reconciler(stream.channel, chatwoot, stream.env.lanes, stream.env.intake).look()
+    Reconciler(
+        stream.channel,
+        chatwoot,
+        Ledger(stream.env.store),
+        KeyValues(stream.env.store),
+        stream.env.intake,
+    ).look()
     assert texts(stream, 2) == ["readable", "unreadable"]
 
 
@@ -337,7 +343,7 @@ def test_the_first_connection_leaves_old_replies_alone(still: StreamEnv) -> None
     still.chatwoot.agent_reply(1, "long ago")
     still.start_clock()
     still.wait_until_connected()
-    until(lambda: watermark_of(still.env.lanes, "pagers"))
+    until(lambda: watermark_of(KeyValues(still.env.store), "pagers"))
     still.chatwoot.agent_reply(1, "now")
     assert texts(still, 1) == ["now"]
 

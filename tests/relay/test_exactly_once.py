@@ -13,7 +13,7 @@ import redis
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
 from gateway.errors import Uncertain
-from gateway.lanes import Entry, bodies, ids, keys
+from gateway.lanes import Entry, Routes, bodies, ids, keys
 from gateway.lanes.bodies import NoteText
 from gateway.lanes.scripts import Scripts
 from gateway.model import Attachment, Person
@@ -57,7 +57,7 @@ def settle(env: Env, messages: int) -> None:
 def resolve(env: Env, conversation: int = 1) -> None:
     """An agent resolves a conversation, and the gateway is told."""
     env.chatwoot.agent_resolve(conversation)
-    env.lanes.forget_conversation(LANE, str(conversation))
+    Routes(env.store).forget_conversation(LANE, str(conversation))
 
 
 @pytest.fixture

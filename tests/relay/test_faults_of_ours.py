@@ -10,7 +10,7 @@ import pytest
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Retry
 from gateway.intake.doorbell import queue_key
-from gateway.lanes import Entry, Kind, Lane, Pace, keys
+from gateway.lanes import Backlog, Entry, Kind, Lane, Pace, keys
 from gateway.lanes.values import Direction
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.retry_policy import BREAKDOWNS, DEATHS
@@ -221,11 +221,11 @@ def test_a_gate_closes_after_several_failures_and_opens_again(env: Env) -> None:
     for number in range(8):
         env.customer_writes(f"m{number}", peer=f"p{number}")
     env.drain()
-    [gate] = [g for g in env.lanes.backlog().gates if g.destination == "chatwoot/main"]
+    [gate] = [g for g in Backlog(env.store).read().gates if g.destination == "chatwoot/main"]
     assert gate.state != "open"
     env.chatwoot.clear_faults()
     env.drain_until(lambda: len(env.incoming()) == 8, seconds=20)
-    [gate] = [g for g in env.lanes.backlog().gates if g.destination == "chatwoot/main"]
+    [gate] = [g for g in Backlog(env.store).read().gates if g.destination == "chatwoot/main"]
     assert gate.state == "open"
 
 

@@ -11,9 +11,9 @@ import redis
 
 from gateway.chatwoot.webhook import read
 from gateway.clock.reconcile import Reconciler
-from gateway.lanes import keys
+from gateway.lanes import KeyValues, Ledger, Routes, keys
 from gateway.lanes.watermark import set_watermark, watermark_of
-from gateway.relay.floods import WITHHELD, tell_of_flood
+from gateway.relay.floods import WITHHELD, Floods
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Env, opened, settings_for, webhook
 
@@ -78,13 +78,14 @@ def test_what_the_brake_allows_is_not_slowed(env: Env) -> None:
 def test_the_note_is_left_once_though_it_is_asked_for_again(env: Env) -> None:
     flood(env)
     env.drain()
-    tell_of_flood(env.lanes, env.channel, "p1", 1)  # as by a worker that takes over
+    # As by a worker that takes over.
+    Floods(env.lanes, Routes(env.store), env.channel).tell("p1", 1)
     env.drain()
     assert len(env.notes()) == 1
     silence(env)
     env.drain()
     flood(env, peer="p1 again")
-    tell_of_flood(env.lanes, env.channel, "p1", 1)
+    Floods(env.lanes, Routes(env.store), env.channel).tell("p1", 1)
     env.drain()
     assert len(env.notes()) == 1
 
@@ -136,7 +137,7 @@ def test_nor_one_whose_webhook_was_lost(env: Env) -> None:
     env.customer_writes("hello")
     env.drain()
     way = env.deliveries.chatwoots["main"]
-    reconciler = Reconciler(env.channel, way, env.lanes, env.intake)
+    reconciler = Reconciler(env.channel, way, Ledger(env.store), KeyValues(env.store), env.intake)
     reconciler.look()
     flood(env)
     automatic = env.chatwoot.automatic_reply(1, "We are closed")
@@ -152,12 +153,14 @@ def test_automatic_replies_that_gathered_while_we_were_away_are_no_flood(env: En
     env.customer_writes("hello")
     env.drain()
     way = env.deliveries.chatwoots["main"]
-    reconciler = Reconciler(env.channel, way, env.lanes, env.intake)
+    reconciler = Reconciler(env.channel, way, Ledger(env.store), KeyValues(env.store), env.intake)
     reconciler.look()
-    mark = watermark_of(env.lanes, "cards")
+    mark = watermark_of(KeyValues(env.store), "cards")
     assert mark is not None
     set_watermark(
-        env.lanes, "cards", replace(mark, since=mark.since - 600, looked=mark.looked - 600)
+        KeyValues(env.store),
+        "cards",
+        replace(mark, since=mark.since - 600, looked=mark.looked - 600),
     )
     for n in range(BRAKE + 2):
         number = env.chatwoot.automatic_reply(1, f"auto {n}")

@@ -11,7 +11,7 @@ import redis
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.conversation_defaults import ConversationDefaults
-from gateway.lanes import ids, keys
+from gateway.lanes import Routes, ids, keys
 from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Env, opened, settings_for
@@ -121,7 +121,7 @@ def test_only_a_conversation_that_begins_is_given_anything(build: Build) -> None
     api = Chatwoot(env.chatwoot.url, 1, env.channel.account.token)
     api.set_labels(1, [])
     api.set_priority(1, None)
-    env.lanes.forget_conversation(ids.inbound_lane("cards", "p0"), "1")
+    Routes(env.store).forget_conversation(ids.inbound_lane("cards", "p0"), "1")
     env.customer_writes("it goes on", peer="p0")
     env.drain()
     assert (only(env)["labels"], only(env)["priority"]) == ([], None)
@@ -283,7 +283,7 @@ def test_in_a_locked_inbox_an_old_conversation_is_given_nothing(build: Build) ->
     desk.set_priority(1, None)
     desk.close()
     env.chatwoot.agent_resolve(1)
-    env.lanes.forget_conversation(ids.inbound_lane("cards", "p0"), "1")
+    Routes(env.store).forget_conversation(ids.inbound_lane("cards", "p0"), "1")
     env.chatwoot.fault("drop", path="*/messages")
     env.customer_writes("again", peer="p0")
     env.drain_until(lambda: env.count("delivered_in") == 2)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.chatwoot.limits import LONGEST_CONTENT
-from gateway.lanes import bodies, ids
+from gateway.lanes import Routes, bodies, ids
 from gateway.model import Inbound
 from gateway.relay.to_chatwoot.quoting import LONGEST_QUOTE, with_quotation
 from tests.relay.env import Env
@@ -22,7 +22,7 @@ def newest(env: Env) -> tuple[str, int | None]:
 
 def resolved(env: Env) -> None:
     env.chatwoot.agent_resolve(1)
-    env.lanes.forget_conversation(ids.inbound_lane("cards", "p1"), "1")
+    Routes(env.store).forget_conversation(ids.inbound_lane("cards", "p1"), "1")
 
 
 def agent_has_answered(env: Env) -> tuple[int, str]:

@@ -23,7 +23,7 @@ from gateway.clock.reconcile import (
     Reconciliation,
 )
 from gateway.errors import ServerTrouble, Unreachable
-from gateway.lanes import keys
+from gateway.lanes import KeyValues, Ledger, keys
 from gateway.lanes.watermark import watermark_of
 from gateway.model import Status
 from sandbox.chatwoot.contacts import attach, create_contact
@@ -35,7 +35,7 @@ from tests.relay.env import Env
 @pytest.fixture
 def reconciler(env: Env) -> Reconciler:
     way = env.deliveries.chatwoots["main"]
-    return Reconciler(env.channel, way, env.lanes, env.intake)
+    return Reconciler(env.channel, way, Ledger(env.store), KeyValues(env.store), env.intake)
 
 
 @pytest.fixture(autouse=True)
@@ -372,7 +372,7 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
     env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = threading.Event()
-    one, two = (Reconciliation(env.settings, env.lanes, env.intake, stop) for _ in range(2))
+    one, two = (Reconciliation(env.settings, env.store, env.intake, stop) for _ in range(2))
 
     def once(timeout: float | None = None) -> bool:
         stop.set()
@@ -393,7 +393,7 @@ def test_of_two_clocks_one_looks_and_the_other_goes_on_when_it_stops(
 
 
 def _mark(env: Env) -> int:
-    mark = watermark_of(env.lanes, "cards")
+    mark = watermark_of(KeyValues(env.store), "cards")
     assert mark is not None
     return mark.message
 
@@ -422,7 +422,7 @@ def test_a_recovered_reply_is_no_longer_red(env: Env, reconciler: Reconciler) ->
 
 def test_a_bug_in_a_look_does_not_end_the_looks(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
     stop, looked = threading.Event(), Reconciler.look
-    reconciliation = Reconciliation(env.settings, env.lanes, env.intake, stop)
+    reconciliation = Reconciliation(env.settings, env.store, env.intake, stop)
     faults, seen = [KeyError("a bug")], list[int]()
 
     def faulty(self: Reconciler) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.clock.reconcile import Reconciler
 from gateway.errors import Permanent
+from gateway.lanes import KeyValues, Ledger
 from gateway.model import Receipt, Status
 from sandbox.chatwoot.version import version_named
 from tests.relay.env import Env
@@ -163,7 +164,13 @@ def test_a_reply_marked_and_given_up_shows_our_reason(env: Env) -> None:
 
 
 def test_a_mark_of_which_no_webhook_tells_is_mended_too(env: Env) -> None:
-    reconciler = Reconciler(env.channel, env.deliveries.chatwoots["main"], env.lanes, env.intake)
+    reconciler = Reconciler(
+        env.channel,
+        env.deliveries.chatwoots["main"],
+        Ledger(env.store),
+        KeyValues(env.store),
+        env.intake,
+    )
     reconciler.look()
     number = sent(env)
     marked_by_chatwoot(env, number)

@@ -12,7 +12,7 @@ import redis
 from adapters.telegram import Telegram
 from gateway.adapter import SecretStr
 from gateway.config import Channel
-from gateway.lanes import CursorMove, keys
+from gateway.lanes import CursorMove, KeyValues, Locks, keys
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.telegram import TelegramStandIn
 from tests.relay.env import Env, opened, settings_for
@@ -31,8 +31,10 @@ class Line:
     def poll(self) -> None:
         """Fetch and store what there is, as the clock does."""
         env, channel = self.env, self.env.channel
-        assert env.lanes.lock(keys.lock_poller(channel.name), "clock", seconds=60)
-        batch = env.deliveries.adapters[channel.name].poll(env.lanes.cursor(channel.name))
+        assert Locks(env.store).lock(keys.lock_poller(channel.name), "clock", seconds=60)
+        batch = env.deliveries.adapters[channel.name].poll(
+            KeyValues(env.store).get(keys.cursor(channel.name))
+        )
         env.intake.take(channel, batch.items, move=CursorMove(channel.name, "clock", batch.cursor))
 
     def asks(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message
-from gateway.lanes import ids, keys
+from gateway.lanes import Routes, ids, keys
 from gateway.model import Person
 from tests.relay.env import Env
 
@@ -106,7 +106,7 @@ def test_uncertain_is_looked_for_where_it_was_going_though_resolved_since(env: E
     env.customer_writes("second")
     env.drain()
     env.chatwoot.agent_resolve(1)
-    env.lanes.forget_conversation(ids.inbound_lane("cards", "p1"), "1")
+    Routes(env.store).forget_conversation(ids.inbound_lane("cards", "p1"), "1")
     env.drain_until(lambda: env.count("delivered_in") == 2)
     assert env.incoming() == ["first", "second"]
 
@@ -157,7 +157,7 @@ def test_the_next_message_opens_a_new_conversation_once_the_last_is_resolved(env
     env.customer_writes("first")
     env.drain()
     env.chatwoot.agent_resolve(1)
-    env.lanes.forget_conversation(ids.inbound_lane("cards", "p1"), "1")
+    Routes(env.store).forget_conversation(ids.inbound_lane("cards", "p1"), "1")
     env.customer_writes("second")
     env.drain()
     assert [c["id"] for c in env.chatwoot.conversations()] == [2, 1]

@@ -14,6 +14,8 @@ from gateway.chatwoot.events import ContactChanged
 from gateway.chatwoot.webhook import read
 from gateway.config import Channel
 from gateway.intake.contact_changes import ContactChanges
+from gateway.lanes import KeyValues, Routes
+from gateway.lanes.address_changes import AddressChanges
 from gateway.model import Addressee, Capabilities, Inbound, Part, Person
 from sandbox.chatwoot import ChatwootStandIn, payloads
 from sandbox.chatwoot.contacts import create_contact, update_contact
@@ -84,8 +86,13 @@ class TwoChannelEnv:
         event, channel = read(body), self.channel("phones")
         if not isinstance(event, ContactChanged):
             return self.env.intake.take_event(channel, event)
-        deliveries, lanes = self.env.deliveries, self.env.lanes
-        changes = ContactChanges(self.env.settings, deliveries.adapters, lanes)
+        deliveries = self.env.deliveries
+        changes = ContactChanges(
+            self.env.settings,
+            deliveries.adapters,
+            Routes(self.env.store),
+            AddressChanges(KeyValues(self.env.store)),
+        )
         return changes.take(channel.account, event)
 
     def contacts(self) -> list[Any]:

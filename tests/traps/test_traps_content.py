@@ -8,7 +8,7 @@ from gateway.chatwoot.webhook import read
 from gateway.clock.delay_notices import DelayNotices
 from gateway.errors import Retry
 from gateway.intake.doorbell import Doorbell
-from gateway.lanes import keys
+from gateway.lanes import Backlog, keys
 from tests.relay.env import Env, webhook
 
 YES_NO = [{"title": "Yes", "value": "y"}, {"title": "No", "value": "n"}]
@@ -62,7 +62,7 @@ def test_trap_24_what_chatwoot_would_expand_stays_as_it_was_written(env: Env) ->
     env.drain()
     for key in env.store.scan_iter(keys.message("o:*")):
         env.store.hincrby(key, "ready", -3000_000)
-    DelayNotices(env.settings, env.lanes, Doorbell(env.store)).leave_notes()
+    DelayNotices(env.settings, Backlog(env.store), Doorbell(env.store)).leave_notes()
     env.drain_until(env.notes)
     assert env.incoming()[-1] == "I am {{contact.name}}"
     assert "seen by Ada" in [m["content"] for m in env.chatwoot.messages(1)]

@@ -20,7 +20,7 @@ from gateway.chatwoot.values import MessageType
 from gateway.chatwoot.webhook import read
 from gateway.clock.reconcile import Reconciler
 from gateway.errors import Permanent
-from gateway.lanes import keys
+from gateway.lanes import Backlog, KeyValues, Ledger, keys
 from gateway.model import Receipt, Status
 from gateway.runtime import Runtime
 from gateway.web import create_app
@@ -58,7 +58,7 @@ def online(env: Env, app: Flask) -> Iterator[WebServer]:
 
 @pytest.fixture
 def reconciler(env: Env) -> Reconciler:
-    found = Reconciler(env.channel, api(env), env.lanes, env.intake)
+    found = Reconciler(env.channel, api(env), Ledger(env.store), KeyValues(env.store), env.intake)
     found.look()
     return found
 
@@ -251,7 +251,7 @@ def test_trap_8_an_update_of_a_reply_from_before_our_time_sends_nothing(
     env: Env, app: Flask
 ) -> None:
     number = env.chatwoot.agent_reply(1, "long ago")
-    Reconciler(env.channel, api(env), env.lanes, env.intake).look()
+    Reconciler(env.channel, api(env), Ledger(env.store), KeyValues(env.store), env.intake).look()
     env.told(number, event="message_updated")
     calm(env)
     assert texts(env) == []
@@ -274,7 +274,7 @@ def test_trap_26_401_says_forbidden_too(env: Env) -> None:
     env.chatwoot.fault("status", method="PATCH", status=401, body=denied)
     env.intake.take(env.channel, [Receipt(Status.DELIVERED, part=f"o:cards:{number}#1")])
     env.drain()
-    gates = {gate.destination: gate.state for gate in env.lanes.backlog().gates}
+    gates = {gate.destination: gate.state for gate in Backlog(env.store).read().gates}
     assert gates["chatwoot/main"] == "open"
     env.drain_until(lambda: env.shown(number)["status"] == "delivered")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from gateway.lanes import DeadLetters, Lane, Lanes, Note, keys
+from gateway.lanes import DeadLetters, Lane, Lanes, Ledger, Note, keys
 from gateway.model import Receipt, Status
 from tests.unit.lanes_kit import (
     UNLIMITED,
@@ -157,7 +157,7 @@ def test_a_note_goes_behind_the_statuses_that_wait(store: redis.Redis) -> None:
     lease = claim_one(lanes)
     taken(lanes, lease)
     lanes.record_part(lease, "r5", 1, 1, ["x5"])
-    lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id="x5"))
+    Ledger(lanes.client).record_receipt("shop", Receipt(Status.DELIVERED, external_id="x5"))
     lanes.ack(lease, "r5", pace=UNLIMITED)
     lanes.bury(lease, "r8", "blocked", pace=UNLIMITED, note=NOTE)
     assert drained(lanes) == ["s:r5", "s:r8", "n1"]

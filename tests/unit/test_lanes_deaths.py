@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Lanes, Lease, LeaseVoid, Taken, keys
+from gateway.lanes import Lanes, Lease, LeaseVoid, Locks, Taken, keys
 from gateway.observability.heartbeat import Liveness
 from gateway.relay.retry_policy import BEFORE_QUARANTINE
 from tests.unit.lanes_kit import LEASE, UNLIMITED, claim_one, lanes_over, lease_dies, letter, taken
@@ -27,7 +27,7 @@ def next_attempt(lanes: Lanes, store: redis.Redis, lease: Lease) -> Taken:
 
 def test_a_worker_that_lives_was_not_killed_by_its_message(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    alive = Liveness(lanes, LEASE)
+    alive = Liveness(Locks(lanes.client), LEASE)
     lease = begun(lanes, alive)
     second = next_attempt(lanes, store, lease)
     assert (second.uncertain, second.crashes) == (True, 0)
@@ -35,7 +35,7 @@ def test_a_worker_that_lives_was_not_killed_by_its_message(store: redis.Redis) -
 
 def test_a_worker_that_shows_no_sign_of_life_may_have_been(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    alive = Liveness(lanes, LEASE)
+    alive = Liveness(Locks(lanes.client), LEASE)
     lease = begun(lanes, alive)
     store.delete(keys.alive(alive.name))
     second = next_attempt(lanes, store, lease)
@@ -43,7 +43,7 @@ def test_a_worker_that_shows_no_sign_of_life_may_have_been(store: redis.Redis) -
 
 
 def test_the_sign_of_life_ends_well_before_a_lease(store: redis.Redis) -> None:
-    alive = Liveness(lanes_over(store), LEASE)
+    alive = Liveness(Locks(store), LEASE)
     alive.show()
     left = store.pttl(keys.alive(alive.name))
     assert isinstance(left, int)

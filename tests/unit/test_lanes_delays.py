@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Delayed, GatePolicy, Lane, Lanes, Lease, Note, keys
+from gateway.lanes import Backlog, Delayed, GatePolicy, Lane, Lanes, Lease, Ledger, Note, keys
 from tests.unit.lanes_kit import (
     UNLIMITED,
     claim_one,
@@ -22,7 +22,7 @@ WAITS, ARRIVED = (Note(f"n:{what}", STATUS, "chatwoot", what) for what in ("wait
 
 
 def found(lanes: Lanes, seconds: float = 0.0) -> list[str]:
-    return [delayed.message for delayed in lanes.delayed("shop", seconds=seconds)]
+    return [delayed.message for delayed in Backlog(lanes.client).delayed("shop", seconds=seconds)]
 
 
 def waiting(store: redis.Redis) -> list[str]:
@@ -30,7 +30,7 @@ def waiting(store: redis.Redis) -> list[str]:
 
 
 def delayed_one(lanes: Lanes) -> Delayed:
-    (delayed,) = lanes.delayed("shop", seconds=0)
+    (delayed,) = Backlog(lanes.client).delayed("shop", seconds=0)
     return delayed
 
 
@@ -69,7 +69,7 @@ def test_one_behind_a_closed_gate_has_the_reason_of_the_gate(store: redis.Redis)
     lanes.defer(lease, "r1", 1, error="away", trouble="down")
     lanes.append([reply(2, conversation="8")])
     seconds, _ = store.time()
-    for delayed in lanes.delayed("shop", seconds=0):
+    for delayed in Backlog(lanes.client).delayed("shop", seconds=0):
         assert delayed.reason == "away"
         assert 48 < delayed.next_attempt - seconds <= 51
     assert sorted(found(lanes)) == ["r1", "r2"]
@@ -79,12 +79,12 @@ def test_a_repeated_notice_answers_the_same_and_leaves_one_note(store: redis.Red
     lanes = lanes_over(store)
     lanes.append([reply(1)])
     delayed = delayed_one(lanes)
-    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED, nonce="n") == "told"
+    assert Backlog(lanes.client).tell_of_delay(delayed, WAITS, ARRIVED, nonce="n") == "told"
     assert found(lanes) == []
     lanes.append([reply(0)])  # the head now
     before = snapshot(store)
-    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED, nonce="n") == "told"
-    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED, nonce="another") == "known"
+    assert Backlog(lanes.client).tell_of_delay(delayed, WAITS, ARRIVED, nonce="n") == "told"
+    assert Backlog(lanes.client).tell_of_delay(delayed, WAITS, ARRIVED, nonce="another") == "known"
     assert snapshot(store) == before
     assert waiting(store) == [WAITS.id]
     assert found(lanes) == ["r0"]
@@ -95,11 +95,13 @@ def test_a_reply_that_left_in_between_is_not_told_of(store: redis.Redis) -> None
     lanes.append([reply(1)])
     delayed = delayed_one(lanes)
     lease = claim_one(lanes)
-    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED) == "moved"  # claimed: its turn has come
+    assert (
+        Backlog(lanes.client).tell_of_delay(delayed, WAITS, ARRIVED) == "moved"
+    )  # claimed: its turn has come
     taken(lanes, lease)
-    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED) == "moved"
+    assert Backlog(lanes.client).tell_of_delay(delayed, WAITS, ARRIVED) == "moved"
     lanes.ack(lease, "r1", pace=UNLIMITED)
-    assert lanes.tell_of_delay(delayed, WAITS, ARRIVED) == "moved"
+    assert Backlog(lanes.client).tell_of_delay(delayed, WAITS, ARRIVED) == "moved"
     assert waiting(store) == []
 
 
@@ -107,14 +109,14 @@ def test_a_reply_that_left_in_between_is_not_told_of(store: redis.Redis) -> None
 def test_the_second_note_follows_a_delivery_and_nothing_else(store: redis.Redis, end: str) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(1)])
-    lanes.tell_of_delay(delayed_one(lanes), WAITS, ARRIVED)
+    Backlog(lanes.client).tell_of_delay(delayed_one(lanes), WAITS, ARRIVED)
     if end == "deleted":
-        lanes.withdraw("r1", deletion(1))
+        Ledger(lanes.client).withdraw("r1", deletion(1))
     else:
         lease = _claim(lanes)
         taken(lanes, lease)
         if end == "deleted while it was sent":
-            lanes.withdraw("r1", deletion(1))
+            Ledger(lanes.client).withdraw("r1", deletion(1))
         if end == "buried":
             lanes.bury(lease, "r1", "blocked", pace=UNLIMITED)
         else:

@@ -6,7 +6,7 @@ from typing import cast
 
 import redis
 
-from gateway.lanes import GatePolicy, GateState, Lanes, Lease, keys
+from gateway.lanes import Backlog, GatePolicy, GateState, Lanes, Lease, keys
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
@@ -50,7 +50,9 @@ def closed(store: redis.Redis) -> Lanes:
 
 
 def gate(lanes: Lanes, destination: str = "chatwoot") -> GateState:
-    (state,) = (gate for gate in lanes.backlog().gates if gate.destination == destination)
+    (state,) = (
+        gate for gate in Backlog(lanes.client).read().gates if gate.destination == destination
+    )
     return state
 
 
@@ -297,7 +299,7 @@ def test_two_destinations_do_not_disturb_each_other(store: redis.Redis) -> None:
 def test_lanes_before_a_closed_gate_stay_in_the_backlog(store: redis.Redis) -> None:
     lanes = closed(store)
     store.hset(keys.message("m3"), "appended", int((server_time(store) - 90) * 1000))
-    backlog = lanes.backlog()
+    backlog = Backlog(lanes.client).read()
     assert gate(lanes).lanes == 6
     assert 89 <= backlog.oldest["shop", "in"] < 95
 

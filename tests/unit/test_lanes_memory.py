@@ -11,7 +11,19 @@ from typing import cast
 import pytest
 import redis
 
-from gateway.lanes import DeadLetters, Lane, Lanes, Note, Pace, keys
+from gateway.lanes import (
+    Backlog,
+    DeadLetters,
+    KeyValues,
+    Lane,
+    Lanes,
+    Ledger,
+    Locks,
+    Note,
+    Pace,
+    Routes,
+    keys,
+)
 from gateway.lanes.address_changes import AddressChange, AddressChanges
 from gateway.lanes.route import Route
 from gateway.model import Rate, Receipt, Status
@@ -49,9 +61,9 @@ def test_a_full_redis_takes_nothing_more(full: Lanes, store: redis.Redis) -> Non
     with pytest.raises(redis.exceptions.OutOfMemoryError):
         full.append([letter(9)])
     with pytest.raises(redis.exceptions.OutOfMemoryError):
-        full.withdraw("r5", deletion(5))
+        Ledger(full.client).withdraw("r5", deletion(5))
     with pytest.raises(redis.exceptions.OutOfMemoryError):
-        full.record_receipt("shop", Receipt(Status.SENT, external_id="x"))
+        Ledger(full.client).record_receipt("shop", Receipt(Status.SENT, external_id="x"))
     assert not store.exists(keys.message("m9"))
 
 
@@ -71,17 +83,17 @@ def test_a_full_redis_empties(full: Lanes) -> None:
         full.release(lease)
     assert DeadLetters(full.client).drop("m1")
     assert sorted(drained(full)) == ["m2", "m3", "m4", "n1"]
-    assert full.backlog().oldest == {}
+    assert Backlog(full.client).read().oldest == {}
 
 
 def test_in_a_full_redis_it_is_known_where_a_reply_goes(store: redis.Redis) -> None:
-    moves = AddressChanges(lanes_over(store))
-    moves.note("shop", "old", AddressChange(7, "new"))
+    moves = AddressChanges(KeyValues(store))
+    moves.record("shop", "old", AddressChange(7, "new"))
     store.expire(keys.address_change("shop", "old"), 60)
     store.config_set("maxmemory", "1")
     try:
-        assert moves.of("shop", "old") == AddressChange(7, "new")
-        assert moves.of("shop", "never moved") is None
+        assert moves.find("shop", "old") == AddressChange(7, "new")
+        assert moves.find("shop", "never moved") is None
     finally:
         store.config_set("maxmemory", "0")
     assert int(store.ttl(keys.address_change("shop", "old"))) > 60  # a reply needed it
@@ -92,18 +104,18 @@ def test_nothing_that_is_finished_stays_for_ever(store: redis.Redis) -> None:
     lanes.append([reply(9, conversation="8")])
     assert drained(lanes) == ["r9"]
     lanes.append([letter(1), letter(2), reply(5), reply(6), reply(8)])
-    lanes.withdraw("r6", deletion(6))
-    lanes.withdraw("r7", deletion(7))
-    lanes.lock(keys.lock_poller("mail"), "me", seconds=9)
+    Ledger(lanes.client).withdraw("r6", deletion(6))
+    Ledger(lanes.client).withdraw("r7", deletion(7))
+    Locks(lanes.client).lock(keys.lock_poller("mail"), "me", seconds=9)
     pace = Pace(lane=Rate(1000, burst=99))
     out, inward = sorted(claim(lanes), key=lambda lease: lease.lane.direction, reverse=True)
     taken(lanes, out, pace=pace)
     lanes.record_part(out, "r5", 1, 1, ["x5"])
-    lanes.record_receipt("shop", Receipt(Status.READ, external_id="x5"))
-    lanes.record_receipt("shop", Receipt(Status.READ, external_id="never known"))
+    Ledger(lanes.client).record_receipt("shop", Receipt(Status.READ, external_id="x5"))
+    Ledger(lanes.client).record_receipt("shop", Receipt(Status.READ, external_id="never known"))
     routes = {Lane("out", "shop", "7"): Route(thread="t"), inward.lane: Route(conversation=7)}
     lanes.ack(out, "r5", pace=pace, routes=routes, after="stop")
-    lanes.withdraw("r5", deletion(5))
+    Ledger(lanes.client).withdraw("r5", deletion(5))
     taken(lanes, inward)
     lanes.bury(inward, "m1", "no", pace=UNLIMITED, note=NOTE)
     lanes.ack(inward, "m2", pace=UNLIMITED, after="stop")
@@ -125,9 +137,9 @@ def test_what_is_remembered_of_lanes_comes_with_their_messages(store: redis.Redi
     following = lanes.ack(lease, "m1", pace=UNLIMITED, routes=routes)
     assert following is not None
     assert following.route == Route(conversation=7)
-    assert not lanes.forget_conversation(lease.lane, "8")
-    assert lanes.forget_conversation(lease.lane, "7")
-    assert not lanes.forget_conversation(lease.lane, "7")
+    assert not Routes(lanes.client).forget_conversation(lease.lane, "8")
+    assert Routes(lanes.client).forget_conversation(lease.lane, "7")
+    assert not Routes(lanes.client).forget_conversation(lease.lane, "7")
     lanes.append([reply(5)])
     (out,) = claim(lanes)
     assert taken(lanes, out).route == Route(context={})
@@ -152,13 +164,15 @@ def test_only_the_server_s_clock_counts(
 def test_a_newer_conversation_takes_the_place_of_the_remembered_one(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lane = letter(1).lane
-    assert not lanes.record_conversation_started(lane, 9)  # nobody writes there
+    assert not Routes(lanes.client).record_conversation_started(lane, 9)  # nobody writes there
     lanes.append([letter(1), letter(2)])
     lease = claim_one(lanes)
     taken(lanes, lease)
     following = lanes.ack(lease, "m1", pace=UNLIMITED, routes={lane: Route(conversation=7)})
     assert following is not None
-    assert [lanes.record_conversation_started(lane, number) for number in (6, 7, 8, 8)] == [
+    assert [
+        Routes(lanes.client).record_conversation_started(lane, number) for number in (6, 7, 8, 8)
+    ] == [
         False,
         False,
         True,

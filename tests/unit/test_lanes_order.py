@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import CursorMove, LeaseVoid, keys
+from gateway.lanes import CursorMove, LeaseVoid, Locks, keys
 from tests.unit.lanes_kit import (
     QUEUE,
     UNLIMITED,
@@ -189,7 +189,7 @@ def test_an_append_wakes_a_drain_that_lingers(store: redis.Redis) -> None:
 
 def test_a_cursor_moves_in_the_same_step_as_its_batch_is_stored(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.lock(keys.lock_poller("mail"), "me", seconds=30)
+    assert Locks(lanes.client).lock(keys.lock_poller("mail"), "me", seconds=30)
     for _ in range(2):
         lanes.append([letter(1)], move=CursorMove("mail", "me", "uid 9"), nonce="n")
     assert store.get(keys.cursor("mail")) == "uid 9"
@@ -202,7 +202,7 @@ def test_a_poller_without_its_lease_stores_neither_batch_nor_cursor(
 ) -> None:
     lanes = lanes_over(store)
     if owner:
-        lanes.lock(keys.lock_poller("mail"), owner, seconds=30)
+        Locks(lanes.client).lock(keys.lock_poller("mail"), owner, seconds=30)
     before = snapshot(store)
     with pytest.raises(LeaseVoid):
         lanes.append([letter(1)], move=CursorMove("mail", "me", "uid 9"))
@@ -211,11 +211,11 @@ def test_a_poller_without_its_lease_stores_neither_batch_nor_cursor(
 
 def test_a_named_lease_has_one_owner(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.lock(keys.lock_poller("mail"), "me", seconds=30)
-    assert not lanes.lock(keys.lock_poller("mail"), "another", seconds=30)
-    assert lanes.lock(keys.lock_poller("mail"), "me", seconds=60)
+    assert Locks(lanes.client).lock(keys.lock_poller("mail"), "me", seconds=30)
+    assert not Locks(lanes.client).lock(keys.lock_poller("mail"), "another", seconds=30)
+    assert Locks(lanes.client).lock(keys.lock_poller("mail"), "me", seconds=60)
     assert int(store.pttl(keys.lock_poller("mail"))) > 30_000
-    lanes.unlock(keys.lock_poller("mail"), "another")
-    assert not lanes.lock(keys.lock_poller("mail"), "another", seconds=30)
-    lanes.unlock(keys.lock_poller("mail"), "me")
-    assert lanes.lock(keys.lock_poller("mail"), "another", seconds=30)
+    Locks(lanes.client).unlock(keys.lock_poller("mail"), "another")
+    assert not Locks(lanes.client).lock(keys.lock_poller("mail"), "another", seconds=30)
+    Locks(lanes.client).unlock(keys.lock_poller("mail"), "me")
+    assert Locks(lanes.client).lock(keys.lock_poller("mail"), "another", seconds=30)

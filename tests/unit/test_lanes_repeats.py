@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.lanes import DeadLetters, Lane, Lanes, Lease, LeaseVoid, Note, Pace, Taken, keys
+from gateway.lanes import (
+    DeadLetters,
+    Lane,
+    Lanes,
+    Lease,
+    LeaseVoid,
+    Ledger,
+    Locks,
+    Note,
+    Pace,
+    Taken,
+    keys,
+)
 from gateway.model import Rate, Receipt, Status
 from gateway.storage.connections import connect
 from tests.unit.lanes_kit import (
@@ -75,13 +87,19 @@ STEPS: dict[str, Step] = {
     ),
     "release": lambda lanes, lease: lanes.release(lease, "r5", seconds=3),
     "renew": lambda lanes, lease: lanes.renew([lease], seconds=LEASE),
-    "withdraw": lambda lanes, lease: lanes.withdraw("r5", deletion(5), nonce="n"),
-    "withdraw, waiting": lambda lanes, lease: lanes.withdraw("r8", deletion(8), nonce="n"),
-    "withdraw, unknown": lambda lanes, lease: lanes.withdraw("r6", deletion(6), nonce="n"),
-    "receipt, parked": lambda lanes, lease: lanes.record_receipt(
+    "withdraw": lambda lanes, lease: Ledger(lanes.client).withdraw("r5", deletion(5), nonce="n"),
+    "withdraw, waiting": lambda lanes, lease: Ledger(lanes.client).withdraw(
+        "r8", deletion(8), nonce="n"
+    ),
+    "withdraw, unknown": lambda lanes, lease: Ledger(lanes.client).withdraw(
+        "r6", deletion(6), nonce="n"
+    ),
+    "receipt, parked": lambda lanes, lease: Ledger(lanes.client).record_receipt(
         "shop", Receipt(Status.DELIVERED, external_id="x9")
     ),
-    "lock": lambda lanes, lease: lanes.lock(keys.lock_poller("mail"), "me", seconds=9),
+    "lock": lambda lanes, lease: Locks(lanes.client).lock(
+        keys.lock_poller("mail"), "me", seconds=9
+    ),
     "append": lambda lanes, lease: lanes.append([reply(9), reply(5), reply(9)], nonce="n"),
 }
 KEEPS_TIME = {"renew"}
@@ -177,10 +195,12 @@ def test_a_repeated_ack_does_not_acknowledge_the_status_that_moved_on(store: red
     for number in (5, 8):
         lanes.record_part(lease, f"r{number}", 1, 1, [f"x{number}"])
         lanes.ack(lease, f"r{number}", pace=UNLIMITED)
-        lanes.record_receipt("shop", Receipt(Status.DELIVERED, external_id=f"x{number}"))
+        Ledger(lanes.client).record_receipt(
+            "shop", Receipt(Status.DELIVERED, external_id=f"x{number}")
+        )
     status = claim_one(lanes)
     assert taken(lanes, status).id == "s:r5"
-    lanes.record_receipt("shop", Receipt(Status.READ, external_id="x5"))
+    Ledger(lanes.client).record_receipt("shop", Receipt(Status.READ, external_id="x5"))
     for _ in range(2):
         following = lanes.ack(status, "s:r5", pace=UNLIMITED, told="delivered", nonce="n")
         assert following is not None
@@ -205,9 +225,9 @@ def test_a_repeated_receipt(store: redis.Redis, receipt: Status) -> None:
     lanes, lease = started(store, 5)
     lanes.record_part(lease, "r5", 1, 1, ["x5"])
     word = Receipt(receipt, external_id="x5", reason="why")
-    assert lanes.record_receipt("shop", word) == "noted"
+    assert Ledger(lanes.client).record_receipt("shop", word) == "noted"
     before = snapshot(store)
-    assert lanes.record_receipt("shop", word) == "noted"
+    assert Ledger(lanes.client).record_receipt("shop", word) == "noted"
     assert snapshot(store) == before
 
 

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 import redis
 
-from gateway.lanes import Lanes, Taken, keys
+from gateway.lanes import Lanes, Ledger, Taken, keys
 from gateway.model import Receipt, Status
 from tests.unit.lanes_kit import (
     UNLIMITED,
@@ -37,7 +37,9 @@ def sent(store: redis.Redis, parts: int = 1) -> Lanes:
 
 def receive(lanes: Lanes, *words: str, part: int = 1) -> None:
     for word in words:
-        lanes.record_receipt("shop", Receipt(Status(word), external_id=f"x{part}", reason=word))
+        Ledger(lanes.client).record_receipt(
+            "shop", Receipt(Status(word), external_id=f"x{part}", reason=word)
+        )
 
 
 def status(store: redis.Redis) -> str | None:
@@ -181,9 +183,9 @@ def test_a_receipt_before_its_id_is_known_is_parked_and_picked_up(store: redis.R
     lease = claim_one(lanes)
     taken(lanes, lease)
     word = Receipt(Status.DELIVERED, external_id="x1")
-    assert lanes.record_receipt("shop", word) == "parked"
+    assert Ledger(lanes.client).record_receipt("shop", word) == "parked"
     assert 0 < int(store.ttl(keys.parked("shop", "x1"))) <= 86_400
-    assert lanes.record_receipt("another channel", word) == "parked"
+    assert Ledger(lanes.client).record_receipt("another channel", word) == "parked"
     lanes.record_part(lease, "r5", 1, 1, ["x1"])
     assert not store.exists(keys.parked("shop", "x1"))
     assert store.exists(keys.parked("another channel", "x1"))
@@ -195,15 +197,18 @@ def test_a_receipt_before_its_id_is_known_is_parked_and_picked_up(store: redis.R
 
 def test_a_receipt_may_name_our_own_part(store: redis.Redis) -> None:
     lanes = sent(store)
-    assert lanes.record_receipt("shop", Receipt(Status.READ, part="r5#1")) == "noted"
+    assert Ledger(lanes.client).record_receipt("shop", Receipt(Status.READ, part="r5#1")) == "noted"
     assert status(store) == "read"
 
 
 @pytest.mark.parametrize("part", ["r5", "r5#", "r5#x", "r6#1", "#1"])
 def test_a_part_that_is_none_of_ours_is_not_noted(store: redis.Redis, part: str) -> None:
     lanes = sent(store)
-    assert lanes.record_receipt("shop", Receipt(Status.READ, part=part)) == "parked"
-    assert lanes.record_receipt("another channel", Receipt(Status.READ, part="r5#1")) == "parked"
+    assert Ledger(lanes.client).record_receipt("shop", Receipt(Status.READ, part=part)) == "parked"
+    assert (
+        Ledger(lanes.client).record_receipt("another channel", Receipt(Status.READ, part="r5#1"))
+        == "parked"
+    )
     assert status(store) == "sent"
 
 
@@ -212,7 +217,10 @@ def test_a_receipt_that_overtakes_the_number_of_parts_waits_for_it(store: redis.
     lanes.append([reply(5)])
     lease = claim_one(lanes)
     taken(lanes, lease)
-    assert lanes.record_receipt("shop", Receipt(Status.DELIVERED, part="r5#1")) == "noted"
+    assert (
+        Ledger(lanes.client).record_receipt("shop", Receipt(Status.DELIVERED, part="r5#1"))
+        == "noted"
+    )
     assert status(store) is None
     lanes.record_part(lease, "r5", 1, 2, ["x1"])
     assert status(store) == "sent"
@@ -227,7 +235,7 @@ def test_a_failure_that_overtakes_the_number_of_parts_keeps_its_reason(store: re
     lanes.append([reply(5)])
     lease = claim_one(lanes)
     taken(lanes, lease)
-    lanes.record_receipt(
+    Ledger(lanes.client).record_receipt(
         "shop", Receipt(Status.FAILED, part="r5#1", reason="number not in service")
     )
     lanes.record_part(lease, "r5", 1, 1, ["x1"])
@@ -280,6 +288,6 @@ def test_a_status_told_of_a_reply_that_was_forgotten_leaves_nothing_behind(
 
 def test_the_reply_behind_a_network_s_id_is_found(store: redis.Redis) -> None:
     lanes = sent(store, parts=2)
-    assert lanes.reply_of("shop", "x2") == "r5"
-    assert lanes.reply_of("shop", "x3") == ""
-    assert lanes.reply_of("another channel", "x2") == ""
+    assert Ledger(lanes.client).reply_of("shop", "x2") == "r5"
+    assert Ledger(lanes.client).reply_of("shop", "x3") == ""
+    assert Ledger(lanes.client).reply_of("another channel", "x2") == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from gateway.lanes import DeadLetters, Entry, Lane, Lanes, Lease, keys
+from gateway.lanes import DeadLetters, Entry, Lane, Lanes, Lease, Ledger, keys
 from tests.unit.lanes_kit import (
     UNLIMITED,
     claim,
@@ -32,8 +32,8 @@ def under_way(store: redis.Redis) -> tuple[Lanes, Lease]:
 def test_what_waits_is_removed(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5), reply(8)])
-    assert lanes.withdraw("r5", deletion(5)) == "removed"
-    assert lanes.withdraw("r5", deletion(5)) == "removed"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "removed"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "removed"
     assert drained(lanes) == ["r8"]
     assert lanes.append([reply(5)]).outcomes == ("duplicate",)
     assert "body" not in ledger(store, "r5")
@@ -42,7 +42,7 @@ def test_what_waits_is_removed(store: redis.Redis) -> None:
 def test_the_only_message_of_a_lane_is_removed(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
-    lanes.withdraw("r5", deletion(5))
+    Ledger(lanes.client).withdraw("r5", deletion(5))
     assert claim(lanes) == []
     assert not store.exists(keys.due("shop"))
 
@@ -51,14 +51,14 @@ def test_one_removed_between_claim_and_take(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([reply(5)])
     lease = claim_one(lanes)
-    assert lanes.withdraw("r5", deletion(5)) == "removed"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "removed"
     assert lanes.take(lease, pace=UNLIMITED) is None
     assert not store.exists(keys.due("shop"))
 
 
 def test_one_withdrawn_between_take_and_mark_is_not_sent(store: redis.Redis) -> None:
     lanes, lease = under_way(store)
-    assert lanes.withdraw("r5", deletion(5)) == "delete"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "delete"
     before = snapshot(store)
     assert lanes.announce(lease, "r5", "there") == "withdrawn"
     assert snapshot(store) == before
@@ -70,7 +70,7 @@ def test_one_withdrawn_between_take_and_mark_is_not_sent(store: redis.Redis) -> 
 def test_one_withdrawn_between_two_parts_is_deleted_so_far(store: redis.Redis) -> None:
     lanes, lease = under_way(store)
     assert lanes.announce(lease, "r5", "part 1") == "go"
-    lanes.withdraw("r5", deletion(5))
+    Ledger(lanes.client).withdraw("r5", deletion(5))
     lanes.record_part(lease, "r5", 1, 2, ["x1"])
     assert lanes.announce(lease, "r5", "part 2") == "withdrawn"
     following = lanes.ack(lease, "r5", pace=UNLIMITED)
@@ -84,11 +84,11 @@ def test_what_was_sent_gets_a_deletion_in_its_place(store: redis.Redis) -> None:
     lanes.append([reply(5)])
     assert drained(lanes) == ["r5"]
     lanes.append([reply(8)])
-    assert lanes.withdraw("r5", deletion(5), nonce="n") == "delete"
-    assert lanes.withdraw("r5", deletion(5), nonce="n") == "delete"
-    assert lanes.withdraw("r5", deletion(5)) == "duplicate"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5), nonce="n") == "delete"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5), nonce="n") == "delete"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "duplicate"
     assert drained(lanes) == ["d5", "r8"]
-    assert lanes.withdraw("r5", deletion(5)) == "duplicate"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "duplicate"
     assert counted(store, "late") == 0
 
 
@@ -97,14 +97,16 @@ def test_a_deletion_without_a_place_goes_behind_all_that_waits(store: redis.Redi
     lanes.append([reply(5)])
     drained(lanes)
     lanes.append([reply(8)])
-    lanes.withdraw("r5", Entry("d5", Lane("out", "shop", "7"), "shop", "delete", "delete r5"))
+    Ledger(lanes.client).withdraw(
+        "r5", Entry("d5", Lane("out", "shop", "7"), "shop", "delete", "delete r5")
+    )
     assert drained(lanes) == ["r8", "d5"]
 
 
 def test_one_that_may_have_arrived_is_deleted_rather_than_removed(store: redis.Redis) -> None:
     lanes, lease = under_way(store)
     lanes.defer(lease, "r5", 0, error="no answer", certainty="uncertain")
-    assert lanes.withdraw("r5", deletion(5)) == "delete"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "delete"
     assert lanes.announce(claim_one(lanes), "r5", "there") == "withdrawn"
 
 
@@ -112,19 +114,19 @@ def test_one_of_which_a_part_was_sent_is_deleted(store: redis.Redis) -> None:
     lanes, lease = under_way(store)
     lanes.record_part(lease, "r5", 1, 2, ["x1"])
     lanes.defer(lease, "r5", 0, error="busy")
-    assert lanes.withdraw("r5", deletion(5)) == "delete"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "delete"
 
 
 def test_one_deferred_before_anything_was_sent_is_removed(store: redis.Redis) -> None:
     lanes, lease = under_way(store)
     lanes.defer(lease, "r5", 0, error="refused")
-    assert lanes.withdraw("r5", deletion(5)) == "removed"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "removed"
     assert claim(lanes) == []
 
 
 def test_one_whose_worker_died_is_deleted_after_it_is_taken_again(store: redis.Redis) -> None:
     lanes, lease = under_way(store)
-    lanes.withdraw("r5", deletion(5))
+    Ledger(lanes.client).withdraw("r5", deletion(5))
     lease = stolen(lanes, store, lease)
     assert taken(lanes, lease).id == "r5"
     assert lanes.announce(lease, "r5", "there") == "withdrawn"
@@ -132,7 +134,7 @@ def test_one_whose_worker_died_is_deleted_after_it_is_taken_again(store: redis.R
 
 def test_one_that_has_not_come_yet_is_not_sent_when_it_does(store: redis.Redis) -> None:
     lanes = lanes_over(store)
-    assert lanes.withdraw("r5", deletion(5)) == "tombstone"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "tombstone"
     assert lanes.append([reply(5), reply(8)]).outcomes == ("withdrawn", "new")
     assert drained(lanes) == ["r8"]
     assert 0 < int(store.ttl(keys.tombstone("r5"))) <= 600
@@ -143,8 +145,8 @@ def test_one_that_has_not_come_yet_is_not_sent_when_it_does(store: redis.Redis) 
 def test_a_dead_letter_that_is_withdrawn_is_not_sent_by_a_replay(store: redis.Redis) -> None:
     lanes, lease = under_way(store)
     lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
-    assert lanes.withdraw("r5", deletion(5)) == "removed"
-    assert lanes.withdraw("r5", deletion(5)) == "removed"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "removed"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "removed"
     assert DeadLetters(store).replay("r5")
     (lease,) = (lease for lease in claim(lanes) if lease.lane.direction == "out")
     taken(lanes, lease)
@@ -155,4 +157,4 @@ def test_the_parts_of_a_dead_letter_that_were_sent_are_deleted(store: redis.Redi
     lanes, lease = under_way(store)
     lanes.record_part(lease, "r5", 1, 2, ["x1"])
     lanes.bury(lease, "r5", "blocked", pace=UNLIMITED)
-    assert lanes.withdraw("r5", deletion(5)) == "delete"
+    assert Ledger(lanes.client).withdraw("r5", deletion(5)) == "delete"

@@ -12,7 +12,7 @@ import redis
 
 from gateway.chatwoot import cable
 from gateway.config import ConfigError, load
-from gateway.lanes import Lanes, keys
+from gateway.lanes import keys
 from gateway.observability import event_streams
 from gateway.observability.event_streams import StreamNotes, read_streams
 from gateway.observability.metrics import GatewayCollector, exposition
@@ -195,8 +195,7 @@ def test_a_redis_that_is_away_does_not_end_listening() -> None:
 def test_metrics_tell_of_streams(store: redis.Redis) -> None:
     StreamNotes(store, "main").connected()
     StreamNotes(store, "other").broken("why")
-    lanes = Lanes(store, "rq:queue:gateway")
-    lines = exposition(GatewayCollector(store, lanes, ["shop"])).decode().splitlines()
+    lines = exposition(GatewayCollector(store, ["shop"])).decode().splitlines()
     assert 'gateway_event_stream_connected{account="main"} 1.0' in lines
     assert 'gateway_event_stream_connected{account="other"} 0.0' in lines
     [age] = [line for line in lines if line.startswith("gateway_event_stream_frame_age_seconds{")]

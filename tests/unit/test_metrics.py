@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from gateway.lanes import Lanes, keys
+from gateway.lanes import keys
 from gateway.observability.heartbeat import Heartbeat, last_heartbeats
 from gateway.observability.metrics import Counts, GatewayCollector, exposition
 from gateway.storage.connections import connect
@@ -13,8 +13,7 @@ from tests.waiting import until
 
 
 def scrape(store: redis.Redis) -> list[str]:
-    lanes = Lanes(store, "rq:queue:gateway")
-    return exposition(GatewayCollector(store, lanes, ["shop"])).decode().splitlines()
+    return exposition(GatewayCollector(store, ["shop"])).decode().splitlines()
 
 
 def test_counts_are_counters_by_channel(store: redis.Redis) -> None:

@@ -9,8 +9,7 @@ import redis
 from flask.testing import FlaskClient
 
 from gateway.adapter import phone_of
-from gateway.intake.doorbell import queue_key
-from gateway.lanes import Lanes, keys
+from gateway.lanes import KeyValues, keys
 from gateway.lanes.address_changes import AddressChange, AddressChanges
 from tests.unit.web_kit import (
     SECRETS,
@@ -141,9 +140,9 @@ def test_a_changed_phone_is_noted_for_every_channel_of_the_account(
 ) -> None:
     answers = [post(client, contact(), chatwoot_path()) for _ in range(2)]
     assert [(a.status_code, a.text) for a in answers] == [(200, "noted\n")] * 2
-    moves = AddressChanges(Lanes(store, queue_key()))
-    assert moves.of("desk", "+15551230001") == AddressChange(42, "+15551230002")
-    assert moves.of("shop", "+15551230001") is None, "that channel has no such addresses"
+    moves = AddressChanges(KeyValues(store))
+    assert moves.find("desk", "+15551230001") == AddressChange(42, "+15551230002")
+    assert moves.find("shop", "+15551230001") is None, "that channel has no such addresses"
 
 
 @pytest.mark.usefixtures("phones")

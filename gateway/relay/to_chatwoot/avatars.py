@@ -20,8 +20,8 @@ from gateway.chatwoot.errors import Invalid
 from gateway.config import Channel
 from gateway.errors import DeliveryError, Permanent
 from gateway.files.saving import TooLarge
-from gateway.lanes import Lanes, keys
-from gateway.lanes.client import LEDGER_SECONDS
+from gateway.lanes import KeyValues, keys
+from gateway.lanes.ledger import LEDGER_SECONDS
 from gateway.lanes.route import Route
 from gateway.model import Portrait
 from gateway.observability import logs
@@ -55,7 +55,7 @@ class Shown:
 class Avatars:
     """The pictures of one channel's customers."""
 
-    lanes: Lanes
+    values: KeyValues
     channel: Channel
     chatwoot: Chatwoot
     files: CustomerFiles
@@ -116,10 +116,10 @@ class Avatars:
             return self.chatwoot.set_avatar(contact, picture).thumbnail
 
     def _read_shown(self, peer: str) -> Shown:
-        return Shown(**json.loads(self.lanes.memo(self._key(peer)) or "{}"))
+        return Shown(**json.loads(self.values.get(self._key(peer)) or "{}"))
 
     def _remember(self, peer: str, shown: Shown) -> None:
-        self.lanes.remember(self._key(peer), json.dumps(asdict(shown)), seconds=LEDGER_SECONDS)
+        self.values.set(self._key(peer), json.dumps(asdict(shown)), seconds=LEDGER_SECONDS)
 
     def _key(self, peer: str) -> str:
         return keys.avatar(self.channel.name, peer)

@@ -16,11 +16,11 @@ from gateway.chatwoot.errors import Missing, Stumbled, TooMuch
 from gateway.chatwoot.values import Message, MessageType
 from gateway.config import Channel
 from gateway.errors import Retry, Uncertain
-from gateway.lanes import Lane, Lanes, Lease, Pace, Taken, bodies, ids
+from gateway.lanes import Lane, Lanes, Lease, Ledger, Pace, Routes, Taken, bodies, ids
 from gateway.lanes.route import Route
 from gateway.model import Inbound
 from gateway.relay.delivery import Done, NotNow
-from gateway.relay.floods import tell_of_flood
+from gateway.relay.floods import Floods
 from gateway.relay.retry_policy import Patience
 from gateway.relay.to_chatwoot.contact_sync import ContactSync
 from gateway.relay.to_chatwoot.exactly_once import Attempt, ExactlyOnce, Kept, Spot, spots_of
@@ -47,6 +47,9 @@ class InboundDelivery:
     """Posts the messages of one channel to its Chatwoot inbox."""
 
     lanes: Lanes
+    ledger: Ledger
+    routes: Routes
+    floods: Floods
     channel: Channel
     chatwoot: Chatwoot
     pace: Pace
@@ -126,7 +129,7 @@ class InboundDelivery:
     def _find_reference(self, message: Inbound, share: Share, place: Place) -> Reference:
         if share.number > 1:
             return Reference()
-        return find_reference(self.lanes, self.channel.name, message, place.conversation_id)
+        return find_reference(self.ledger, self.channel.name, message, place.conversation_id)
 
     def _create_message(
         self,
@@ -153,7 +156,7 @@ class InboundDelivery:
         except Missing as gone:
             # Merged or deleted since: if we had it from memory, look for the right one again.
             lane = ids.inbound_lane(self.channel.name, message.peer, message.thread)
-            if self.lanes.forget_conversation(lane, str(conversation)):
+            if self.routes.forget_conversation(lane, str(conversation)):
                 raise NotNow(0.1) from gone
             raise Retry(gone.reason, detail=gone.detail) from gone
 
@@ -166,7 +169,7 @@ class InboundDelivery:
             route = replace(route, conversation=posted.conversation_id, newest=posted.id)
         route = route.updated(self.contact_sync.sync(taken, message, place))
         if taken.route.brake is not None:
-            tell_of_flood(self.lanes, self.channel, message.peer, posted.conversation_id)
+            self.floods.tell(message.peer, posted.conversation_id)
         routes = {lane: route}
         if message.context or message.thread:
             replies = ids.reply_lane(self.channel.name, posted.conversation_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.errors import LeaseLost
 from gateway.http import check_fence
-from gateway.lanes import Lanes, Lease, keys
+from gateway.lanes import Lease, Locks, keys
 from gateway.model import Inbound
 from gateway.relay.delivery import NotNow
 
@@ -22,7 +22,7 @@ WAIT = 0.3
 class PersonLocks:
     """Locks on all that tells a person, in one account of Chatwoot."""
 
-    lanes: Lanes
+    locks: Locks
     account: str
 
     @contextmanager
@@ -30,17 +30,17 @@ class PersonLocks:
         """Nobody else is at work on this person. Raises `NotNow` while somebody is."""
         # The lane's own name: whoever takes the lane over from a dead worker has its locks too.
         token, person = str(lease.lane), message.person
-        names = [
+        locks = [
             keys.lock_person(self.account, value.lower())
             for value in sorted({message.peer, person.phone, person.email, person.identifier})
             if value
         ]
         try:
-            if not all(self.lanes.lock(name, token, seconds=SECONDS) for name in names):
+            if not all(self.locks.lock(key, token, seconds=SECONDS) for key in locks):
                 raise NotNow(WAIT)
             yield
         finally:
             with suppress(LeaseLost):  # then they are the other worker's
                 check_fence()
-                for name in names:
-                    self.lanes.unlock(name, token)
+                for key in locks:
+                    self.locks.unlock(key, token)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.lanes import Lanes, ids
+from gateway.lanes import Ledger, ids
 from gateway.model import Inbound
 
 LONGEST_QUOTE = 200
@@ -31,13 +31,13 @@ class Reference:
     """What the text begins with instead, as a quotation."""
 
 
-def find_reference(lanes: Lanes, channel: str, message: Inbound, conversation: int) -> Reference:
+def find_reference(ledger: Ledger, channel: str, message: Inbound, conversation: int) -> Reference:
     """How `message` shows in `conversation` what it answers: looked up in the ledger."""
     if not message.reply_to:
         return Reference(quoted=message.quoted)
-    reply = lanes.reply_of(channel, message.reply_to)
+    reply = ledger.reply_of(channel, message.reply_to)
     answered = reply or ids.inbound_id(channel, message.reply_to)
-    shown = lanes.conversation_of(answered)
+    shown = ledger.conversation_of(answered)
     if shown == str(conversation) or not (shown or message.quoted):
         return Reference(_attributes(channel, message.reply_to, reply))
     return Reference(quoted=message.quoted)

@@ -11,7 +11,7 @@ from gateway.chatwoot.events import Reply
 from gateway.chatwoot.values import Message
 from gateway.config import Channel
 from gateway.intake.entries import reply_entry
-from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
+from gateway.lanes import KeyValues, Lanes, Lease, Ledger, Pace, Taken, bodies, ids
 from gateway.lanes.subject import Subject
 from gateway.lanes.watermark import watermark_of
 from gateway.relay.delivery import Done
@@ -27,6 +27,8 @@ class RetryDelivery:
     """
 
     lanes: Lanes
+    ledger: Ledger
+    values: KeyValues
     channel: Channel
     chatwoot: Chatwoot
     pace: Pace
@@ -46,7 +48,7 @@ class RetryDelivery:
             self._recover(reply, message)
         elif message.status != "failed" and not message.external_error:
             name = ids.reply_id(self.channel.name, reply.message)
-            self.lanes.retry(name, bodies.write(_readdressed(reply, taken.subject)))
+            self.ledger.retry(name, bodies.write(_readdressed(reply, taken.subject)))
         return Done()
 
     def _ask_chatwoot(self, reply: Reply) -> Message | None:
@@ -58,7 +60,7 @@ class RetryDelivery:
         return None if message.deleted else message
 
     def _may_be_missed(self, reply: Reply) -> bool:
-        mark = watermark_of(self.lanes, self.channel.name)
+        mark = watermark_of(self.values, self.channel.name)
         return mark is not None and mark.is_below(reply.message, reply.written_at)
 
     def _recover(self, reply: Reply, message: Message) -> None:

@@ -16,7 +16,7 @@ from gateway.lanes.route import Route, merged
 from gateway.model import Part, Sent
 from gateway.relay.addressing import Address, Addressing
 from gateway.relay.delivery import Done, announce, still_seen
-from gateway.relay.floods import check_for_flood
+from gateway.relay.floods import Floods
 from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, is_too_old
 from gateway.relay.to_network import parts
 from gateway.relay.to_network.choices import Choices, choices_in
@@ -34,6 +34,7 @@ class OutboundDelivery:
     """Sends the replies of one channel."""
 
     lanes: Lanes
+    floods: Floods
     channel: Channel
     adapter: Adapter
     addressing: Addressing
@@ -59,7 +60,7 @@ class OutboundDelivery:
         if is_too_old(taken, self.patience):
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
         address = self.addressing.find(lease, taken, reply)
-        check_for_flood(self.lanes, self.channel, taken, reply, address.peer)
+        self.floods.withhold(taken, reply, address.peer)
         choices = choices_in(reply, self.adapter.capabilities)
         planned = self._parts(taken, reply, address, choices)
         waiting = [(part, files) for part, files in planned if part.number not in taken.parts]
