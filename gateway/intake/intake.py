@@ -76,8 +76,9 @@ class Intake:
         found = only_items(items)
         messages = [item for item in found if isinstance(item, Inbound)]
         receipts = [item for item in found if isinstance(item, Receipt)]
-        for receipt in receipts:
-            self._ledger.record_receipt(channel.name, receipt)
+        known = [self._ledger.record_receipt(channel.name, receipt) for receipt in receipts]
+        if "noted" in known:  # Chatwoot may have to be told
+            self._doorbell.ring_if_idle()
         entries = [inbound_entry(channel, message) for message in messages]
         outcomes = self._append(entries, move) if entries or move else ()
         new = tuple(e.id for e, how in zip(entries, outcomes, strict=True) if how == "new")
@@ -198,7 +199,10 @@ class Intake:
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         reply, deletion = ids.reply_id(channel.name, event.id), deletion_entry(channel, event)
-        return f"withdrawn:{self._ledger.withdraw(reply, deletion)}"
+        outcome = self._ledger.withdraw(reply, deletion)
+        if outcome == "delete":
+            self._doorbell.ring_if_idle()
+        return f"withdrawn:{outcome}"
 
 
 def _ignored(event: Event) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.clock.reconcile import Reconciler
 from gateway.errors import Permanent
+from gateway.intake.doorbell import queue_key
 from gateway.lanes import KeyValues, Ledger
 from gateway.model import Receipt, Status
 from sandbox.chatwoot.version import version_named
@@ -38,6 +39,33 @@ def heard(env: Env, number: int, *statuses: Status) -> None:
     part = f"o:cards:{number}#1"
     items = [Receipt(status, part=part, reason="unreachable") for status in statuses]
     env.intake.take(env.channel, items)
+
+
+def rings(env: Env) -> int:
+    return int(env.store.llen(queue_key()))
+
+
+def test_receipts_alone_ring(env: Env) -> None:
+    number = sent(env)
+    env.store.delete(queue_key())
+    heard(env, number, Status.DELIVERED, Status.READ)
+    assert rings(env) == 1
+    heard(env, number, Status.READ)
+    assert rings(env) == 1, "nobody has heard the first ring yet"
+
+
+def test_a_receipt_that_must_wait_for_its_message_rings_nobody(env: Env) -> None:
+    env.store.delete(queue_key())
+    env.intake.take(env.channel, [Receipt(Status.READ, external_id="of a message to come")])
+    assert rings(env) == 0
+
+
+def test_a_deletion_of_what_was_sent_rings(env: Env) -> None:
+    number = sent(env)
+    env.store.delete(queue_key())
+    env.chatwoot.agent_delete(number)
+    assert env.told(number, event="message_updated") == "withdrawn:delete"
+    assert rings(env) == 1
 
 
 def marked_by_chatwoot(env: Env, number: int) -> None:
