@@ -77,9 +77,11 @@ def e164(number: str, *, region: str | None = None) -> str:
     try:
         parsed = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException as error:
-        raise ValueError(f"{number!r} is not a phone number with its country: {error}") from error
+        raise ValueError(
+            f"{number!r} is not a phone number with its country code: {error}"
+        ) from error
     if not phonenumbers.is_possible_number(parsed):
-        raise ValueError(f"{number!r} cannot be a phone number: wrong length")
+        raise ValueError(f"{number!r} is not a phone number: wrong length")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -93,7 +95,7 @@ def phone_of(to: Addressee) -> str:
     try:
         return e164(to.phone)
     except ValueError as error:
-        reason = "The contact's phone number is none: write it with + and its country, then Retry"
+        reason = "The contact's phone number is not valid: write it with + and its country code"
         raise Permanent(reason) from error
 
 

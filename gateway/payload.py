@@ -28,7 +28,7 @@ def read_json(body: bytes) -> Any:
             text = ESCAPE.sub(_whole, text)
         return json.loads(text)
     except RecursionError:
-        raise Malformed("the body is not JSON that anybody means: nested too deep") from None
+        raise Malformed("the body is not JSON: it is nested too deep") from None
     except ValueError as error:
         raise Malformed(f"the body is not JSON: {error}") from error
 

@@ -13,6 +13,6 @@ def check_login(check: str, log_in: Callable[[], object]) -> Finding:
     try:
         log_in()
     except DeliveryError as error:
-        cure = "Compare host, port, security, user and password with what the provider says."
+        cure = "Check host, port, security, user and password against the provider's instructions."
         return Finding.bad(check, error.reason, cure)
-    return Finding.good(check, "the mail server lets us in")
+    return Finding.good(check, "the login works")

@@ -18,22 +18,22 @@ from gateway.errors import (
 
 def login_refused(error: MailboxLoginError, host: str) -> BadCredentials | ServerTrouble:
     if b"[UNAVAILABLE]" in b"".join(x for x in error.command_result[1] if isinstance(x, bytes)):
-        return ServerTrouble(f"{host} cannot check passwords just now")
-    return BadCredentials(f"{host} refuses the mailbox's user name or password")
+        return ServerTrouble(f"{host} cannot check passwords at the moment")
+    return BadCredentials(f"{host} rejects the mailbox's user name or password")
 
 
 def smtp_meaning(error: smtplib.SMTPException, host: str) -> DeliveryError:
     match error:
         case smtplib.SMTPAuthenticationError() if error.smtp_code >= 500:
-            return BadCredentials(f"{host} refuses the user name or password")
+            return BadCredentials(f"{host} rejects the user name or password")
         case smtplib.SMTPResponseException():
             return _refusal(error)
         case smtplib.SMTPServerDisconnected():
-            return Unreachable(f"{host} broke the connection off", detail=str(error))
+            return Unreachable(f"{host} closed the connection", detail=str(error))
         case smtplib.SMTPNotSupportedError():
-            return BadCredentials(f"{host} offers no login, or no encryption", detail=str(error))
+            return BadCredentials(f"{host} does not support login or encryption", detail=str(error))
         case _:
-            return Retry(f"{host} does not answer as a mail server does", detail=str(error))
+            return Retry(f"{host} does not answer like a mail server", detail=str(error))
 
 
 def _refusal(error: smtplib.SMTPResponseException) -> DeliveryError:

@@ -205,7 +205,9 @@ class Inbox:
         except (LookupError, TypeError, ValueError) as error:
             self._drop()
             detail = f"{type(error).__name__}: {error}"
-            raise ServerTrouble(f"{self._host} answers nonsense", detail=detail) from error
+            raise ServerTrouble(
+                f"{self._host} sent an answer that makes no sense", detail=detail
+            ) from error
 
     def _open(self) -> Mailbox:
         mailbox = open_mailbox(self._host, self._port, self._security, deadline=self._deadline)

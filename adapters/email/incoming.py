@@ -93,7 +93,7 @@ class Reader:
         return Inbound(
             id=message_id,
             peer=NOBODY,
-            text="(An e-mail came that cannot be read. It is still in the mailbox.)",
+            text="(An e-mail could not be read. It is still in the mailbox.)",
             thread=token_of(message_id),
         )
 

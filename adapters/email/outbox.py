@@ -61,7 +61,9 @@ class Outbox:
         except smtplib.SMTPResponseException:
             raise  # an answer, if not the one that was hoped for
         except OSError as error:
-            raise Uncertain("The mail server was lost while it took the mail") from error
+            raise Uncertain(
+                "The connection to the mail server was lost while the mail was sent"
+            ) from error
 
     def check(self) -> None:
         """Log in, and no more."""

@@ -31,7 +31,7 @@ def write(part: Part, *, address: str, name: str, subject: str) -> Message:
     """The mail for `part`. Raises `Permanent` if the peer is no address that takes mail, or the
     files are too much for one mail."""
     if not ADDRESS.fullmatch(part.peer) or not part.peer.isascii():
-        raise Permanent(f"{part.peer!r} is not an e-mail address that can be written to")
+        raise Permanent(f"{part.peer!r} is not a valid e-mail address")
     mail = _with_files(part) if part.files else _body(part.text)
     mail["From"] = formataddr((_one_line(part.sender or name), address), charset="utf-8")
     mail["To"] = part.peer
@@ -53,8 +53,8 @@ def _body(text: str) -> Message:
 def _with_files(part: Part) -> Message:
     if (total := sum(file.size for file in part.files)) > LIMITS.largest:
         raise Permanent(
-            f"The files have {total / 1e6:.0f} MB together, more than a mail carries "
-            f"({LIMITS.largest / 1e6:.0f} MB): send them one by one"
+            f"The files have {total / 1e6:.0f} MB together, and an e-mail carries at most "
+            f"{LIMITS.largest / 1e6:.0f} MB: send them one by one"
         )
     mail = MIMEMultipart("mixed")
     if part.text:

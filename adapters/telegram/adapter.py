@@ -117,7 +117,9 @@ class Telegram(Adapter):
     def open(self, attachment: Attachment) -> Iterator[bytes]:
         if (attachment.size or 0) > LARGEST_FETCHED:
             megabytes = round((attachment.size or 0) / 1e6)
-            raise Permanent(f"The file has {megabytes} MB; Telegram gives bots only up to 20 MB")
+            raise Permanent(
+                f"The file has {megabytes} MB; Telegram lets bots download at most 20 MB"
+            )
         return self._bot.download(attachment.id, self.http)
 
     def portrait(self, peer: str) -> Portrait | None:
@@ -184,7 +186,7 @@ class Telegram(Adapter):
     def check(self) -> Iterator[Finding]:
         """https://core.telegram.org/bots/api#getwebhookinfo tells of the last push that failed."""
         name = self._bot.start().username
-        yield Finding.good("token", f"it is that of @{name}")
+        yield Finding.good("token", f"it belongs to @{name}")
         info = self._bot.ask(lambda bot: bot.get_webhook_info())
         yield webhook_finding(info, self.site.webhook_url if self.takes_webhooks else "")
 

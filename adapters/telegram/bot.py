@@ -126,7 +126,7 @@ class BotConnection:
             raise Uncertain("Telegram did not answer in time") from None
         except MISREAD as error:
             raise Uncertain(
-                "Telegram gave an answer that makes no sense", detail=type(error).__name__
+                "Telegram sent an answer that makes no sense", detail=type(error).__name__
             ) from None
 
     def _redacted(self, error: TelegramError) -> str:

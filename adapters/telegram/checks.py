@@ -15,18 +15,18 @@ CONNECT = "Run `python -m gateway setup`, or restart the gateway's clock."
 def webhook_finding(info: WebhookInfo, wanted: str) -> Finding:
     """`wanted`: the address that Telegram should call; empty where the gateway asks by itself."""
     if info.url and not wanted:
-        text = "a webhook is set, so Telegram gives nothing to who asks"
+        text = "a webhook is set, so Telegram refuses long polling"
         return Finding.bad("network webhook", text, CONNECT)
     if not wanted:
-        return Finding.good("network webhook", "none is set, as it should be: the gateway asks")
+        return Finding.good("network webhook", "none is set, as long polling requires")
     if info.url != wanted:
-        what = "another address" if info.url else "nobody"
-        cure = f"{CONNECT} See that no other program uses this bot."
+        what = "another address" if info.url else "no address"
+        cure = f"{CONNECT} Make sure that no other program uses this bot."
         return Finding.bad("network webhook", f"Telegram calls {what}", cure)
     waiting = f"{info.pending_update_count} waiting"
     if info.pending_update_count and _failed_lately(info):
         text = f"Telegram cannot deliver ({waiting}): {info.last_error_message}"
-        cure = "public_url must lead to the gateway, by https with a certificate that is good."
+        cure = "Make public_url lead to the gateway, by https with a valid certificate."
         return Finding.bad("network webhook", text, cure)
     return Finding.good("network webhook", f"Telegram calls this gateway ({waiting})")
 

@@ -72,17 +72,17 @@ def meaning_of(error: TelegramError, text: str) -> DeliveryError:
 def _less_common(error: TelegramError, text: str) -> DeliveryError:
     match error:
         case ChatMigrated():
-            return Permanent("The chat has become another one, with a new id", detail=text)
+            return Permanent("The chat was moved and has a new id", detail=text)
         case BadRequest():
-            return _refusal(text.lower())(f"Telegram refuses this: {error.message}", detail=text)
+            return _refusal(text.lower())(f"Telegram rejects this: {error.message}", detail=text)
         case Conflict():
-            return Retry("Another program, or a webhook, takes this bot's messages", detail=text)
+            return Retry("Another program or a webhook receives this bot's messages", detail=text)
         case NetworkError() if isinstance(error.__cause__, NEVER_WRITTEN):
             return Unreachable("Telegram cannot be reached", detail=text)
         case NetworkError() if error.__cause__ is None:
-            return Permanent(f"Telegram refuses this: {error.message}", detail=text)
+            return Permanent(f"Telegram rejects this: {error.message}", detail=text)
         case _:
-            return Uncertain("The connection to Telegram broke off", detail=text)
+            return Uncertain("The connection to Telegram was lost", detail=text)
 
 
 def _refusal(text: str) -> type[Permanent]:

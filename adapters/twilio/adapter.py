@@ -46,7 +46,7 @@ class Twilio(Adapter):
         key = self.config.auth_token.get_secret_value().encode()
         given = request.headers.get("x-twilio-signature", "")
         if not any(same(right, given) for right in signatures(key, request.url, request.form)):
-            raise errors.Forbidden("X-Twilio-Signature is missing, or not that of this address")
+            raise errors.Forbidden("X-Twilio-Signature is missing or wrong for this address")
 
     def parse(self, request: WebRequest) -> Iterator[Inbound | Receipt]:
         form = request.form

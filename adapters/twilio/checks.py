@@ -11,6 +11,6 @@ def check_account(http: Session, api_url: str, sid: str, token: str) -> Finding:
     url = f"{api_url}/2010-04-01/Accounts/{sid}.json"
     status = http.get(url, auth=(sid, token)).field("status")
     if status == "active":
-        return Finding.good("account", "Twilio knows the account and its Auth Token")
+        return Finding.good("account", "the account and its Auth Token are valid")
     wrong = f"Twilio says that the account is {status}"
     return Finding.bad("account", wrong, "See https://console.twilio.com.")

@@ -16,7 +16,7 @@ REASONS = {
     "30004": "The customer, or their carrier, blocks our number",
     "30005": "The number does not exist or is no longer in use",
     "30006": "The number is a landline, or its carrier takes no SMS",
-    "30007": "The carrier took the message for unwanted and dropped it",
+    "30007": "The carrier filtered the message as unwanted",
 }
 
 

@@ -67,7 +67,7 @@ class History:
         answer = self.http.get(self.api_url + path, auth=self.auth, **options)
         content = answer.json()
         if not isinstance(content, dict):
-            raise answer.nonsense("it is no list of messages")
+            raise answer.nonsense("it is not a list of messages")
         return content
 
 

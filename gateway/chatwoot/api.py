@@ -142,7 +142,9 @@ class Api:
             # Chatwoot's limiter (rack-attack) counts by the minute of the clock, sends no
             # Retry-After, and limits the address we call from.
             after = until_next_minute(answer) if answer.retry_after is None else answer.retry_after
-            return Throttled("Chatwoot asks to go slower", after=after, detail=_detail(answer))
+            return Throttled(
+                "Chatwoot limits the rate of calls", after=after, detail=_detail(answer)
+            )
         return meaning(answer)
 
     def _denied(self, answer: Answer) -> DeliveryError:
@@ -150,19 +152,19 @@ class Api:
         profile = self._http.exchange("GET", self._url + "/api/v1/profile", headers=self._headers)
         if profile.status == 401:
             return BadCredentials(
-                "Chatwoot refuses the access token: it is not, or no longer, that of a user (a "
-                "bot's will not do)",
+                "Chatwoot rejects the access token: copy it from the profile settings of a user (a "
+                "bot's token does not work)",
                 detail=_detail(answer),
             )
         if not 200 <= profile.status < 300:
-            return ServerTrouble("Chatwoot refused a call, and cannot say why at the moment")
+            return ServerTrouble("Chatwoot rejected a call, and cannot say why at the moment")
         if _is_page(answer):
             # A firewall before Chatwoot, which takes offence at this one: no rights will mend that.
-            reason = "The web server before Chatwoot does not let it through"
+            reason = "The web server in front of Chatwoot blocks the call"
             return ServerTrouble(reason, detail=f"{answer.method} {answer.status}: page")
         return NotAllowed(
             "Chatwoot does not allow this to the token's user: make the user an administrator of "
-            "the account, or a member of the inbox, and see that the account is active",
+            "the account, or a member of the inbox, and make sure that the account is active",
             detail=_detail(answer),
         )
 
@@ -196,7 +198,7 @@ def refused_fields(answer: Answer) -> tuple[str, ...]:
 
 
 def invalid(answer: Answer) -> Invalid:
-    reason = f"Chatwoot does not accept it: {said(answer) or 'no reason given'}"
+    reason = f"Chatwoot does not accept this: {said(answer) or 'no reason given'}"
     return Invalid(reason, attributes=refused_fields(answer), detail=_detail(answer))
 
 
@@ -216,8 +218,10 @@ def _nonsense(answer: Answer, what: str) -> DeliveryError:
 def _missing(answer: Answer) -> DeliveryError:
     if _is_page(answer):
         # This is a proxy or another server speaking, not Chatwoot, and it will pass.
-        return ServerTrouble("Chatwoot is not at its address", detail=f"{answer.method} 404: page")
-    return Missing("It is not in Chatwoot (any more)", detail=_detail(answer))
+        return ServerTrouble(
+            "Another server answers at Chatwoot's address", detail=f"{answer.method} 404: page"
+        )
+    return Missing("It does not exist in Chatwoot (any more)", detail=_detail(answer))
 
 
 def _is_page(answer: Answer) -> bool:

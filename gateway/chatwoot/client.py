@@ -288,7 +288,9 @@ class Chatwoot:
         for message in self._api.read(path, _messages, window):
             if message.id == message_id:
                 return message
-        raise Missing("It is not in Chatwoot (any more)", detail=f"GET: no message {message_id}")
+        raise Missing(
+            "It does not exist in Chatwoot (any more)", detail=f"GET: no message {message_id}"
+        )
 
     def update_status(
         self, conversation_id: int, message_id: int, status: Status, reason: str = ""

@@ -109,10 +109,10 @@ def _onward(url: str, answer: BaseHTTPResponse) -> str:
 
 def _save(file: LinkedFile, answer: BaseHTTPResponse, path: Path, largest: int) -> File:
     if answer.status != 200:
-        reason = f"Chatwoot does not hand out {file.name}"
+        reason = f"Chatwoot does not deliver {file.name}"
         raise NotThere(reason, detail=f"GET {answer.status}")
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise NotFetched(f"{file.name}: its storage hands it out compressed")
+        raise NotFetched(f"{file.name}: the storage sends it compressed")
     told = answer.headers.get("Content-Length", "")
     if told.isdecimal() and int(told) > largest:
         raise TooLarge(f"It is larger than {largest} bytes")

@@ -18,7 +18,7 @@ def source_id_taken(answer: Answer) -> DeliveryError | None:
     if answer.status != 500:
         return None
     return AddressTaken(
-        "The address has a contact in Chatwoot already", detail=f"{answer.method} 500"
+        "The address already belongs to a contact in Chatwoot", detail=f"{answer.method} 500"
     )
 
 
@@ -26,14 +26,16 @@ def conversation_refused(answer: Answer) -> DeliveryError | None:
     """Without `attributes` it is no validation: the source id is another contact's by now."""
     if answer.status != 422 or refused_fields(answer):
         return None
-    return AddressTaken("The address has another contact in Chatwoot by now", detail=said(answer))
+    return AddressTaken(
+        "The address now belongs to another contact in Chatwoot", detail=said(answer)
+    )
 
 
 def message_refused(answer: Answer) -> DeliveryError | None:
     """Chatwoot answers 422 to whatever goes wrong here, its flood limit and passing faults too, and
     500 if it cannot show what it has stored."""
     if answer.status == 413:
-        return TooMuch("more than the server before Chatwoot takes", detail="POST 413")
+        return TooMuch("more than the web server in front of Chatwoot accepts", detail="POST 413")
     if answer.status == 500:
         failed = meaning(answer)
         return Stumbled(failed.reason, after=answer.retry_after, detail=failed.detail)

@@ -35,4 +35,4 @@ def save(pieces: Iterable[bytes], path: Path, largest: int) -> int:
 
 
 def _disk_refuses(error: OSError) -> Retry:
-    return Retry("The gateway cannot keep the file", detail=str(error.strerror))
+    return Retry("The gateway cannot save the file", detail=str(error.strerror))

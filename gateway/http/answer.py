@@ -60,7 +60,7 @@ class Answer:
 
     def nonsense(self, what: str) -> DeliveryError:
         """The error for an answer of 2xx that does not say what it should."""
-        reason = "The other side gave an answer that makes no sense"
+        reason = "The other side sent an answer that makes no sense"
         detail = f"{self.method} {self.status}: {what}: {self.text[:200]!r}"
         if self.method in SAFE_METHODS:
             return ServerTrouble(reason, detail=detail)
@@ -85,13 +85,15 @@ def meaning(answer: Answer) -> DeliveryError:
     if status == 429:
         return Throttled("Sending too fast", after=answer.retry_after, detail=detail)
     if status in {401, 403}:
-        return BadCredentials("The access token or password is refused", detail=detail)
+        return BadCredentials("The access token or password is rejected", detail=detail)
     if status in UNHEARD and answer.method not in SAFE_METHODS:
         # A proxy speaks here: what stands behind it may have done the work.
-        return Uncertain("No answer came from behind the proxy", detail=detail)
+        return Uncertain("The proxy got no answer from the server behind it", detail=detail)
     if status >= 500 or status == 408:
-        return ServerTrouble("The other side has trouble", after=answer.retry_after, detail=detail)
+        return ServerTrouble(
+            "The other side has a problem", after=answer.retry_after, detail=detail
+        )
     if 300 <= status < 400:
         where = answer.headers.get("Location", "elsewhere")
-        return Retry(f"The address has moved to {where[:200]}: mend the configuration")
-    return Permanent(f"Refused with status {status}", detail=detail)
+        return Retry(f"The address has moved to {where[:200]}: correct the configuration")
+    return Permanent(f"Rejected with status {status}", detail=detail)

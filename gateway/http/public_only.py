@@ -56,7 +56,7 @@ def public_addresses(host: str) -> list[str]:
     found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(place[0]) for *_, place in found))
     if not all(is_public(address) for address in addresses):
-        raise PrivateAddress(f"{host} is not on a public address", detail=", ".join(addresses))
+        raise PrivateAddress(f"{host} does not have a public address", detail=", ".join(addresses))
     return addresses
 
 

@@ -217,7 +217,7 @@ def redirect_of(url: str, answer: BaseHTTPResponse) -> str:
         return ""
     parts = urlsplit(urljoin(url, answer.headers["Location"]))
     if parts.scheme not in {"https", urlsplit(url).scheme} or not parts.hostname:
-        raise Permanent("The file's address leads away from https")
+        raise Permanent("The file's address redirects away from https")
     # Credentials in an address are for the browser of whoever wrote it there.
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
@@ -244,7 +244,7 @@ def _what_failed(method: str, url: str, error: Exception, watch: Watch) -> Deliv
     if not watch.written:
         return Unreachable(f"{host} cannot be reached", detail=detail)
     late = watch.expired or isinstance(error, TimeoutError)
-    reason = f"{host} did not answer in time" if late else f"{host} broke the connection off"
+    reason = f"{host} did not answer in time" if late else f"{host} closed the connection"
     if method in SAFE_METHODS:
         return Unreachable(reason, detail=detail)
     return Uncertain(reason, detail=detail)

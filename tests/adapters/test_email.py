@@ -298,7 +298,7 @@ def test_a_peer_that_is_no_address_is_refused(mailbox: Email, peer: str) -> None
         ({"mail": "554 spam"}, Permanent, "spam"),
         ({"mail": "452 full"}, Retry, "full"),
         ({"mail": "hang up"}, Uncertain, "lost"),
-        ({"RCPT": "hang up"}, Unreachable, "broke the connection off"),
+        ({"RCPT": "hang up"}, Unreachable, "closed the connection"),
         ({"connect": "554 go away"}, Permanent, "go away"),
         ({"connect": "421 busy"}, Retry, "busy"),
         ({"connect": "hang up"}, Unreachable, ""),

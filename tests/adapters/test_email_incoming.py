@@ -175,5 +175,5 @@ def test_a_mail_that_cannot_be_read_is_told_to_the_agent(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("adapters.email.incoming.get_text", broken)
     inbound = read(mail("<p>x</p>", Content_Type="text/html"))
-    assert "cannot be read" in inbound.text
+    assert "could not be read" in inbound.text
     assert inbound == read(mail("<p>x</p>", Content_Type="text/html"))

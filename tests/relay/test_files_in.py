@@ -362,5 +362,5 @@ def test_a_message_that_is_too_much_even_without_files_is_given_up(env: Env, she
     env.customer_writes("second", attachments=(CAT,))
     env.drain()
     [letter] = env.dead.list()
-    assert letter.reason == "more than the server before Chatwoot takes"
+    assert letter.reason == "more than the web server in front of Chatwoot accepts"
     assert letter.reason in env.notes()[0]

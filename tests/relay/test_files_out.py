@@ -168,7 +168,7 @@ def test_a_file_that_never_comes_fails_the_reply(
     number = writes(env, "look", CAT)
     env.drain_until(lambda: env.shown(number)["status"] == "failed")
     told = env.shown(number)["content_attributes"]["external_error"]
-    assert told == "Chatwoot does not hand out cat.png"
+    assert told == "Chatwoot does not deliver cat.png"
     assert left_behind(env) == []
 
 

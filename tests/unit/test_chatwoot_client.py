@@ -340,7 +340,7 @@ def test_both_dialects_of_error_are_read(script: Script, chatwoot: Chatwoot) -> 
     script.says(422, [1])
     errors = [refusal(lambda: chatwoot.create_contact(7, "s", "Ada")) for _ in range(4)]
     assert [isinstance(error, Invalid) for error in errors] == [True] * 4
-    said = [error.reason.removeprefix("Chatwoot does not accept it: ") for error in errors]
+    said = [error.reason.removeprefix("Chatwoot does not accept this: ") for error in errors]
     assert said == ["Belegt", "param is missing", "one, two", "no reason given"]
     assert isinstance(errors[0], Invalid)
     assert errors[0].attributes == ("email", "identifier")

@@ -223,8 +223,8 @@ def test_somebody_who_works_there_is_enough(world: World) -> None:
     ("whose", "said"),
     [
         ("agent", "no administrator but agent"),
-        ("bot", "that of a user (a bot's will not do)"),
-        ("nobody", "Chatwoot refuses the access token"),
+        ("bot", "of a user (a bot's token does not work)"),
+        ("nobody", "Chatwoot rejects the access token"),
     ],
 )
 def test_only_an_administrator_s_token_will_do(world: World, whose: str, said: str) -> None:

@@ -122,7 +122,7 @@ class OutboundDelivery:
         rich = self.renderer.render(choices.text, able.styles)
         planned = parts.planned(rich, reply.files, able, self.files.largest)
         if not planned:
-            raise Permanent("There is neither text nor a file in it")
+            raise Permanent("The reply has neither text nor a file")
         made = [(self._part(taken, reply, address, piece), piece.files) for piece in planned]
         last, files = made[-1]
         return [*made[:-1], (replace(last, buttons=choices.buttons), files)]
