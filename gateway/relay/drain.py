@@ -82,7 +82,7 @@ class Drain:
         self._ring = ring
         self._worker = worker
         self._wait = wait or lanes.wait
-        # By hold, not by lane: a lane that was given back may be claimed again before it is tidied.
+        # By lease, not by lane: a lane that was given back may be claimed again before we tidy.
         self._ours_until: dict[Lease, float] = {}
         self._at_work: Counter[str] = Counter()
         """How many lanes of each destination."""

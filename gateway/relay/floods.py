@@ -33,7 +33,7 @@ class Floods:
     channel: Channel
 
     def tell(self, peer: str, conversation: int) -> bool:
-        """Whether the customer's brake is on. If so agents get a note, once."""
+        """Leave agents a note, once, if the customer's brake is on. Returns whether it is."""
         channel = self.channel
         customer = ids.brake(channel.name, peer)
         since = self.routes.brake_since(customer)

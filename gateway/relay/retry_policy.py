@@ -32,11 +32,11 @@ BREAKDOWNS = 3
 
 
 class UncertainAnswer(ServerTrouble):
-    """The other side answers, but of this attempt nobody knows how far it came."""
+    """The other side answers, but it is uncertain how far this attempt came."""
 
 
 class BrokeDown(UncertainAnswer):
-    """A fault in our code, or in an adapter's, ended the attempt: nobody knows how far it came."""
+    """A fault in our code, or in an adapter's, ended the attempt: uncertain how far it came."""
 
 
 MAY_HAVE_ARRIVED = (
@@ -46,6 +46,8 @@ MAY_HAVE_ARRIVED = (
 
 @dataclass(frozen=True, slots=True)
 class Defer:
+    """Try again later."""
+
     seconds: float
     error: str
     certainty: Certainty = ""
@@ -54,6 +56,8 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Bury:
+    """Give up."""
+
     reason: str
     certainty: Certainty = ""
 

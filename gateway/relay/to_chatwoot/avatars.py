@@ -42,7 +42,7 @@ class Unfit(Permanent):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class LastAvatar:
     """What we did last for a customer."""
 
     version: str = ""
@@ -61,14 +61,14 @@ class Avatars:
     files: CustomerFiles
     background: Background
 
-    def look_later(self, route: Route, peer: str) -> Route:
+    def schedule_look(self, route: Route, peer: str) -> Route:
         """Have the background look for a picture, if it is time to, and return what to remember of
         that with the lane. No call in the steady state, not even to Redis."""
         now = time.time()
         if not self.files.adapter.has_portraits or now - (route.avatar or 0) < EVERY:
             return Route()
-        is_taken = self.background.do(partial(self._look, peer))
-        return Route(avatar=round(now)) if is_taken else Route()
+        is_scheduled = self.background.do(partial(self._look, peer))
+        return Route(avatar=round(now)) if is_scheduled else Route()
 
     def _look(self, peer: str) -> None:
         try:
@@ -77,19 +77,19 @@ class Avatars:
             self._log_trouble(peer, error)
 
     def _update(self, peer: str) -> None:
-        portrait, shown = self._ask_network(peer), self._read_shown(peer)
-        if portrait is None or portrait.version == shown.version:
+        portrait, last = self._ask_network(peer), self._read_last(peer)
+        if portrait is None or portrait.version == last.version:
             return
         contact = self.chatwoot.find_contact(self.channel.config.inbox, peer)
-        if contact is None or contact.thumbnail not in {"", shown.thumbnail}:
+        if contact is None or contact.thumbnail not in {"", last.thumbnail}:
             return
         try:
             thumbnail = self._set_avatar(contact.id, portrait)
         except (Invalid, TooLarge, Unfit):
             # Never this one; perhaps the next.
-            self._remember(peer, Shown(portrait.version, shown.thumbnail))
+            self._remember(peer, LastAvatar(portrait.version, last.thumbnail))
             raise
-        self._remember(peer, Shown(portrait.version, thumbnail))
+        self._remember(peer, LastAvatar(portrait.version, thumbnail))
         logs.event(log, "avatar_set", channel=self.channel.name, peer=peer)
 
     def _ask_network(self, peer: str) -> Portrait | None:
@@ -115,11 +115,11 @@ class Avatars:
                 raise Unfit(f"Chatwoot shows no pictures of the type {picture.content_type}")
             return self.chatwoot.set_avatar(contact, picture).thumbnail
 
-    def _read_shown(self, peer: str) -> Shown:
-        return Shown(**json.loads(self.values.get(self._key(peer)) or "{}"))
+    def _read_last(self, peer: str) -> LastAvatar:
+        return LastAvatar(**json.loads(self.values.get(self._key(peer)) or "{}"))
 
-    def _remember(self, peer: str, shown: Shown) -> None:
-        self.values.set(self._key(peer), json.dumps(asdict(shown)), seconds=LEDGER_SECONDS)
+    def _remember(self, peer: str, last: LastAvatar) -> None:
+        self.values.set(self._key(peer), json.dumps(asdict(last)), seconds=LEDGER_SECONDS)
 
     def _key(self, peer: str) -> str:
         return keys.avatar(self.channel.name, peer)

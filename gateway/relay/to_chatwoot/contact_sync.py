@@ -32,7 +32,7 @@ class ContactSync:
         No call in the steady state; trouble is left to the next message.
         """
         fields = self._sync_fields(taken, message, place)
-        return fields.updated(self.avatars.look_later(taken.route, message.peer))
+        return fields.updated(self.avatars.schedule_look(taken.route, message.peer))
 
     def _sync_fields(self, taken: Taken, message: Inbound, place: Place) -> Route:
         told = fingerprint(message)

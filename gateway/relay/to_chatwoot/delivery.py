@@ -32,11 +32,12 @@ from gateway.relay.to_chatwoot.quoting import Reference, find_reference, with_qu
 from gateway.relay.to_chatwoot.routing import Routing
 
 LATE = 300.0
+"""Seconds after which a message also tells when it was written."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A customer's message in Chatwoot."""
+class Posted:
+    """A customer's message as it stands in Chatwoot, and where it was to go."""
 
     kept: Kept
     place: Place
@@ -78,22 +79,22 @@ class InboundDelivery:
                 # What an earlier attempt left uncertain was this share: none behind it was begun,
                 # if anything is known of that attempt.
                 taken = replace(taken, uncertain=taken.after_failover)
-        shown = self._deliver_share(Attempt(self.lanes, lease, taken), message, last)
-        return self._remember(lease.lane, taken, message, shown)
+        posted = self._deliver_share(Attempt(self.lanes, lease, taken), message, last)
+        return self._remember(lease.lane, taken, message, posted)
 
-    def _deliver_share(self, attempt: Attempt, message: Inbound, share: Share) -> Shown:
+    def _deliver_share(self, attempt: Attempt, message: Inbound, share: Share) -> Posted:
         """Find the share where an earlier attempt may have left it, or else post it."""
         taken, remembered = attempt.taken, remembered_place(attempt.taken.route)
         if copies := self.exactly_once.find(spots_of(taken), share.source):
-            return Shown(self.exactly_once.keep_oldest(copies), remembered)
+            return Posted(self.exactly_once.keep_oldest(copies), remembered)
         place = self._search(attempt, message) if must_search(taken.route) else remembered
         if taken.uncertain and not taken.target:
             # Nothing is known of the earlier attempt, not even when it was.
             anywhere = Spot(place.conversation_id, 0 if place.contact_id else place.newest)
             if copies := self.exactly_once.find([anywhere], share.source):
-                return Shown(self.exactly_once.keep_oldest(copies), place)
-        posted = self._post(attempt, message, share, place)
-        return Shown(self.exactly_once.keep_oldest_of_all(taken, share.source, posted), place)
+                return Posted(self.exactly_once.keep_oldest(copies), place)
+        made = self._post(attempt, message, share, place)
+        return Posted(self.exactly_once.keep_oldest_of_all(taken, share.source, made), place)
 
     def _search(self, attempt: Attempt, message: Inbound) -> Place:
         """Find the contact and conversation in Chatwoot, or make them."""
@@ -160,21 +161,21 @@ class InboundDelivery:
                 raise NotNow(0.1) from gone
             raise Retry(gone.reason, detail=gone.detail) from gone
 
-    def _remember(self, lane: Lane, taken: Taken, message: Inbound, shown: Shown) -> Done:
+    def _remember(self, lane: Lane, taken: Taken, message: Inbound, posted: Posted) -> Done:
         """Bring the contact up to date, and tell what to remember for the next messages."""
-        posted, place = shown.kept.message, shown.place
+        shown, place = posted.kept.message, posted.place
         route = route_to(place, taken.route)
         # Found elsewhere, it says nothing of where the customer's next message belongs.
-        if posted.conversation_id == place.conversation_id:
-            route = replace(route, conversation=posted.conversation_id, newest=posted.id)
+        if shown.conversation_id == place.conversation_id:
+            route = replace(route, conversation=shown.conversation_id, newest=shown.id)
         route = route.updated(self.contact_sync.sync(taken, message, place))
         if taken.route.brake is not None:
-            self.floods.tell(message.peer, posted.conversation_id)
+            self.floods.tell(message.peer, shown.conversation_id)
         routes = {lane: route}
         if message.context or message.thread:
-            replies = ids.reply_lane(self.channel.name, posted.conversation_id)
+            replies = ids.reply_lane(self.channel.name, shown.conversation_id)
             routes[replies] = Route(thread=message.thread, context=message.context)
-        return Done(routes=routes, doubled=shown.kept.removed, external=str(posted.id))
+        return Done(routes=routes, doubled=posted.kept.removed, external=str(shown.id))
 
 
 def _with_choice(route: Route, message: Inbound) -> str:

@@ -45,7 +45,8 @@ class NewConversations:
     def create(self, attempt: Announcer, contact_id: int, inbound: Inbound) -> Conversation:
         """Make a conversation for a message. Raises a `DeliveryError`."""
         attempt.announce("conversation")
-        inbox, attributes, given = self.channel.config.inbox, _attributes(inbound), self._given()
+        inbox, attributes = self.channel.config.inbox, _attributes(inbound)
+        given = self._resolve_defaults()
         try:
             return self.chatwoot.create_conversation(
                 inbox, contact_id, inbound.peer, attributes, given
@@ -78,23 +79,23 @@ class NewConversations:
     def _defaults(self) -> ConversationDefaults:
         return self.channel.config.conversation_defaults
 
-    def _given(self) -> dict[str, Json]:
+    def _resolve_defaults(self) -> dict[str, Json]:
         defaults = self._defaults
         given: dict[str, Json | None] = {
             "status": defaults.status,
-            "team_id": self._number_of("team", defaults.team, self._team),
-            "assignee_id": self._number_of("assignee", defaults.assignee, self._agent),
+            "team_id": self._resolve("team", defaults.team, self._find_team),
+            "assignee_id": self._resolve("assignee", defaults.assignee, self._find_agent),
             "custom_attributes": dict(defaults.custom_attributes) or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
-    def _team(self, wanted: int | str) -> Team | None:
+    def _find_team(self, wanted: int | str) -> Team | None:
         return team_called(self.teams.get(), wanted)
 
-    def _agent(self, wanted: int | str) -> Agent | None:
+    def _find_agent(self, wanted: int | str) -> Agent | None:
         return agent_called(self.agents.get(), wanted)
 
-    def _number_of(
+    def _resolve(
         self, what: str, wanted: int | str | None, find: Callable[[int | str], Team | Agent | None]
     ) -> int | None:
         if wanted is None:
