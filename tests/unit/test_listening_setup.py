@@ -98,7 +98,7 @@ def test_doctor_names_a_token_that_is_not_confirmed(
     world.write(bot=1, sms=2, post=3)
     StreamNotes(store, "main").connected()
     monkeypatch.setattr(cable, "CONFIRMED_WITHIN", 0.3)
-    monkeypatch.setattr(world.chatwoot.cable, "confirm", lambda identifier: None)
+    monkeypatch.setattr(world.chatwoot.cable, "subscription_for", lambda identifier: None)
     assert world.red() == {("chatwoot.main", "event stream")}
 
 
