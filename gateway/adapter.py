@@ -56,13 +56,13 @@ def web_address(text: str) -> str:
     """An http(s) address without a trailing slash. Raises ValueError without showing it."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or " " in text:
-        raise ValueError("should be an address such as https://chat.example.org")
+        raise ValueError("must be an address such as https://chat.example.org")
     if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("should be a plain address, without a user, a query or a fragment")
+        raise ValueError("must be a plain address, without a user, a query or a fragment")
     try:
         parts.port  # noqa: B018 (it is only read when it is asked for)
     except ValueError:
-        raise ValueError("should have a port from 0 to 65535, or none") from None
+        raise ValueError("must have a port from 0 to 65535") from None
     return text.rstrip("/")
 
 
@@ -116,7 +116,7 @@ def same(expected: str, given: str) -> bool:
 
 def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not all(secret.get_secret_value().strip() for secret in secrets):
-        raise ValueError("should not be empty; leave it out if Chatwoot does not sign")
+        raise ValueError("must not be empty; leave it out if Chatwoot does not sign")
     return secrets
 
 

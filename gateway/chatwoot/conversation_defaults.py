@@ -42,12 +42,12 @@ def _number_or_name(value: object) -> int | str:
         return int(text)
     if text and isinstance(value, str):
         return text
-    raise ValueError("should be a number above 0, or a text in quotes")
+    raise ValueError("must be a number above 0, or a text in quotes")
 
 
 def _number_or_email(value: int | str) -> int | str:
     if isinstance(value, str) and "@" not in value:
-        raise ValueError("should be an agent's number or e-mail address")
+        raise ValueError("must be an agent's number or e-mail address")
     return value
 
 
@@ -60,10 +60,10 @@ def _attributes(values: Mapping[str, Any]) -> Mapping[str, Value]:
 
 def _wrong_with(value: object) -> str:
     if not isinstance(value, (str, bool, int, float)):
-        return "should be a text, a number, true or false"
+        return "must be a text, a number, true or false"
     if isinstance(value, str):
         too_long = len(value) > LONGEST_VALUE
-        return f"should have at most {LONGEST_VALUE} characters" if too_long else ""
+        return f"must have at most {LONGEST_VALUE} characters" if too_long else ""
     too_large = not math.isfinite(value) or abs(value) > LARGEST_VALUE
     return "is too large a number for Chatwoot: write it as a text" if too_large else ""
 

@@ -1,4 +1,4 @@
-"""channels.toml and the environment, read into typed settings or into a list of what is wrong."""
+"""Reads channels.toml and the environment into typed settings, or into a list of problems."""
 
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.reading import load, named_inboxes

@@ -1,4 +1,4 @@
-"""Which adapters there are: by name, by an installed package's entry point, or by dotted path.
+"""Finds adapters: by name, by an installed package's entry point, or by dotted path.
 
 The core knows no adapter. It finds them at run time, by the name that channels.toml gives.
 """
@@ -20,11 +20,11 @@ ENTRY_POINT_GROUP = "chatwoot_gateway.adapters"
 
 
 class UnknownAdapter(Exception):
-    """There is no adapter of this name."""
+    """No adapter has this name."""
 
 
 class BrokenAdapter(Exception):
-    """There is such an adapter, and it cannot be used. The text says why."""
+    """The adapter exists but cannot be used. The text says why."""
 
 
 def find_adapter(kind: str) -> type[Adapter]:
@@ -36,10 +36,10 @@ def find_adapter(kind: str) -> type[Adapter]:
     if ":" in kind:
         return _by_path(kind)
     if re.fullmatch(r"[a-z][a-z0-9_]*", kind) and _exists(f"{PACKAGE}.{kind}"):
-        return _the_adapter_in(_import(f"{PACKAGE}.{kind}"))
+        return _adapter_in(_import(f"{PACKAGE}.{kind}"))
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=kind):
         return _by_entry_point(entry)
-    raise UnknownAdapter(f"there is no adapter «{kind}»")
+    raise UnknownAdapter(f"adapter «{kind}» does not exist")
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -57,12 +57,12 @@ def known_kinds() -> tuple[str, ...]:
 def _by_path(path: str) -> type[Adapter]:
     name, _, attribute = path.partition(":")
     if not re.fullmatch(r"\w+(\.\w+)*", name) or not attribute.isidentifier():
-        raise UnknownAdapter(f"«{path}» is not a path such as package.module:Class")
+        raise UnknownAdapter(f"«{path}» is not of the form package.module:Class")
     if not _exists(name):
-        raise UnknownAdapter(f"there is no module {name} to import")
+        raise UnknownAdapter(f"module {name} does not exist")
     found = getattr(_import(name), attribute, None)
     if found is None:
-        raise UnknownAdapter(f"the module {name} has no {attribute}")
+        raise UnknownAdapter(f"module {name} has no {attribute}")
     return _adapter(found, path)
 
 
@@ -72,7 +72,7 @@ def _by_entry_point(entry: EntryPoint) -> type[Adapter]:
 
 
 def _exists(module: str) -> bool:
-    """Raises `BrokenAdapter` if a package on the way to it is there and cannot be imported."""
+    """Raises `BrokenAdapter` if a parent package exists but cannot be imported."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError as error:
@@ -87,7 +87,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        # Whatever a stranger's module raises, its user is told which module and why.
+        # Whatever a foreign module raises, say which module failed, and why.
         raise _not_imported(name, error) from error
 
 
@@ -97,11 +97,11 @@ def _not_imported(name: str, error: Exception) -> BrokenAdapter:
 
 def _adapter(found: object, where: str) -> type[Adapter]:
     if isinstance(found, type) and issubclass(found, Adapter) and found is not Adapter:
-        return _usable(found, where)
+        return _validated(found, where)
     raise BrokenAdapter(f"{where} is not a subclass of gateway.adapter.Adapter")
 
 
-def _the_adapter_in(module: ModuleType) -> type[Adapter]:
+def _adapter_in(module: ModuleType) -> type[Adapter]:
     """The one public adapter that a module (or a package's own modules) defines."""
     own = {
         value
@@ -112,24 +112,24 @@ def _the_adapter_in(module: ModuleType) -> type[Adapter]:
         and (value.__module__ + ".").startswith(module.__name__ + ".")
     }
     if len(own) == 1:
-        return _usable(own.pop(), module.__name__)
+        return _validated(own.pop(), module.__name__)
     names = ", ".join(sorted(adapter.__name__ for adapter in own)) or "none"
-    raise BrokenAdapter(f"{module.__name__} should define one Adapter, but has {names}")
+    raise BrokenAdapter(f"{module.__name__} must define exactly one Adapter, but defines {names}")
 
 
-def _usable(adapter: type[Adapter], where: str) -> type[Adapter]:
-    """An adapter whose declarations are such as the core reads. Raises `BrokenAdapter`."""
+def _validated(adapter: type[Adapter], where: str) -> type[Adapter]:
+    """The adapter itself, if its declarations are valid. Raises `BrokenAdapter`."""
     config: object = adapter.Config
     if not isinstance(config, type) or not issubclass(config, ChannelConfig):
         raise BrokenAdapter(f"{where}: its Config is not a subclass of ChannelConfig")
     for name, common in ChannelConfig.model_fields.items():
         if config.model_fields[name].annotation != common.annotation:
             raise BrokenAdapter(
-                f"{where}: its Config declares «{name}» anew, which every channel has with another "
-                "meaning; choose another name"
+                f"{where}: its Config redefines «{name}», a setting of every channel; choose "
+                "another name"
             )
     able: object = adapter.capabilities
     if not isinstance(able, Capabilities):
         kind = type(able).__name__
-        raise BrokenAdapter(f"{where}: its capabilities should be Capabilities(…), not a {kind}")
+        raise BrokenAdapter(f"{where}: its capabilities must be Capabilities(…), not {kind}")
     return adapter

@@ -1,4 +1,4 @@
-"""Which line of a TOML text says what: `tomllib` gives values without their lines."""
+"""Finds the line of each table and key in a TOML text: `tomllib` returns values without lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 def locate(text: str) -> dict[Path, int]:
     """The line (from 1) of each table and key in `text`, which must be valid TOML.
 
-    What stands in an inline table or an array is found under the key that holds it.
+    An inline table or array is found under the key that holds it.
     """
     lines: dict[Path, int] = {}
     table: Path = ()
@@ -34,7 +34,7 @@ def locate(text: str) -> dict[Path, int]:
 
 
 def line_of(lines: dict[Path, int], path: Path) -> int | None:
-    """The line of `path`, or of the nearest thing around it that has one."""
+    """The line of `path`, or of the nearest enclosing table that has one."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path)
@@ -60,14 +60,14 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _left_side(statement: str) -> str:
-    """What stands before the first `=` that is not in a quoted key."""
+    """The text before the first `=` outside a quoted key."""
     quoted = r'"(?:\\.|[^"\\])*"|\'[^\']*\''
     match = re.match(rf"(?:{quoted}|[^=\"'])*", statement)
     return match.group() if match else ""
 
 
 def _path(key: str) -> Path:
-    """A dotted key, quotes and all, as its names: the parser itself takes it apart."""
+    """A dotted key, which may contain quotes, as its names. The TOML parser splits it."""
     value: object = tomllib.loads(f"{key} = 0")
     names: list[str] = []
     while isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in the words of whoever wrote it."""
+"""Problems of a configuration, in the terms of its author."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend. Never contains the value of a secret."""
+    """One thing to fix. Never contains the value of a secret."""
 
     file: str
-    """The file's name, or «environment»."""
+    """The file name, or «environment»."""
     line: int | None
     key: str
-    """The key as it is written in the file, with its table: `channels.my-bot.token`."""
+    """The key as written in the file, with its table: `channels.my-bot.token`."""
     wrong: str
     cure: str
 
@@ -25,8 +25,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. Carries everything that is wrong with it, not only
-    the first thing."""
+    """The configuration cannot be used. Carries all of its problems, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

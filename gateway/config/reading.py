@@ -1,4 +1,4 @@
-"""Reads channels.toml: everything that is wrong is collected, and told at once."""
+"""Reads channels.toml. All problems are collected and reported together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 SECTIONS = ("gateway", "chatwoot", "channels")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-NAME_RULE = "A name has small letters, digits and hyphens, and starts with a letter or digit."
+NAME_RULE = "Use lower-case letters, digits and hyphens; start with a letter or digit."
 
 
 def load(
@@ -36,8 +36,8 @@ def load(
 ) -> Settings:
     """The settings that the file and the environment give.
 
-    `inboxes`: channel → the number of its inbox, where the file has none (see `named_inboxes`).
-    Raises `ConfigError` with every problem that was found.
+    `inboxes`: channel → the number of its inbox, where the file has only a name (see
+    `named_inboxes`). Raises `ConfigError` with every problem that was found.
     """
     text = _text(path)
     document, expansion = expand(_document(path, text), environ)
@@ -52,9 +52,9 @@ def load(
 
 
 def named_inboxes(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Channel → the name that its inbox has or is to have, where the file does not give a number.
+    """Channel → the name of its inbox, existing or to be created, where the file gives no number.
 
-    Without `inbox` it is the channel's own name. Raises `ConfigError` if the file is no TOML.
+    Without `inbox` it is the channel's own name. Raises `ConfigError` if the file is not TOML.
     """
     document, _ = expand(_document(path, _text(path)), environ)
     channels = document.get("channels")
@@ -68,17 +68,17 @@ def named_inboxes(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        # Some editors begin a file with a byte order mark, which nobody sees.
+        # Some editors begin a file with an invisible byte order mark.
         return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         wrong, cure = "does not exist", f"Copy channels.example.toml to {path} and fill it in."
     except IsADirectoryError:
-        # Docker makes one where a file is to be mounted that is not there.
-        wrong, cure = "is a folder, and should be a file", f"Remove it, and make the file {path}."
+        # Docker creates a folder where it is told to mount a file that does not exist.
+        wrong, cure = "is a folder, not a file", f"Remove the folder, and create the file {path}."
     except UnicodeDecodeError:
-        wrong, cure = "is not UTF-8 text", "Save it again, with the encoding UTF-8."
+        wrong, cure = "is not UTF-8 text", "Save it as UTF-8."
     except OSError as error:
-        wrong, cure = f"cannot be read: {error.strerror}", "Look at the file's permissions."
+        wrong, cure = f"cannot be read: {error.strerror}", "Check the file's permissions."
     raise ConfigError([Problem(str(path), None, "", wrong, cure)])
 
 
@@ -89,12 +89,12 @@ def _document(path: Path, text: str) -> dict[str, Any]:
         said = re.fullmatch(r"(?P<what>.*?) \(at (?:line (?P<line>\d+)|end).*\)", str(error))
         line = int(said["line"] or text.count("\n") + 1) if said else None
         what = said["what"] if said else str(error)
-    cure = 'Texts stand in quotes, ${…} too: token = "${TOKEN}". Tables are [in.brackets].'
-    raise ConfigError([Problem(path.name, line, "", f"is not TOML: {what}", cure)])
+    cure = 'Put texts in quotes, also ${…}: token = "${TOKEN}". Write tables as [in.brackets].'
+    raise ConfigError([Problem(path.name, line, "", f"is not valid TOML: {what}", cure)])
 
 
 class _Reader:
-    """Turns one document into values, reporting what cannot be turned."""
+    """Turns one document into values, and reports what is invalid."""
 
     def __init__(
         self, document: Mapping[str, Any], report: Report, inboxes: Mapping[str, int]
@@ -105,11 +105,11 @@ class _Reader:
 
     def settings(self, path: Path, environ: Mapping[str, str]) -> Settings | None:
         report = self._report
-        self._only_known(self._document, (), SECTIONS)
+        self._report_unknown(self._document, (), SECTIONS)
         gateway = self._gateway(self._redis(environ))
         accounts = self._accounts()
         channels = self._channels(accounts)
-        _one_inbox_each(channels.values(), report)
+        _report_shared_inboxes(channels.values(), report)
         if gateway is None:
             return None
         if not gateway.public_url:
@@ -123,9 +123,9 @@ class _Reader:
             self._report.environment(
                 "REDIS_URL",
                 "is not the address of a Redis server",
-                "Write redis://HOST:6379/0 (rediss:// with TLS, unix:///PATH for a socket; for "
-                "sentinels there is REDIS_SENTINELS; after a ? only options of redis-py), or leave "
-                "it out: `run` then starts a server of its own.",
+                "Write redis://HOST:6379/0 (rediss:// for TLS, unix:///PATH for a socket; after a "
+                "? only options of redis-py), set REDIS_SENTINELS instead, or unset both: `run` "
+                "then starts a server of its own.",
             )
         try:
             found = sentinels.from_environment(environ)
@@ -135,8 +135,8 @@ class _Reader:
         if url and found is not None:
             self._report.environment(
                 sentinels.VARIABLE,
-                "is set, and REDIS_URL too",
-                "Leave one of them out: with sentinels it is they who say where Redis is.",
+                "is set although REDIS_URL is set too",
+                "Unset one of them: with sentinels, the sentinels say where Redis is.",
             )
         return found.url if found else url
 
@@ -144,7 +144,7 @@ class _Reader:
         section = self._table(("gateway",))
         known = [f.alias or name for name, f in GatewaySettings.model_fields.items()]
         known.remove("redis_url")
-        self._only_known(section, ("gateway",), known)
+        self._report_unknown(section, ("gateway",), known)
         values = {key: value for key, value in section.items() if key in known}
         return self._model(GatewaySettings, ("gateway",), {**values, "redis_url": redis_url})
 
@@ -161,7 +161,7 @@ class _Reader:
         for name in self._table(("chatwoot",)):
             where = ("chatwoot", name)
             section = self._table(where)
-            self._only_known(section, where, known)
+            self._report_unknown(section, where, known)
             values = {key: value for key, value in section.items() if key in known}
             account = self._model(ChatwootAccount, where, {**values, "name": name})
             if account is not None:
@@ -169,7 +169,7 @@ class _Reader:
         if not self._table(("chatwoot",)):
             self._report.add(
                 ("chatwoot",),
-                "no Chatwoot is named",
+                "no Chatwoot account is configured",
                 "Add [chatwoot.main] with url, account and token.",
             )
         return accounts
@@ -179,13 +179,13 @@ class _Reader:
         if not sections:
             self._report.add(
                 ("channels",),
-                "there is no channel",
+                "no channel is configured",
                 "Add one: [channels.my-bot] with adapter, inbox and the adapter's own keys.",
             )
         found = {name: self._channel(name, accounts) for name in sections}
         for name in sections:
             if not NAME.fullmatch(name):
-                self._report.add(("channels", name), "is not a channel's name", NAME_RULE)
+                self._report.add(("channels", name), "is not a valid channel name", NAME_RULE)
         return {name: channel for name, channel in found.items() if channel is not None}
 
     def _channel(self, name: str, accounts: Mapping[str, ChatwootAccount]) -> Channel | None:
@@ -195,9 +195,9 @@ class _Reader:
         account = self._account(where, section, accounts)
         if adapter is None:
             return None
-        self._only_known(section, where, adapter.Config.model_fields)
-        opening = (*where, "conversation_defaults")
-        self._only_known(self._table(opening), opening, ConversationDefaults.model_fields)
+        self._report_unknown(section, where, adapter.Config.model_fields)
+        defaults = (*where, "conversation_defaults")
+        self._report_unknown(self._table(defaults), defaults, ConversationDefaults.model_fields)
         values = {
             key: value for key, value in section.items() if key in adapter.Config.model_fields
         }
@@ -212,25 +212,26 @@ class _Reader:
         if _is_name(section.get("inbox")):
             self._report.add(
                 ("channels", name, "inbox"),
-                "is the name of an inbox, and should be its number",
-                "Run `python -m gateway setup`: it finds or makes the inbox and tells its number.",
+                "is the name of an inbox, but must be its number",
+                "Run `python -m gateway setup`: it finds or creates the inbox and prints "
+                "its number.",
             )
         return section
 
     def _adapter(self, where: tuple[str, ...], section: Mapping[str, Any]) -> type[Adapter] | None:
         here, kinds = (*where, "adapter"), known_kinds()
         kind = section.get("adapter")
-        choices = f"There are: {', '.join(kinds)}; or name a class: package.module:Class."
+        choices = f"Choose {', '.join(kinds)}, or name a class: package.module:Class."
         if not isinstance(kind, str):
-            wrong = "is missing" if kind is None else "should be a text"
-            self._report.add(here, wrong, f"It is the kind of network. {choices}")
+            wrong = "is missing" if kind is None else "must be a text, in quotes"
+            self._report.add(here, wrong, f"It names the kind of network. {choices}")
             return None
         try:
             return find_adapter(kind)
         except UnknownAdapter as error:
             self._report.add(here, str(error), _did_you_mean(kind, kinds) + choices)
         except BrokenAdapter as error:
-            self._report.add(here, str(error), "Mend the adapter, or name another one.")
+            self._report.add(here, str(error), "Fix the adapter, or name another one.")
         return None
 
     def _account(
@@ -244,8 +245,9 @@ class _Reader:
         if name in names:
             return accounts.get(name)
         if isinstance(name, str) and name:
-            cure = _did_you_mean(name, names) + f"There are: {', '.join(names) or 'none'}."
-            self._report.add(here, f"there is no [chatwoot.{name}]", cure)
+            known = f"Known accounts: {', '.join(names)}." if names else "Add that table."
+            cure = _did_you_mean(name, names) + known
+            self._report.add(here, f"table [chatwoot.{name}] does not exist", cure)
         elif len(names) > 1:
             cure = f'Add chatwoot = "{names[0]}", or one of: {", ".join(names[1:])}.'
             self._report.add(here, "does not say which Chatwoot it belongs to", cure)
@@ -256,20 +258,20 @@ class _Reader:
         for name in where:
             value = table.get(name, {})
             if not isinstance(value, dict):
-                cure = f"Write [{'.'.join(where)}] on a line of its own, its keys below it."
-                self._report.add(where, "should be a table", cure)
+                cure = f"Write [{'.'.join(where)}] on a line of its own, with its keys below."
+                self._report.add(where, "must be a table", cure)
                 return {}
             table = value
         return table
 
-    def _only_known(
+    def _report_unknown(
         self, section: Mapping[str, Any], where: tuple[str, ...], known: Iterable[str]
     ) -> None:
         names = list(known)
         for key in section:
             if key not in names:
-                cure = _did_you_mean(key, names) + f"The keys here are: {', '.join(names)}."
-                self._report.add((*where, key), "is not a key that is known here", cure)
+                cure = _did_you_mean(key, names) + f"Known keys: {', '.join(names)}."
+                self._report.add((*where, key), "is not a known key", cure)
 
     def _model(
         self, model: type[Model], where: tuple[str, ...], values: Mapping[str, Any]
@@ -282,7 +284,7 @@ class _Reader:
 
 
 def _is_name(inbox: object) -> bool:
-    """A number that comes from the environment is a text too."""
+    """False for a number that comes from the environment, and so is a text."""
     return isinstance(inbox, str) and bool(inbox.strip()) and not inbox.strip().isdigit()
 
 
@@ -292,15 +294,15 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _is_redis(url: str) -> bool:
-    """Whether a connection can be made ready; nobody is called."""
+    """Whether redis-py accepts the address. Connects to nothing."""
     try:
         redis.ConnectionPool.from_url(url).make_connection()
-    except (ValueError, TypeError, redis.RedisError):  # TypeError: an option that there is not
+    except (ValueError, TypeError, redis.RedisError):  # TypeError: an unknown option
         return False
     return True
 
 
-def _one_inbox_each(channels: Iterable[Channel], report: Report) -> None:
+def _report_shared_inboxes(channels: Iterable[Channel], report: Report) -> None:
     taken: dict[tuple[str, int, int], str] = {}
     for channel in channels:
         account, inbox = channel.account, channel.config.inbox
@@ -308,6 +310,6 @@ def _one_inbox_each(channels: Iterable[Channel], report: Report) -> None:
         if first != channel.name:
             report.add(
                 ("channels", channel.name, "inbox"),
-                f"inbox {inbox} is that of the channel «{first}» already",
-                "Make an API inbox of its own for each channel, in Chatwoot's settings.",
+                f"inbox {inbox} already belongs to channel «{first}»",
+                "Create a separate API inbox for each channel, in Chatwoot's settings.",
             )

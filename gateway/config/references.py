@@ -1,4 +1,5 @@
-"""`${NAME}` in the texts of channels.toml: the environment's value, so that secrets stay there."""
+"""Replaces `${NAME}` in the texts of channels.toml by the environment's value, so that secrets
+stay in the environment."""
 
 from __future__ import annotations
 
@@ -15,12 +16,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(slots=True)
 class Expansion:
-    """What came of putting the environment into a document."""
+    """The result of expanding the references of a document."""
 
     missing: list[tuple[Path, str, str]] = field(default_factory=list)
-    """Where, what is wrong, how to mend it. Such a key is absent from the document."""
+    """Where, what is wrong, and the cure. Such a key is absent from the document."""
     values: dict[str, str] = field(default_factory=dict)
-    """Every value that came from the environment, and the reference that it stands for."""
+    """Every value that came from the environment → the reference that it replaced."""
 
 
 class _Unresolved(Exception):
@@ -65,8 +66,8 @@ def _replacement(match: re.Match[str], environ: Mapping[str, str], expansion: Ex
     name = match.group("name")
     if name is None or not _NAME.fullmatch(name):
         raise _Unresolved(
-            "has a «${» without a variable's name and a closing brace",
-            "Write ${NAME}, or $${ if a dollar sign and a brace are meant.",
+            "contains «${» without a variable name and a closing brace",
+            "Write ${NAME}, or $${ for a literal ${.",
         )
     value = environ.get(name, "")
     if not value:

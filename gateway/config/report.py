@@ -13,21 +13,21 @@ from gateway.config.lines import Path, line_of
 from gateway.config.problems import Problem
 
 SHORTEST_HIDDEN = 4
-"""Characters. A shorter text is no secret, and hiding it would make sentences unreadable."""
+"""Characters. A shorter text cannot be a secret, and hiding it would garble sentences."""
 
 PLAIN_WORDS = {
     "missing": "is missing",
-    "string_type": "should be a text, in quotes",
-    "int_type": "should be a whole number",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "float_type": "should be a number",
-    "float_parsing": "should be a number",
-    "finite_number": "should be a number that has an end",
-    "bool_type": "should be true or false",
-    "bool_parsing": "should be true or false",
-    "string_pattern_mismatch": "does not have the right form",
-    "tuple_type": "should be a text, or a list of texts",
+    "string_type": "must be a text, in quotes",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be finite",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_pattern_mismatch": "has the wrong form",
+    "tuple_type": "must be a text, or a list of texts",
 }
 
 
@@ -46,7 +46,7 @@ class Report:
         return tuple(sorted(self._found.values(), key=lambda problem: problem.line or 0))
 
     def add(self, path: Path, wrong: str, cure: str) -> None:
-        """Report a problem; only the first about a key is kept, for the rest follow from it."""
+        """Report a problem. Only the first about a key is kept, because others follow from it."""
         if any(path[:length] in self._found for length in range(1, len(path) + 1)):
             return
         line = line_of(self._lines, path)
@@ -61,14 +61,14 @@ class Report:
     def add_invalid(
         self, where: Path, model: type[BaseModel], values: Mapping[str, Any], error: ValidationError
     ) -> None:
-        """Report everything that pydantic has to say about one table."""
+        """Report everything that pydantic finds wrong with one table."""
         secrets = _secret_texts(model, values)
         for detail in error.errors(include_url=False, include_input=False, include_context=False):
             path = (*where, *(str(step) for step in detail["loc"] if isinstance(step, str)))
             wrong = _without(secrets, _plain(detail))
             field = _field(model, detail)
             about = f"{path[-1]} is {field.description}." if field and field.description else ""
-            self.add(path, wrong, about or "Mend it, or look at channels.example.toml.")
+            self.add(path, wrong, about or "See channels.example.toml.")
 
     def _hide(self, text: str) -> str:
         for value, reference in self._references.items():
@@ -78,12 +78,12 @@ class Report:
 
 
 def _plain(detail: ErrorDetails) -> str:
-    said = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    said = detail["msg"].removeprefix("Value error, ").replace("Input should", "must")
     return PLAIN_WORDS.get(detail["type"], said)
 
 
 def _field(model: type[BaseModel], detail: ErrorDetails) -> FieldInfo | None:
-    """The innermost one, where tables stand in tables."""
+    """The innermost field, where tables are nested."""
     found: FieldInfo | None = None
     for step in detail["loc"]:
         known = {info.alias or name: info for name, info in model.model_fields.items()}
@@ -101,7 +101,7 @@ def _is_table(annotation: Any) -> TypeGuard[type[BaseModel]]:
 
 
 def _secret_texts(model: type[BaseModel], values: Mapping[str, Any]) -> list[str]:
-    """The texts given for fields that are declared secret: written into the file, perhaps."""
+    """The texts given for secret fields, perhaps written directly into the file."""
     texts = []
     for name, info in model.model_fields.items():
         value = values.get(info.alias or name)

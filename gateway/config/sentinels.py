@@ -1,8 +1,8 @@
-"""Redis behind sentinels: several small servers that watch a primary and say where it is now.
+"""Redis behind sentinels: several small servers that watch a primary and know where it is.
 
-`REDIS_SENTINELS` names the sentinels; passwords have variables of their own, so that none has to be
-escaped and none can stand in a message about a mistyped address. Inside the gateway all of it is
-one text, like every other Redis address: `sentinel://` or `sentinels://` (with TLS).
+`REDIS_SENTINELS` names the sentinels. Passwords have variables of their own: none needs escaping,
+and none can appear in a message about a mistyped address. Inside the gateway all of it is one text,
+like every other Redis address: `sentinel://` or `sentinels://` (with TLS).
 
 https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
 """
@@ -19,8 +19,8 @@ VARIABLE = "REDIS_SENTINELS"
 DEFAULT_PORT = 26379
 EXAMPLE = "host1:26379,host2:26379,host3:26379/mymaster"
 CURE = (
-    f"Write {EXAMPLE}: the sentinels' addresses, then the name that they know the primary by. "
-    "With TLS put rediss:// before it. User and password belong in REDIS_USERNAME and "
+    f"Write {EXAMPLE}: the sentinels' addresses, then the name by which they know the "
+    "primary. For TLS put rediss:// before it. Put user and password in REDIS_USERNAME and "
     "REDIS_PASSWORD, those of the sentinels in REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD."
 )
 SCHEMES = {"sentinel": False, "sentinels": True}
@@ -42,11 +42,11 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """Who is asked for the primary, and how the primary is spoken to."""
+    """Whom to ask for the primary, and how to connect to it."""
 
     addresses: tuple[tuple[str, int], ...]
     name: str
-    """By which the sentinels know the primary."""
+    """The sentinels' name for the primary."""
     database: int = 0
     encrypted: bool = False
     """Both with the sentinels and with the primary."""
@@ -55,7 +55,7 @@ class Sentinels:
 
     @property
     def url(self) -> str:
-        """All of it in one text. It holds the passwords."""
+        """All of it in one text, with the passwords."""
         scheme = "sentinels" if self.encrypted else "sentinel"
         hosts = ",".join(f"[{h}]:{p}" if ":" in h else f"{h}:{p}" for h, p in self.addresses)
         login = ":".join(quote(part, safe="") for part in (self.server.user, self.server.password))
@@ -64,7 +64,7 @@ class Sentinels:
 
 
 def are_sentinels(url: str) -> bool:
-    """Whether an address of Redis is one of ours, for `from_url`."""
+    """Whether a Redis address is one that `from_url` reads."""
     return urlsplit(url).scheme in SCHEMES
 
 
@@ -100,7 +100,7 @@ def from_environment(environ: Mapping[str, str]) -> Sentinels | None:
         return None
     scheme, separator, rest = text.rpartition("://")
     if separator and scheme not in {"redis", "rediss"}:
-        raise ValueError("should begin with redis://, rediss:// or the first address")
+        raise ValueError("must begin with redis://, rediss:// or the first address")
     addresses, name, database = _parse(rest)
     return Sentinels(
         addresses,
@@ -116,15 +116,15 @@ def from_environment(environ: Mapping[str, str]) -> Sentinels | None:
 
 def _parse(text: str) -> tuple[tuple[tuple[str, int], ...], str, int]:
     if "@" in text:
-        raise ValueError("holds a user or a password, for which there are other variables")
+        raise ValueError("contains a user or password, which belong in variables of their own")
     hosts, _, path = text.partition("/")
     name, _, database = path.partition("/")
     if not name:
-        raise ValueError("does not end in / and the primary's name")
+        raise ValueError("must end in / and the primary's name")
     if not NAME.fullmatch(name):
-        raise ValueError(f"names the primary «{name}», which is no name")
+        raise ValueError(f"has an invalid name for the primary: «{name}»")
     if not (database or "0").isdecimal():
-        raise ValueError(f"has the database «{database}», which is no number")
+        raise ValueError(f"has «{database}» where the database number must be")
     return tuple(_address(one.strip()) for one in hosts.split(",")), name, int(database or 0)
 
 
@@ -132,5 +132,5 @@ def _address(text: str) -> tuple[str, int]:
     found = HOST_AND_PORT.fullmatch(text)
     port = int(found["port"] or DEFAULT_PORT) if found else 0
     if found is None or not 0 < port < 65536:
-        raise ValueError(f"has «{text}» where a sentinel's host:port should be")
+        raise ValueError(f"has «{text}» where a sentinel's host:port must be")
     return found["host"].strip("[]"), port

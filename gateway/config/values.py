@@ -1,4 +1,4 @@
-"""The settings as the rest of the gateway sees them: complete, typed and frozen."""
+"""The settings: complete, typed and frozen."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from gateway.runtime import Runtime
 SHORTEST_SECRET = 16
 
 
-def _long_enough(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+def _require_length(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not secrets or any(len(secret.get_secret_value()) < SHORTEST_SECRET for secret in secrets):
-        raise ValueError(f"should have at least {SHORTEST_SECRET} characters")
+        raise ValueError(f"must have at least {SHORTEST_SECRET} characters")
     return secrets
 
 
-def _admin_token(secret: SecretStr) -> SecretStr:
+def _require_length_or_empty(secret: SecretStr) -> SecretStr:
     if 0 < len(secret.get_secret_value()) < SHORTEST_SECRET:
-        raise ValueError(f"should have at least {SHORTEST_SECRET} characters, or be left out")
+        raise ValueError(f"must have at least {SHORTEST_SECRET} characters, or be left out")
     return secret
 
 
-def _not_empty(secret: SecretStr) -> SecretStr:
+def _require_content(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
-        raise ValueError("should not be empty")
+        raise ValueError("must not be empty")
     return secret
 
 
 Secrets = Annotated[
-    tuple[SecretStr, ...], BeforeValidator(one_or_several), AfterValidator(_long_enough)
+    tuple[SecretStr, ...], BeforeValidator(one_or_several), AfterValidator(_require_length)
 ]
-AdminToken = Annotated[SecretStr, AfterValidator(_admin_token)]
-Token = Annotated[SecretStr, AfterValidator(_not_empty)]
+AdminToken = Annotated[SecretStr, AfterValidator(_require_length_or_empty)]
+Token = Annotated[SecretStr, AfterValidator(_require_content)]
 
 
 class GatewaySettings(BaseModel):
@@ -66,44 +66,44 @@ class GatewaySettings(BaseModel):
         default=8 * 1024 * 1024,
         ge=1024,
         le=64 * 1024 * 1024,
-        description="the largest webhook that is accepted, in bytes; Chatwoot's longest message "
-        "stands in it several times",
+        description="the largest webhook that is accepted, in bytes; Chatwoot's webhook repeats a "
+        "message's text several times",
     )
     threads: int = Field(
-        default=160, ge=2, le=256, description="how many deliveries one worker has under way"
+        default=160, ge=2, le=256, description="how many deliveries one worker runs at once"
     )
     lease: float = Field(
         default=60.0,
         ge=1,
         le=600,
-        description="seconds after which another worker takes over from one that went silent",
+        description="seconds of silence after which another worker takes over from one",
     )
     uncertain_after: float = Field(
         default=60.0,
         ge=0,
         le=3600,
-        description="seconds before the gateway looks in Chatwoot for a message of which it does "
-        "not know whether it arrived",
+        description="seconds before the gateway looks in Chatwoot for a message that may or may "
+        "not have arrived",
     )
     reconcile_every: float = Field(
         default=60.0,
         ge=1,
         le=3600,
-        description="seconds between two looks in Chatwoot for replies whose webhook never came",
+        description="seconds between two searches in Chatwoot for replies whose webhook was lost",
     )
     linger: float = Field(
-        default=1.0, ge=0, le=30, description="seconds a worker waits for more before it rests"
+        default=1.0, ge=0, le=30, description="seconds a worker waits for more before it goes idle"
     )
     file_limit: int = Field(
         default=50 * 1024 * 1024,
         ge=0,
-        description="the largest file of an agent that is fetched to be sent, in bytes; a larger "
-        "one goes as a link",
+        description="the largest file of an agent that is sent as a file, in bytes; a larger one "
+        "is sent as a link",
     )
     admin_token: AdminToken = Field(
         default=SecretStr(""),
-        description="what `/health/backlog` and `/metrics` ask for; by default it is made from "
-        "`secret`, and `python -m gateway token` prints it",
+        description="the password of `/health/backlog` and `/metrics`; by default it is derived "
+        "from `secret`, and `python -m gateway token` prints it",
     )
     redis_url: str = Field(
         default="",
@@ -121,7 +121,7 @@ class ChatwootAccount(BaseModel):
     url: WebAddress = Field(description="where your Chatwoot is: https://app.chatwoot.com")
     internal_url: WebAddress = Field(
         default="",
-        description="where the gateway itself reaches Chatwoot, if not at `url`; it may be private",
+        description="where the gateway itself reaches Chatwoot, if not at `url`; may be private",
     )
     storage_hosts: tuple[str, ...] = Field(
         default=(),
@@ -131,15 +131,15 @@ class ChatwootAccount(BaseModel):
     upload_limit: int = Field(
         default=40 * 1024 * 1024,
         ge=0,
-        description="the largest file of a customer that is posted, in bytes: what the web server "
-        "before Chatwoot takes",
+        description="the largest file of a customer that is posted, in bytes; the web server in "
+        "front of Chatwoot sets the limit",
     )
     events: Literal["webhook", "websocket"] = Field(
         default="webhook",
         description="how the gateway learns of replies: Chatwoot calls it (webhook), or it listens "
         "to the event stream of Chatwoot's dashboard (websocket), and needs no public address",
     )
-    account: int = Field(gt=0, description="the account's number, in Chatwoot's own address")
+    account: int = Field(gt=0, description="the account's number, as in Chatwoot's own addresses")
     token: Token = Field(
         description="an administrator's access token, from Profile settings; a bot's is not enough"
     )
@@ -164,7 +164,7 @@ class ChatwootAccount(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One table [channels.NAME] with what it names: its adapter and its Chatwoot account."""
+    """One table [channels.NAME] with its adapter and its Chatwoot account."""
 
     name: str
     config: ChannelConfig
@@ -195,33 +195,33 @@ class Settings:
     """The file."""
 
     def webhook_url(self, channel: Channel) -> str:
-        """Where the channel's network calls us."""
+        """The address for the channel's network to call."""
         return f"{self.gateway.public_url}/channels/{channel.name}/webhook"
 
     def chatwoot_url(self, channel: Channel) -> str:
-        """Where Chatwoot calls us: the webhook address of the channel's inbox. It is a secret."""
+        """The webhook address of the channel's inbox, for Chatwoot to call. It is a secret."""
         return f"{self.gateway.public_url}/chatwoot/{channel.name}/{self.path_tokens(channel)[0]}"
 
     def path_tokens(self, channel: Channel) -> tuple[str, ...]:
-        """What an address that Chatwoot calls may end in; the first is the one we give out."""
+        """The valid endings of the address that Chatwoot calls; we give out the first."""
         return tuple(_derived(s, f"chatwoot:{channel.name}") for s in self.gateway.secrets)
 
     def webhook_secret(self, channel: Channel) -> str:
-        """What the network may hand back to us with every webhook."""
+        """A secret that the network can return with every webhook."""
         return _derived(self.gateway.secrets[0], f"channel:{channel.name}")
 
     @property
     def admin_token(self) -> str:
-        """What the pages ask for that are not for everybody."""
+        """The password of the pages that are not public."""
         chosen = self.gateway.admin_token.get_secret_value()
         return chosen or _derived(self.gateway.secrets[0], "admin")
 
     def site(self, channel: Channel, runtime: Runtime) -> Site:
-        """Where the channel's adapter finds itself."""
+        """What the channel's adapter knows of its surroundings."""
         return Site(channel.name, self.webhook_url(channel), self.webhook_secret(channel), runtime)
 
     def secret_values(self) -> frozenset[str]:
-        """Every text that must be seen in no log, no error and no page."""
+        """Every text that must appear in no log, no error and no page."""
         values = {self.admin_token, *_secrets_in(self.gateway)}
         values.update(_password_in(self.gateway.redis_url))
         for account in self.accounts.values():
@@ -234,7 +234,7 @@ class Settings:
 
 
 def _password_in(url: str) -> set[str]:
-    """The passwords in an address, as they are written there and as they are meant."""
+    """The passwords in an address, both escaped and unescaped."""
     parts = urlsplit(url)
     password = parts.password or ""
     in_query = {value for name, value in parse_qsl(parts.query) if name == "password"}

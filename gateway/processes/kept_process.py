@@ -1,4 +1,4 @@
-"""Processes that are kept running: started, listened to, and started again when they die."""
+"""Keeps processes running: starts them, passes on their output, and restarts them when they die."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import TextIO
 from gateway.processes import orphan_guard
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
-"""Seconds before a process that died is started again; doubled while it keeps dying young."""
-GROWN_UP = 10.0
-"""Seconds after which a process is no longer young."""
+"""Seconds before a process that died is restarted; doubled while it keeps dying early."""
+STABLE_AFTER = 10.0
+"""Seconds of running after which a death no longer counts as early."""
 LONGEST_LINE = 64 * 1024
 COLOURS = (36, 32, 33, 35, 34, 31)
 
@@ -27,7 +27,7 @@ Say = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a process is for, and how it is started."""
+    """A process: its name, and how it is started."""
 
     name: str
     command: tuple[str, ...]
@@ -35,7 +35,7 @@ class Role:
     keeps_open: tuple[int, ...] = ()
     """File descriptors that the process inherits."""
     last: bool = False
-    """The others lean on it: it is stopped when they are gone."""
+    """The others depend on it: it is stopped after them."""
 
 
 class Printer:
@@ -59,12 +59,12 @@ class Printer:
                     self._stream.write(f"{prefix}{line}\n")
                     self._stream.flush()
                 except OSError:
-                    # Whoever read us is gone; messages must travel all the same.
+                    # Nobody reads the output any more; messages must be delivered all the same.
                     self._stream = None
 
 
 class OrphanGuard:
-    """Our side of the orphan guard. If it has died, the next word starts a new one."""
+    """The supervisor's side of the orphan guard, which is restarted if it has died."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class OrphanGuard:
     def watch(self, group: int, *, last: bool) -> None:
         with self._lock:
             self._groups[group] = last
-            self._tell(_word(group, last))
+            self._tell(_watch_line(group, last))
 
     def forget(self, group: int) -> None:
         with self._lock:
@@ -85,13 +85,13 @@ class OrphanGuard:
         with self._lock, contextlib.suppress(BrokenPipeError):
             self._process.communicate()
 
-    def _tell(self, word: str) -> None:
+    def _tell(self, line: str) -> None:
         try:
-            self._write(word)
+            self._write(line)
         except BrokenPipeError:
             self._process.wait()
             self._process = self._start()
-            self._write("".join(_word(group, last) for group, last in self._groups.items()))
+            self._write("".join(_watch_line(group, last) for group, last in self._groups.items()))
 
     def _write(self, text: str) -> None:
         if self._process.stdin is not None:
@@ -109,7 +109,7 @@ class OrphanGuard:
         )
 
 
-def _word(group: int, last: bool) -> str:
+def _watch_line(group: int, last: bool) -> str:
     return f"+ {group} last\n" if last else f"+ {group}\n"
 
 
@@ -130,17 +130,17 @@ class KeptProcess:
         self._thread.start()
 
     def stop(self) -> None:
-        """Start it no more, and ask what runs to end."""
+        """Restart it no more, and ask it to end."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Start it no more, and end what runs."""
+        """Restart it no more, and end it."""
         self._end(signal.SIGKILL)
         self._thread.join(1.0)
 
     @property
     def running(self) -> bool:
-        """Whether it runs or will run again."""
+        """Whether it runs or will be restarted."""
         return self._thread.is_alive()
 
     def _end(self, number: int) -> None:
@@ -156,7 +156,7 @@ class KeptProcess:
             how = self._follow(process)
             if self._stopping.is_set():
                 return
-            if time.monotonic() - born >= GROWN_UP:
+            if time.monotonic() - born >= STABLE_AFTER:
                 pause = FIRST_PAUSE
             self._say("gateway", f"{self.role.name} {how}; starting it again in {pause:g} s")
             self._stopping.wait(pause)

@@ -1,4 +1,4 @@
-"""How each role of the gateway is started, here and on platforms that set PORT."""
+"""Starts the roles of the gateway, here and on platforms that set PORT."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def supervise(settings: Settings, config: Path) -> None:
     address = bind_address(os.environ)
     say("gateway", f"web listens on http://{address}; Ctrl-C stops everything")
     if _in_use(address):
-        say("gateway", f"{address} is in use by another program, which web waits for: stop that")
-        say("gateway", "one, or set GATEWAY_BIND=127.0.0.1:PORT to listen elsewhere")
+        say("gateway", f"{address} is in use by another program, and web waits for it: stop that")
+        say("gateway", "program, or set GATEWAY_BIND=127.0.0.1:PORT to listen elsewhere")
     Supervisor(roles, say).run(server)
 
 
@@ -42,7 +42,7 @@ def roles_of(
     environ: Mapping[str, str], config: Path, server: EmbeddedValkey | None
 ) -> tuple[Role, ...]:
     """Web, as many workers as `GATEWAY_WORKERS` says (1), and the clock. Raises `ConfigError`."""
-    web_command(environ)  # what is wrong is told before anything is started
+    web_command(environ)  # reports problems before anything is started
     shared = dict(environ)
     shared["GATEWAY_CONFIG"] = str(config.absolute())
     shared["PYTHONUNBUFFERED"] = "1"
@@ -58,7 +58,7 @@ def roles_of(
 
 
 def web_command(environ: Mapping[str, str]) -> list[str]:
-    """Gunicorn with threads: what a webhook waits for is Redis, not this processor.
+    """Gunicorn with threads: a webhook waits for Redis, not for this processor.
 
     Raises `ConfigError`.
     """
@@ -69,7 +69,7 @@ def web_command(environ: Mapping[str, str]) -> list[str]:
     command += ["--threads", str(WEB_THREADS), "--bind", bind_address(environ)]
     command += ["--graceful-timeout", "6", "--log-level", "warning", "--no-control-socket"]
     if MEMORY_FOLDER.is_dir():
-        # A worker shows that it lives by touching a file: a slow disk would get it killed.
+        # A worker proves that it is alive by touching a file: a slow disk would get it killed.
         command += ["--worker-tmp-dir", str(MEMORY_FOLDER)]
     return [*command, "gateway.web.wsgi:app_from_environment()"]
 
@@ -84,25 +84,31 @@ def bind_address(environ: Mapping[str, str]) -> str:
 
 
 def _web_problems(environ: Mapping[str, str]) -> Iterator[Problem]:
-    """What gunicorn would end over, each time that it is started again."""
+    """What would end gunicorn each time it is started."""
     workers = environ.get("WEB_CONCURRENCY") or "1"
     if not _is_number(workers, 1, 1000):
-        cure = "Set it to the number of gunicorn's processes, or leave it out for one."
-        yield Problem("environment", None, "WEB_CONCURRENCY", "is no such number", cure)
+        cure = "Set it to the number of gunicorn processes, or unset it for one."
+        yield Problem(
+            "environment", None, "WEB_CONCURRENCY", "must be a number from 1 to 1000", cure
+        )
     if bind := environ.get("GATEWAY_BIND"):
         found = BIND.fullmatch(bind)
         if found is None or not _is_number(found["port"] or "0", 0, HIGHEST_PORT):
-            cure = "Write HOST:PORT, as 127.0.0.1:8080, or leave it out."
+            cure = "Write it like 127.0.0.1:8080, or unset it."
             yield Problem(
-                "environment", None, "GATEWAY_BIND", "is not an address with a port", cure
+                "environment",
+                None,
+                "GATEWAY_BIND",
+                "must be HOST:PORT, with a port from 0 to 65535",
+                cure,
             )
     elif (port := environ.get("PORT")) and not _is_number(port, 0, HIGHEST_PORT):
-        cure = "Set it to a number, as 8080, or leave it out."
-        yield Problem("environment", None, "PORT", "is not the number of a port", cure)
+        cure = "Set it to a number like 8080, or unset it."
+        yield Problem("environment", None, "PORT", "must be a port from 0 to 65535", cure)
 
 
 def _in_use(address: str) -> bool:
-    """Whether somebody listens there. Only that: what else may be wrong, gunicorn says itself."""
+    """Whether another program listens there. Gunicorn itself reports other problems."""
     found = BIND.fullmatch(address)
     if found is None or not found["port"]:
         return False
@@ -124,5 +130,7 @@ def _workers(environ: Mapping[str, str]) -> int:
     text = environ.get("GATEWAY_WORKERS") or "1"
     if _is_number(text, 1, 32):
         return int(text)
-    cure = "Set it to a number from 1 to 32, or leave it out for one worker."
-    raise ConfigError([Problem("environment", None, "GATEWAY_WORKERS", "is no such number", cure)])
+    cure = "Set it to the number of workers, or unset it for one."
+    raise ConfigError(
+        [Problem("environment", None, "GATEWAY_WORKERS", "must be a number from 1 to 32", cure)]
+    )

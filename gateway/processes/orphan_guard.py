@@ -1,8 +1,8 @@
 """Ends the supervisor's children if the supervisor itself is killed and cannot.
 
-A program of its own, started by the supervisor, which tells it over a pipe which process groups
-there are: `+ 123`, `+ 124 last`, `- 123`. When the pipe closes the supervisor is gone, and what is
-left is ended: first everything else, then what others lean on («last», the embedded server).
+A program of its own, started by the supervisor, which reports over a pipe which process groups
+exist: `+ 123`, `+ 124 last`, `- 123`. When the pipe closes, the supervisor is gone, and the groups
+that are left are ended: those marked «last» (the embedded server) after all others.
 
 Linux could tie a child to its parent, macOS cannot; this works on both. Standard library only, so
 that it costs little memory.
@@ -23,7 +23,7 @@ PATIENCE = 8.0
 
 
 def main(lines: Iterable[str]) -> None:
-    """Follow the supervisor's words until it is gone, then end what is left."""
+    """Follow the supervisor's lines until it is gone, then end what is left."""
     groups: dict[int, bool] = {}
     for line in lines:
         sign, group, *last = line.split()
@@ -36,7 +36,7 @@ def main(lines: Iterable[str]) -> None:
 
 
 def end(groups: list[int]) -> None:
-    """Ask process groups to end, and after `PATIENCE` do it."""
+    """Ask process groups to end; kill what is left after `PATIENCE`."""
     for group in groups:
         send(group, signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE
@@ -47,7 +47,7 @@ def end(groups: list[int]) -> None:
 
 
 def send(group: int, number: int) -> bool:
-    """Signal a process group; False if there is none. Signal 0 only asks."""
+    """Signal a process group. False if it does not exist. Signal 0 only tests that."""
     # macOS forbids signals to a group in which only zombies are left: it is gone, too.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
@@ -68,7 +68,7 @@ def _alive(group: int) -> bool:
 
 
 if __name__ == "__main__":
-    # Not for us: only the end of the pipe says that it is time.
+    # Only the end of the pipe counts.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     main(sys.stdin)

@@ -59,13 +59,13 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
-        def note(number: int, frame: FrameType | None) -> None:
+        def enqueue(number: int, frame: FrameType | None) -> None:
             # A SimpleQueue may be filled from a signal handler; an Event might deadlock there.
             self._signals.put(number)
 
-        # Ignored by whoever started us (nohup): then it stays so.
+        # A signal that our parent ignores (nohup) stays ignored.
         wanted = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, note) for number in wanted}
+        before = {number: signal.signal(number, enqueue) for number in wanted}
         try:
             yield
         finally:
@@ -88,7 +88,7 @@ class Supervisor:
                 self._stop([base], SERVER_PATIENCE)
 
     def _await(self, server: EmbeddedValkey, base: KeptProcess) -> None:
-        """Wait until the server has read its data; that takes as long as there are data."""
+        """Wait until the server has loaded its data, however long that takes."""
         client = connect(server.url, connections=1, timeout=1.0, retries=0)
         while self._signals.empty():
             try:
@@ -97,8 +97,8 @@ class Supervisor:
             except redis.RedisError:
                 if base.deaths:
                     raise CannotStart(
-                        "the embedded Valkey does not start: what it says stands above. Its data "
-                        f"are in {server.folder}"
+                        "the embedded Valkey does not start; its messages are above, its data in "
+                        f"{server.folder}"
                     ) from None
                 time.sleep(0.05)
         client.close()
@@ -114,14 +114,14 @@ class Supervisor:
                 break
         for child in children:
             if child.running:
-                self._say("gateway", f"{child.role.name} does not end: killing it")
+                self._say("gateway", f"{child.role.name} does not end; killing it")
                 child.kill()
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    """Hold the data folder. The server inherits the lock, so that it is not free before the last
-    process that writes there is gone, whatever became of the supervisor."""
+    """Lock the data folder. The server inherits the lock, which is therefore held until the last
+    process that writes there is gone, whatever becomes of the supervisor."""
     path = folder / "lock"
     with path.open("a+") as file:
         deadline = time.monotonic() + 2.0
@@ -129,8 +129,8 @@ def _locked(folder: Path) -> Iterator[int]:
             if time.monotonic() > deadline:
                 owner = path.read_text().strip() or "?"
                 raise CannotStart(
-                    f"the data in {folder.absolute()} are in use: the gateway runs already "
-                    f"(process {owner}). Stop it, or set GATEWAY_DATA to another folder"
+                    f"another gateway (process {owner}) uses the data in {folder.absolute()}. Stop "
+                    "it, or set GATEWAY_DATA to another folder"
                 )
             time.sleep(0.05)
         file.truncate(0)

@@ -1,1 +1,1 @@
-"""`python -m gateway setup` and `doctor`: making things so, and looking whether they are so."""
+"""`python -m gateway setup` and `doctor`: creates what a channel needs, and checks it."""

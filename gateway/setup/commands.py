@@ -1,4 +1,4 @@
-"""The two commands, from what was typed to the exit status."""
+"""`setup` and `doctor`, from what was typed to the exit status."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from gateway.observability.logs import Redactor
 from gateway.runtime import Runtime
 from gateway.setup.doctor import examine
 from gateway.setup.provision import Outcome, load_unnumbered, set_up
-from gateway.setup.report import Line, Paper, as_json
+from gateway.setup.report import Output, ReportLine, as_json
 from gateway.storage.embedded import data_folder, embedded_in
 
 Visibility = Literal["hidden", "shown"]
 
 
 def setup(path: Path, environ: Mapping[str, str], agents: str, secrets: Visibility) -> int:
-    """`agents`: e-mail addresses with commas between them. `secrets`: whether the keys that are to
-    be put into the environment are printed. Returns the exit status.
+    """Set up, and print what was done and what is left to do. Returns 1 if anything is bad.
+
+    `agents`: e-mail addresses, separated by commas. `secrets`: whether to print the keys that
+    belong in the environment.
 
     Raises `ConfigError`.
     """
@@ -40,20 +42,20 @@ def doctor(settings: Settings, shape: Literal["text", "json"]) -> int:
     embedded = embedded_in(data_folder())
     url = settings.gateway.redis_url or (embedded.url if embedded.socket.exists() else "")
     lines = redacted(examine(settings, url, Runtime()), settings)
-    paper = Paper(sys.stdout)
+    output = Output(sys.stdout)
     if shape == "json":
-        paper.say(as_json(lines))
+        output.print(as_json(lines))
     else:
-        paper.show(lines)
-        paper.say("\n" + _verdict(lines))
+        output.print_lines(lines)
+        output.print("\n" + _doctor_summary(lines))
     return int(any(line.is_bad for line in lines))
 
 
-def redacted(lines: Iterable[Line], settings: Settings) -> list[Line]:
-    """The same without secrets: a reason may quote what the other side said."""
+def redacted(lines: Iterable[ReportLine], settings: Settings) -> list[ReportLine]:
+    """The same without secrets: a reason may quote the other side's words."""
     redact = Redactor(settings.secret_values())
     return [
-        Line(
+        ReportLine(
             line.subject,
             replace(line.finding, text=redact(line.finding.text), cure=redact(line.finding.cure)),
         )
@@ -62,29 +64,29 @@ def redacted(lines: Iterable[Line], settings: Settings) -> list[Line]:
 
 
 def _print_outcome(outcome: Outcome, settings: Settings, secrets: Visibility) -> None:
-    paper = Paper(sys.stdout)
-    paper.show(outcome.lines)
+    output = Output(sys.stdout)
+    output.print_lines(outcome.lines)
     if outcome.settings_to_paste:
-        paper.say(f"\nWrite in {settings.path.name}:\n", "bold")
-        paper.say("\n".join(outcome.settings_to_paste))
+        output.print(f"\nWrite in {settings.path.name}:\n", "bold")
+        output.print("\n".join(outcome.settings_to_paste))
     if outcome.variables_to_set:
         hint = " (--secrets shown prints the values)" if secrets == "hidden" else ""
-        paper.say(f"\nSet in the environment{hint}:\n", "bold")
+        output.print(f"\nSet in the environment{hint}:\n", "bold")
         for name, value in outcome.variables_to_set.items():
-            paper.say(f"{name}={value.get_secret_value() if secrets == 'shown' else '…'}")
+            output.print(f"{name}={value.get_secret_value() if secrets == 'shown' else '…'}")
     if outcome.addresses_to_enter:
-        paper.say("\nEnter at the network, as the address for incoming messages:\n", "bold")
-        paper.say("\n".join(outcome.addresses_to_enter))
+        output.print("\nEnter at the network, as the address for incoming messages:\n", "bold")
+        output.print("\n".join(outcome.addresses_to_enter))
     bad = sum(line.is_bad for line in outcome.lines)
     changed = sum(line.finding.verdict is Verdict.CHANGED for line in outcome.lines)
-    paper.say("\n" + _summary(bad, changed))
+    output.print("\n" + _setup_summary(bad, changed))
 
 
-def _summary(bad: int, changed: int) -> str:
-    did = f"{changed} changed." if changed else "Nothing had to be changed."
-    return f"{did} {bad} to be mended." if bad else did
+def _setup_summary(bad: int, changed: int) -> str:
+    did = f"{changed} changed." if changed else "Nothing to change."
+    return f"{did} {bad} to fix." if bad else did
 
 
-def _verdict(lines: list[Line]) -> str:
+def _doctor_summary(lines: list[ReportLine]) -> str:
     bad = sum(line.is_bad for line in lines)
-    return f"{bad} to be mended." if bad else "All is well."
+    return f"{bad} to fix." if bad else "All is well."

@@ -1,4 +1,4 @@
-"""Making a channel's inbox in Chatwoot what it should be. What is so already is left alone."""
+"""Creates or corrects a channel's inbox in Chatwoot. What is right already is left alone."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from gateway.setup.checks.signing import look_at_signing
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A channel's inbox as it should be."""
+class WantedInbox:
+    """A channel's inbox as it is to be."""
 
     name: str
-    """By which it is found, or made, if its number is not known."""
+    """Used to find or create it if its number is unknown."""
     number: int | None
     webhook_url: str
     """Where the inbox calls us; empty if it need not."""
     channel: Channel
     agents: tuple[str, ...]
-    """E-mail addresses of those who should work in it. Empty: everybody, if nobody does."""
+    """E-mail addresses of those who are to work in it. Empty: everybody, if nobody does yet."""
     owns: Callable[[str], bool]
     """Whether a webhook address is one of the channel's."""
 
 
 class InboxUnclear(Exception):
-    """It cannot be told which inbox is meant, or it cannot serve. Says what is wrong, and cure."""
+    """The inbox is ambiguous or unusable. Says what is wrong, and the cure."""
 
     def __init__(self, wrong: str, cure: str) -> None:
         super().__init__(wrong)
@@ -47,10 +47,10 @@ class InboxSetup:
     found: dict[str, Inbox] = field(default_factory=dict)
     """The inboxes that are there now, by channel."""
 
-    def make(self, wanted: Wanted) -> Iterator[Finding]:
-        """Bring the inbox about. Raises a `DeliveryError` if Chatwoot cannot be asked."""
+    def set_up(self, wanted: WantedInbox) -> Iterator[Finding]:
+        """Create or correct the inbox. Raises a `DeliveryError` if Chatwoot does not answer."""
         try:
-            inbox, found = self._inbox(wanted)
+            inbox, found = self._find_or_create(wanted)
         except InboxUnclear as unclear:
             yield Finding.bad("inbox", str(unclear), unclear.cure)
             return
@@ -58,30 +58,30 @@ class InboxSetup:
         self.found[wanted.channel.name] = inbox
         yield found
         if wanted.webhook_url:
-            yield self._webhook(inbox, wanted)
+            yield self._set_webhook(inbox, wanted)
             yield look_at_signing(wanted.channel, inbox.secret)
         else:
             yield self._no_webhook(inbox, wanted)
-        yield self._members(inbox, wanted.agents)
+        yield self._add_members(inbox, wanted.agents)
 
-    def _inbox(self, wanted: Wanted) -> tuple[Inbox, Finding]:
+    def _find_or_create(self, wanted: WantedInbox) -> tuple[Inbox, Finding]:
         if wanted.number is not None:
             try:
-                return self._by_number(wanted.number)
+                return self._find_by_number(wanted.number)
             except Missing:
-                pass  # it was deleted, or the number is wrong: one is made under the name
-        return self._by_name(wanted) or self._new(wanted)
+                pass  # deleted, or the number is wrong: find or create one by name
+        return self._find_by_name(wanted) or self._create(wanted)
 
-    def _by_number(self, number: int) -> tuple[Inbox, Finding]:
+    def _find_by_number(self, number: int) -> tuple[Inbox, Finding]:
         inbox = self.chatwoot.inbox(number)
         if inbox.channel_type != API_INBOX:
             raise InboxUnclear(
-                f"inbox {number} «{inbox.name}» is not an API inbox, but {inbox.channel_type}",
-                "Write the name of a new one instead of the number, in quotes, and run this again.",
+                f"inbox {number} «{inbox.name}» is a {inbox.channel_type}, not an API inbox",
+                "Replace the number by the name of a new one, in quotes, and run setup again.",
             )
-        return inbox, Finding.good("inbox", f"«{inbox.name}» is there, number {number}")
+        return inbox, Finding.good("inbox", f"«{inbox.name}» exists, number {number}")
 
-    def _by_name(self, wanted: Wanted) -> tuple[Inbox, Finding] | None:
+    def _find_by_name(self, wanted: WantedInbox) -> tuple[Inbox, Finding] | None:
         named = [
             inbox
             for inbox in self.chatwoot.admin.inboxes()
@@ -93,24 +93,24 @@ class InboxSetup:
             numbers = ", ".join(str(inbox.id) for inbox in named)
             raise InboxUnclear(
                 f"several API inboxes are called «{wanted.name}»: {numbers}",
-                "Write the number of the one that is meant: inbox = NUMBER.",
+                "Write the number of the right one: inbox = NUMBER.",
             )
         if not named:
             return None
-        text = f"«{wanted.name}» is there, number {named[0].id}"
+        text = f"«{wanted.name}» exists, number {named[0].id}"
         return named[0], Finding.good("inbox", text)
 
-    def _new(self, wanted: Wanted) -> tuple[Inbox, Finding]:
+    def _create(self, wanted: WantedInbox) -> tuple[Inbox, Finding]:
         inbox = self.chatwoot.admin.create_inbox(wanted.name, wanted.webhook_url)
-        return inbox, Finding.changed("inbox", f"made «{wanted.name}», number {inbox.id}")
+        return inbox, Finding.changed("inbox", f"created «{wanted.name}», number {inbox.id}")
 
-    def _webhook(self, inbox: Inbox, wanted: Wanted) -> Finding:
+    def _set_webhook(self, inbox: Inbox, wanted: WantedInbox) -> Finding:
         if inbox.webhook_url == wanted.webhook_url:
             return Finding.good("webhook", "the inbox calls this gateway")
         self.chatwoot.admin.set_webhook_url(inbox.id, wanted.webhook_url)
         return Finding.changed("webhook", "the inbox calls this gateway from now on")
 
-    def _no_webhook(self, inbox: Inbox, wanted: Wanted) -> Finding:
+    def _no_webhook(self, inbox: Inbox, wanted: WantedInbox) -> Finding:
         """An address of ours is taken out: Chatwoot marks messages as failed if it finds nobody.
         Somebody else's is left alone."""
         if inbox.webhook_url and wanted.owns(inbox.webhook_url):
@@ -118,7 +118,7 @@ class InboxSetup:
             return Finding.changed("webhook", "the inbox calls this gateway no longer: it listens")
         return Finding.good("webhook", "the inbox need not call: we listen to the event stream")
 
-    def _members(self, inbox: Inbox, emails: tuple[str, ...]) -> Finding:
+    def _add_members(self, inbox: Inbox, emails: tuple[str, ...]) -> Finding:
         members = self.chatwoot.admin.members(inbox.id)
         if members and not emails:
             return Finding.good("agents", f"{_names(members)} work in it")
@@ -127,8 +127,8 @@ class InboxSetup:
         if strangers := [email for email in emails if email.casefold() not in known]:
             return Finding.bad(
                 "agents",
-                f"nobody in the account has the address {', '.join(strangers)}",
-                "Invite them in Chatwoot (Settings, Agents), or mend --agents.",
+                f"the account has no agent with the address {', '.join(strangers)}",
+                "Invite them in Chatwoot (Settings, Agents), or correct --agents.",
             )
         wanted = [known[email.casefold()] for email in emails] or list(everybody)
         new = [agent for agent in wanted if agent not in members]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.adapter import Finding, Verdict
+from gateway.errors import DeliveryError
 
 _LABELS: Final = {
     Verdict.GOOD: ("ok", "green"),
@@ -22,8 +23,8 @@ _INDENT: Final = " " * 11
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A finding, and what it is about: `redis`, `chatwoot.main`, `channels.my-bot`."""
+class ReportLine:
+    """A finding and its subject: `redis`, `chatwoot.main`, `channels.my-bot`."""
 
     subject: str
     finding: Finding
@@ -33,37 +34,45 @@ class Line:
         return self.finding.verdict is Verdict.BAD
 
 
-def lines_about(subject: str, findings: Iterable[Finding]) -> Iterable[Line]:
-    return (Line(subject, finding) for finding in findings)
+def report_failure(check: str, findings: Iterable[Finding], cure: str) -> Iterator[Finding]:
+    """The findings; if Chatwoot fails in between, a bad one in place of the rest."""
+    try:
+        yield from findings
+    except DeliveryError as error:
+        yield Finding.bad(check, error.reason, cure)
 
 
-class Paper:
-    """Where a command writes what it has to say. Colours only if that is a terminal."""
+def lines_about(subject: str, findings: Iterable[Finding]) -> Iterable[ReportLine]:
+    return (ReportLine(subject, finding) for finding in findings)
+
+
+class Output:
+    """Where a command prints. In colour only on a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
 
-    def say(self, text: str, style: str = "") -> None:
+    def print(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style=style))
 
-    def show(self, lines: Sequence[Line]) -> None:
-        """All lines under the name of what they are about, each cure below its trouble."""
+    def print_lines(self, lines: Sequence[ReportLine]) -> None:
+        """All lines, grouped by subject, each cure below its fault."""
         for subject in dict.fromkeys(line.subject for line in lines):
-            self.say(subject, "bold")
+            self.print(subject, "bold")
             for line in lines:
                 if line.subject == subject:
-                    self._show(line.finding)
+                    self._print_finding(line.finding)
 
-    def _show(self, finding: Finding) -> None:
+    def _print_finding(self, finding: Finding) -> None:
         label, style = _LABELS[finding.verdict]
         self._console.print(
             Text.assemble("  ", (f"{label:<9}", style), f"{finding.check}: {finding.text}")
         )
         if finding.cure:
-            self.say(f"{_INDENT}→ {finding.cure}")
+            self.print(f"{_INDENT}→ {finding.cure}")
 
 
-def as_json(lines: Sequence[Line]) -> str:
+def as_json(lines: Sequence[ReportLine]) -> str:
     """`ok`: nothing is bad. Each finding has subject, check, verdict, text and cure."""
     findings = [
         {

@@ -18,7 +18,7 @@ NOEVICTION = "noeviction"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What must be mended, and what is good to know."""
+    """What must be fixed, and what is good to know."""
 
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
@@ -31,26 +31,26 @@ def look_at(url: str) -> Findings:
         policy = str(_section(client, "memory").get("maxmemory_policy", NOEVICTION))
         persistence = _section(client, "persistence")
     except (redis.RedisError, OSError, ValueError) as error:
-        problem = Problem("environment", None, variable_of(url), *cannot_be_asked(url, error))
+        problem = Problem("environment", None, variable_of(url), *explain_failure(url, error))
         return Findings((problem,), ())
     notes = tuple(_notes(client, append_only=bool(persistence.get("aof_enabled"))))
     client.close()
     return Findings(tuple(_policy_problems(policy, variable_of(url))), notes)
 
 
-def cannot_be_asked(url: str, error: Exception) -> tuple[str, str]:
-    """What is wrong, and the cure, when the server at `url` answered with `error` or not at all."""
+def explain_failure(url: str, error: Exception) -> tuple[str, str]:
+    """What is wrong, and the cure, when a call to the server at `url` ended with `error`."""
     if isinstance(error, MasterNotFoundError):
         name = from_url(url).name
         return (
-            f"no sentinel knows a living primary by the name «{name}»",
-            "Look whether the sentinels run, whether their addresses and passwords are right, and "
-            "which name stands in their «sentinel monitor».",
+            f"no sentinel knows a live primary named «{name}»",
+            "Check that the sentinels run, that their addresses and passwords are right, and that "
+            "their «sentinel monitor» has this name.",
         )
     right = "REDIS_PASSWORD is" if are_sentinels(url) else "address and password in REDIS_URL are"
     return (
-        f"the server cannot be asked: {type(error).__name__}",
-        f"Look whether it runs, and whether {right} right.",
+        f"the server does not answer: {type(error).__name__}",
+        f"Check that it runs, and that {right} right.",
     )
 
 
@@ -64,22 +64,22 @@ def _policy_problems(policy: str, variable: str) -> Iterator[Problem]:
             "environment",
             None,
             variable,
-            f"the server throws data away when it is full (maxmemory-policy is {policy})",
-            "Set maxmemory-policy to noeviction there: a message thrown away is lost.",
+            f"the server evicts data when it is full (maxmemory-policy is {policy})",
+            "Set maxmemory-policy to noeviction: an evicted message is lost.",
         )
 
 
 def _notes(client: redis.Redis, *, append_only: bool) -> Iterator[str]:
     if not append_only:
         yield (
-            "Redis writes no append-only log: what it holds since its last snapshot is lost if "
-            "it crashes. Set appendonly to yes and appendfsync to always."
+            "Redis keeps no append-only log: everything since its last snapshot is lost if it "
+            "crashes. Set appendonly to yes and appendfsync to always."
         )
         return
     try:
         mode = cast(dict[str, str], client.config_get("appendfsync")).get("appendfsync", "")
     except redis.ResponseError:
-        yield "Redis does not tell how often it writes to the disk: ask whoever runs it."
+        yield "Redis does not say how often it writes to the disk: ask its operator."
         return
     if mode != "always":
         risk = "up to a second of messages" if mode == "everysec" else "an unknown time's messages"

@@ -21,7 +21,7 @@ LONGEST_SOCKET_PATH = 100
 
 
 class NoEmbeddedServer(Exception):
-    """There is no Valkey program for this machine. The text says what to do instead."""
+    """Valkey does not exist for this machine. The text says what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _program() -> Path:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise NoEmbeddedServer(
-            "there is no embedded Valkey for this machine: start a Redis or Valkey server "
+            "the embedded Valkey does not run on this machine: start a Redis or Valkey server "
             "yourself and set REDIS_URL to its address"
         ) from error
 

@@ -140,7 +140,7 @@ def test_a_role_that_does_not_end_is_killed(start: Callable[..., Run]) -> None:
     children = run.children()
     run.process.send_signal(signal.SIGTERM)
     assert run.process.wait(10) == 0
-    assert "role0 does not end: killing it" in run.text
+    assert "role0 does not end; killing it" in run.text
     assert all(_gone(pid) for pid in children.values())
 
 
@@ -203,7 +203,7 @@ def test_a_second_run_in_the_same_folder_says_so(start: Callable[..., Run]) -> N
     until(lambda: "ready" in first.text)
     second = start(POLITE)
     assert second.process.wait(10) == 1
-    assert f"runs already (process {first.process.pid})" in second.text
+    assert f"another gateway (process {first.process.pid})" in second.text
     assert "Traceback" not in second.text
     assert first.store().ping()
 

@@ -75,7 +75,7 @@ def test_no_more_connections_than_asked_for(store: ReplicatedRedis) -> None:
 
 def test_what_a_fail_over_would_suffer_from(store: ReplicatedRedis) -> None:
     assert [doubt.text for doubt in look_at_sentinels(store.url)] == [
-        "a primary that is cut off goes on taking messages, which are lost when it is replaced"
+        "a primary that is cut off keeps accepting messages, which a fail-over then loses"
     ]
     store.primary.client.config_set("min-replicas-to-write", 1)
     assert not list(look_at_sentinels(store.url))
@@ -86,14 +86,14 @@ def test_what_a_fail_over_would_suffer_from(store: ReplicatedRedis) -> None:
     assert doubt.text.endswith("does not answer: ConnectionError")
     first, second, _ = from_url(store.url).addresses
     (doubt,) = look_at_sentinels(Sentinels((first, second), NAME).url)
-    assert doubt.text == "only 2 of the sentinels are named"
+    assert doubt.text == "REDIS_SENTINELS names only 2"
 
 
 def test_a_name_that_nobody_knows(store: ReplicatedRedis) -> None:
     url = Sentinels(from_url(store.url).addresses, "other").url
     (problem,) = look_at(url).problems
     assert str(problem).startswith(
-        "environment: REDIS_SENTINELS: no sentinel knows a living primary by the name «other»"
+        "environment: REDIS_SENTINELS: no sentinel knows a live primary named «other»"
     )
     (finding,) = look_at_storage(url)
     assert finding.text == problem.wrong

@@ -78,8 +78,8 @@ def test_what_there_is_not(modules: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "has none"),
-        (ADAPTER.format("A") + "class B(Adapter): ...\n", "has A, B"),
+        ("", "defines none"),
+        (ADAPTER.format("A") + "class B(Adapter): ...\n", "defines A, B"),
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("def x(:", "SyntaxError"),
         ("raise KeyError('oh')", "KeyError"),
@@ -99,12 +99,12 @@ DECLARES = ADAPTER.replace(": ...\n", ":\n    ").format("Emu")
     [
         ("class Config: key: str", "Config is not a subclass of ChannelConfig"),
         ("Config = None", "Config is not a subclass of ChannelConfig"),
-        ("class Config(ChannelConfig): inbox: str", "«inbox» anew"),
+        ("class Config(ChannelConfig): inbox: str", "redefines «inbox»"),
         (
             "class Config(ChannelConfig): conversation_defaults: str = ''",
-            "«conversation_defaults» anew",
+            "redefines «conversation_defaults»",
         ),
-        ("capabilities = {}", r"should be Capabilities\(…\), not a dict"),
+        ("capabilities = {}", r"must be Capabilities\(…\), not dict"),
     ],
 )
 @pytest.mark.parametrize("kind", ["emu", "birds.emu:Emu"])

@@ -101,7 +101,7 @@ def test_another_file(
     (place / "other.toml").write_text("[gateway")
     monkeypatch.setenv("GATEWAY_CONFIG", "other.toml")
     assert main(["check"]) == 1
-    assert capsys.readouterr().out.startswith("other.toml:1: is not TOML")
+    assert capsys.readouterr().out.startswith("other.toml:1: is not valid TOML")
 
 
 @pytest.mark.parametrize("command", [["worker"], ["clock"], ["web"], ["dead", "list"]])
@@ -119,7 +119,7 @@ def test_redis_that_is_away_is_told_without_a_trace(
     assert main(["dead", "list"]) == 1
     assert capsys.readouterr().err == "gateway: Redis cannot be used: ConnectionError.\n"
     assert main(["check"]) == 1
-    assert "REDIS_URL: the server cannot be asked" in capsys.readouterr().out
+    assert "REDIS_URL: the server does not answer" in capsys.readouterr().out
 
 
 def test_dead_letters_that_there_are_not(
@@ -225,7 +225,7 @@ def test_what_web_cannot_be_started_with(
     monkeypatch.setenv(name, value)
     assert main(["run"]) == 1
     said = capsys.readouterr()
-    assert f"environment: {name}: is " in said.err
+    assert f"environment: {name}: must be " in said.err
     assert "listens" not in said.out
 
 

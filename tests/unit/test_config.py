@@ -129,30 +129,30 @@ def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
     [
         ("${CHATWOOT_TOKEN}", "${NO_SUCH}", 8, "chatwoot.main.token: the environment variable NO_"),
         ("${CHATWOOT_TOKEN}", "${EMPTY}", 8, "the environment variable EMPTY is empty"),
-        ("${CHATWOOT_TOKEN}", "${BAD NAME}", 8, "without a variable's name"),
-        ("${CHATWOOT_TOKEN}", "${open", 8, "without a variable's name"),
+        ("${CHATWOOT_TOKEN}", "${BAD NAME}", 8, "without a variable name"),
+        ("${CHATWOOT_TOKEN}", "${open", 8, "without a variable name"),
         ('token = "${CHATWOOT_TOKEN}"', "", 5, "chatwoot.main.token: is missing"),
-        ("account = 1", 'account = "one"', 7, "account: should be a whole number"),
-        ("account = 1", "account = 0", 7, "account: should be greater than 0"),
-        ("https://chat.example.org", "chat.example.org", 6, "url: should be an address such as"),
-        ("https://gw.example.org/", "https://u:p@gw", 2, "public_url: should be a plain address"),
-        ("https://chat.example.org", "http://chat:99999", 6, "url: should have a port from 0 to"),
-        ("inbox = 7", "inbox = [7]", 12, "inbox: should be a whole number"),
+        ("account = 1", 'account = "one"', 7, "account: must be a whole number"),
+        ("account = 1", "account = 0", 7, "account: must be greater than 0"),
+        ("https://chat.example.org", "chat.example.org", 6, "url: must be an address such as"),
+        ("https://gw.example.org/", "https://u:p@gw", 2, "public_url: must be a plain address"),
+        ("https://chat.example.org", "http://chat:99999", 6, "url: must have a port from 0 to"),
+        ("inbox = 7", "inbox = [7]", 12, "inbox: must be a whole number"),
         ("inbox = 7", "inbox = 7\ncop = 2", 13, "Did you mean «coop»?"),
         ("[gateway]", "[gateway]\ntreads = 4", 2, "Did you mean «threads»?"),
-        ("[gateway]", "[gateway]\nredis_url = 'x'", 2, "redis_url: is not a key that is known"),
+        ("[gateway]", "[gateway]\nredis_url = 'x'", 2, "redis_url: is not a known key"),
         ("[gateway]", "[gatway]\n[gateway]", 1, "Did you mean «gateway»?"),
         ("[gateway]", "[gateway]\nthreads = 1", 2, "greater than or equal to 2"),
-        ("channels.my-bot", "channels.My_Bot", 10, "is not a channel's name"),
-        (f"{HERE}:Pigeon", "telegrm", 11, "there is no adapter «telegrm»"),
+        ("channels.my-bot", "channels.My_Bot", 10, "is not a valid channel name"),
+        (f"{HERE}:Pigeon", "telegrm", 11, "adapter «telegrm» does not exist"),
         (f"{HERE}:Pigeon", f"{HERE}:Nothing", 11, "has no Nothing"),
         (f"{HERE}:Pigeon", f"{HERE}:load", 11, "is not a subclass of"),
         (f'adapter = "{HERE}:Pigeon"', "", 10, "adapter: is missing"),
         ("inbox = 7", 'inbox = 7\nchatwoot = "mian"', 13, "Did you mean «main»?"),
-        ("inbox = 7", "inbox = 7\ndelay_notice = inf", 13, "delay_notice: should be a number that"),
-        ("[gateway]", "[gateway]\nlease = nan", 2, "lease: should be a number that has an end"),
-        ("account = 1", "account = ", 7, "is not TOML"),
-        ("account = 1", "account = ${ONE}", 7, "is not TOML"),
+        ("inbox = 7", "inbox = 7\ndelay_notice = inf", 13, "delay_notice: must be finite"),
+        ("[gateway]", "[gateway]\nlease = nan", 2, "lease: must be finite"),
+        ("account = 1", "account = ", 7, "is not valid TOML"),
+        ("account = 1", "account = ${ONE}", 7, "is not valid TOML"),
     ],
 )
 def test_names_line_key_and_fault(tmp_path: Path, old: str, new: str, line: int, said: str) -> None:
@@ -165,7 +165,7 @@ def test_names_line_key_and_fault(tmp_path: Path, old: str, new: str, line: int,
 
 def test_a_secret_that_is_too_short_is_not_shown(tmp_path: Path) -> None:
     problem = _one(tmp_path, GOOD, GATEWAY_SECRET="tooshort")
-    assert problem.startswith("channels.toml:3: gateway.secret: should have at least 16")
+    assert problem.startswith("channels.toml:3: gateway.secret: must have at least 16")
     assert "tooshort" not in problem
 
 
@@ -203,7 +203,7 @@ def test_tells_everything_at_once_in_the_order_of_the_file(tmp_path: Path) -> No
 def test_an_inbox_belongs_to_one_channel(tmp_path: Path) -> None:
     second = f'[channels.two]\nadapter = "{HERE}:Pigeon"\ninbox = 7\ntoken = "x"\n'
     problem = _one(tmp_path, GOOD + second)
-    assert problem.startswith("channels.toml:16: channels.two.inbox: inbox 7 is that of")
+    assert problem.startswith("channels.toml:16: channels.two.inbox: inbox 7 already belongs to")
     assert "«my-bot»" in problem
 
 
@@ -219,8 +219,8 @@ def test_with_two_chatwoots_a_channel_says_which(tmp_path: Path) -> None:
 def test_needs_a_channel_and_a_chatwoot(tmp_path: Path) -> None:
     gateway = GOOD.split("[chatwoot", maxsplit=1)[0]
     problems = "\n".join(_problems(tmp_path, gateway))
-    assert "chatwoot: no Chatwoot is named" in problems
-    assert "channels: there is no channel" in problems
+    assert "chatwoot: no Chatwoot account is configured" in problems
+    assert "channels: no channel is configured" in problems
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
     with pytest.raises(ConfigError, match="not UTF-8"):
         load(tmp_path / "latin.toml", {})
-    with pytest.raises(ConfigError, match="is a folder, and should be a file"):
+    with pytest.raises(ConfigError, match="is a folder, not a file"):
         load(tmp_path, {})
 
 
@@ -238,7 +238,7 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_none(tmp_path: Path) -> None:
-    assert "channels: should be a table" in _one(
+    assert "channels: must be a table" in _one(
         tmp_path, "channels = 3\n" + GOOD.split("[channels", maxsplit=1)[0]
     )
 
@@ -253,7 +253,7 @@ auth_token = "y"
 sender = "+15550001111"
 """
     problem = _one(tmp_path, GOOD + twilio)
-    assert "channels.sms.account_sid: does not have the right form" in problem
+    assert "channels.sms.account_sid: has the wrong form" in problem
     assert "the account's SID, AC…" in problem
 
 
@@ -333,16 +333,16 @@ def test_how_conversations_begin(tmp_path: Path) -> None:
     ("line", "key", "said"),
     [
         ('priority = "highest"', "priority", "'urgent'"),
-        ('status = "resolved"', "status", "should be 'open' or 'pending'"),
+        ('status = "resolved"', "status", "must be 'open' or 'pending'"),
         ('team = ""', "team", "a number above 0, or a text in quotes"),
         ("team = true", "team", "a number above 0, or a text in quotes"),
         ("team = 0", "team", "a number above 0, or a text in quotes"),
         ('assignee = "Bob"', "assignee", "an agent's number or e-mail address"),
         ('labels = ["two words"]', "labels", "«two words» cannot be a label"),
         ('labels = "a,b"', "labels", "«a,b» cannot be a label"),
-        ("labels = 5", "labels", "should be a text, or a list of texts"),
-        ("labels = [5]", "labels", "should be a text, in quotes"),
-        ("custom_attributes = { a = [1] }", "custom_attributes", "«a» should be a text, a number"),
+        ("labels = 5", "labels", "must be a text, or a list of texts"),
+        ("labels = [5]", "labels", "must be a text, in quotes"),
+        ("custom_attributes = { a = [1] }", "custom_attributes", "«a» must be a text, a number"),
         ("custom_attributes = { a = inf }", "custom_attributes", "«a» is too large"),
         ("custom_attributes = { a = 10_000_000_000 }", "custom_attributes", "«a» is too large"),
         (f'custom_attributes = {{ a = "{"x" * 1501}" }}', "custom_attributes", "at most 1500"),
@@ -363,7 +363,7 @@ def test_a_wrong_opening_is_told_with_its_line_and_cure(
 def test_an_opening_that_is_no_table(tmp_path: Path) -> None:
     problem = _one(tmp_path, GOOD + 'conversation_defaults = "new"\n')
     assert problem.startswith(
-        "channels.toml:14: channels.my-bot.conversation_defaults: should be a table"
+        "channels.toml:14: channels.my-bot.conversation_defaults: must be a table"
     )
     assert "[channels.my-bot.conversation_defaults]" in problem
 
@@ -386,10 +386,10 @@ def test_sentinels_in_place_of_an_address(tmp_path: Path) -> None:
 
 def test_sentinels_beside_an_address(tmp_path: Path) -> None:
     problem = _one(tmp_path, GOOD, REDIS_SENTINELS="a,b,c/main")
-    assert problem.startswith("environment: REDIS_SENTINELS: is set, and REDIS_URL too")
+    assert problem.startswith("environment: REDIS_SENTINELS: is set although REDIS_URL is set too")
 
 
 def test_sentinels_that_are_none(tmp_path: Path) -> None:
     problem = _one(tmp_path, GOOD, REDIS_SENTINELS="a,b,c")
-    assert problem.startswith("environment: REDIS_SENTINELS: does not end in / and the primary's")
+    assert problem.startswith("environment: REDIS_SENTINELS: must end in / and the primary's")
     assert "host1:26379,host2:26379,host3:26379/mymaster" in problem

@@ -15,10 +15,10 @@ import redis
 
 from adapters.twilio import Twilio
 from gateway.adapter import Adapter, Finding
-from gateway.setup.checks.known_bugs import known_faults
+from gateway.setup.checks.known_bugs import known_bugs
 from gateway.setup.checks.public_url import is_private
 from gateway.setup.checks.redis import connections, memory, server_version
-from gateway.setup.report import Line, Paper
+from gateway.setup.report import Output, ReportLine
 from sandbox.telegram.updates import Webhook
 from tests.unit.setup_kit import World, small_world
 
@@ -54,7 +54,7 @@ def test_an_adapter_that_breaks_down_is_a_line_like_any_other(
 
 
 def test_after_setup_all_is_green(world: World) -> None:
-    assert "Nothing had to be changed." in world.run("setup")[1]
+    assert "Nothing to change." in world.run("setup")[1]
     found = world.examined()
     assert {f["verdict"] for f in found.values()} == {"good"}
     assert set(found) == {
@@ -255,7 +255,7 @@ def test_what_redis_tells_of_itself(finding: Finding, verdict: str) -> None:
     ],
 )
 def test_releases_and_their_faults(version: str, private: bool, notes: set[str]) -> None:
-    found = known_faults(version, private=private)
+    found = known_bugs(version, private=private)
     assert {finding.check for finding in found if finding.verdict == "note"} == notes
 
 
@@ -302,11 +302,11 @@ def test_polling_wants_no_webhook(world: World) -> None:
 
 def test_what_is_wrong_is_shown_with_its_cure() -> None:
     out = io.StringIO()
-    Paper(out).show(
+    Output(out).print_lines(
         [
-            Line("redis", Finding.good("memory", "fine")),
-            Line("gateway", Finding.bad("clock", "[red]late[/red]", "Wind it.")),
-            Line("redis", Finding.note("connections", "few", "Buy some.")),
+            ReportLine("redis", Finding.good("memory", "fine")),
+            ReportLine("gateway", Finding.bad("clock", "[red]late[/red]", "Wind it.")),
+            ReportLine("redis", Finding.note("connections", "few", "Buy some.")),
         ]
     )
     assert out.getvalue() == (
@@ -325,15 +325,15 @@ def test_on_a_terminal_what_is_wrong_is_red(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     lines = [
-        Line("redis", Finding.good("memory", "fine")),
-        Line("redis", Finding.bad("x", "y", "z")),
+        ReportLine("redis", Finding.good("memory", "fine")),
+        ReportLine("redis", Finding.bad("x", "y", "z")),
     ]
-    Paper(terminal := Terminal()).show(lines)
+    Output(terminal := Terminal()).print_lines(lines)
     said = terminal.getvalue()
     assert re.search(r"\x1b\[32mok", said), said
     assert re.search(r"\x1b\[1;31mBAD", said), said
     monkeypatch.setenv("NO_COLOR", "1")
-    Paper(terminal := Terminal()).show(lines)
+    Output(terminal := Terminal()).print_lines(lines)
     assert "\x1b[3" not in terminal.getvalue()
 
 

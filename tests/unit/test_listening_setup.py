@@ -42,7 +42,7 @@ def test_setup_enters_no_webhook_anywhere(world: World) -> None:
         assert [inbox.webhook_url for inbox in world.chatwoot.store.inboxes] == ["", "", ""]
         assert list(world.chatwoot.store.webhooks) == []
     world.write(bot=1, sms=2, post=3)
-    assert "Nothing had to be changed." in world.run("setup")[1]
+    assert "Nothing to change." in world.run("setup")[1]
 
 
 def test_setup_takes_our_own_webhook_out_and_leaves_others_alone(world: World) -> None:

@@ -41,16 +41,16 @@ def test_without_the_variable_there_are_none() -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("one:26379,two:26379", "does not end in / and the primary's name"),
-        ("one:26379/", "does not end in / and the primary's name"),
-        ("/mymaster", "has «» where a sentinel's host:port should be"),
+        ("one:26379,two:26379", "must end in / and the primary's name"),
+        ("one:26379/", "must end in / and the primary's name"),
+        ("/mymaster", "has «» where a sentinel's host:port must be"),
         ("one,,two/mymaster", "has «» where"),
         ("one:70000/mymaster", "has «one:70000» where"),
         ("one;two/mymaster", "has «one;two» where"),
-        ("one/my master", "names the primary «my master», which is no name"),
-        ("one/mymaster/first", "has the database «first», which is no number"),
-        ("https://one/mymaster", "should begin with redis://, rediss:// or the first address"),
-        ("u:topsecret@one/mymaster", "holds a user or a password"),
+        ("one/my master", "has an invalid name for the primary: «my master»"),
+        ("one/mymaster/first", "has «first» where the database number must be"),
+        ("https://one/mymaster", "must begin with redis://, rediss:// or the first address"),
+        ("u:topsecret@one/mymaster", "contains a user or password"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_password(text: str, wrong: str) -> None:

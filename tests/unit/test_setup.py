@@ -70,7 +70,7 @@ def test_run_twice_it_changes_nothing_and_says_so(world: World, pasted: bool) ->
         world.finish()
     status, said = world.run("setup")
     assert (status, writes(world)) == (0, before)
-    assert "Nothing had to be changed." in said
+    assert "Nothing to change." in said
     assert ("Write in channels.toml" in said) is not pasted
 
 
@@ -92,7 +92,7 @@ def test_the_account_tells_of_contacts_and_of_nothing_else(world: World) -> None
     assert made.url.startswith(f"{world.gateway.url}/chatwoot/bot/")
     assert set(made.subscriptions) == {"contact_created", "contact_updated"}
     assert f"BOT_CONTACTS_SIGNING_SECRET={made.secret}\n" in said
-    assert "contact webhook: Chatwoot tells of changed contacts from now on" in said
+    assert "contact webhook: Chatwoot now reports changed contacts" in said
 
 
 @pytest.mark.parametrize("events", [("contact_created", "contact_updated"), ("message_created",)])
@@ -184,7 +184,7 @@ def test_an_inbox_of_another_kind_is_left_alone(world: World) -> None:
     world.write(bot=number)
     status, said = world.run("setup")
     assert status == 1
-    assert "not an API inbox, but Channel::WebWidget" in said
+    assert "is a Channel::WebWidget, not an API inbox" in said
     with world.chatwoot.store.reading():
         url = world.chatwoot.store.inboxes.get(number).webhook_url
     assert url == "https://elsewhere.example/hook"
@@ -209,7 +209,7 @@ def test_agents_by_name_join_those_who_are_there(world: World) -> None:
         assert world.chatwoot.store.inboxes.get(inboxes(world)["SMS"]).member_ids == [1]
     status, said = world.run("setup", "--agents", "eve@sandbox.example")
     assert status == 1
-    assert "nobody in the account has the address eve@sandbox.example" in said
+    assert "the account has no agent with the address eve@sandbox.example" in said
 
 
 def test_somebody_who_works_there_is_enough(world: World) -> None:
@@ -222,7 +222,7 @@ def test_somebody_who_works_there_is_enough(world: World) -> None:
 @pytest.mark.parametrize(
     ("whose", "said"),
     [
-        ("agent", "no administrator but agent"),
+        ("agent", "has the role agent, not administrator"),
         ("bot", "of a user (a bot's token does not work)"),
         ("nobody", "Chatwoot rejects the access token"),
     ],
@@ -245,7 +245,7 @@ def test_an_account_of_others(world: World) -> None:
     world.write(account=9)
     status, said = world.run("setup")
     assert status == 1
-    assert "9 is no account of «Ada Admin»" in said
+    assert "«Ada Admin» does not belong to account 9" in said
 
 
 def test_chatwoot_that_fails_in_the_middle_is_a_line_and_a_second_run_goes_on(
@@ -255,7 +255,7 @@ def test_chatwoot_that_fails_in_the_middle_is_a_line_and_a_second_run_goes_on(
     status, said = world.run("setup")
     assert status == 1
     assert "BAD" in said
-    assert "1 to be mended" in said
+    assert "1 to fix" in said
     assert world.run("setup")[0] == 0
     assert len(inboxes(world)) == 3
 
@@ -289,7 +289,7 @@ def test_other_mistakes_in_the_file_are_told_before_anything_is_made(world: Worl
 def test_nothing_runs_with_an_inbox_by_name(world: World) -> None:
     assert main(["check"]) == 1
     said = world.capsys.readouterr().out
-    assert "channels.bot.inbox: is the name of an inbox, and should be its number" in said
+    assert "channels.bot.inbox: is the name of an inbox, but must be its number" in said
     assert "python -m gateway setup" in said
 
 

@@ -1,1 +1,1 @@
-"""What `setup` and `doctor` look at, one subject each."""
+"""The checks of `setup` and `doctor`, one subject each."""

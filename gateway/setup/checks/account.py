@@ -1,4 +1,4 @@
-"""A Chatwoot account as `doctor` sees it: its clock, its queue, and a feature that doubles mail."""
+"""Checks a Chatwoot account: its clock, its job queue, and a feature that doubles mail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRONG_CLOCK: Final = 60.0
 def look_at_account(
     installation: Installation, chatwoot: Chatwoot, rights: Rights
 ) -> Iterator[Finding]:
-    """Raises a `DeliveryError` if Chatwoot cannot be asked."""
+    """Raises a `DeliveryError` if Chatwoot does not answer."""
     yield _queue(installation)
     yield _clock(installation, time.time())
     if rights.granted:
@@ -29,14 +29,14 @@ def look_at_account(
 def _queue(installation: Installation) -> Finding:
     if installation.queue_works:
         return Finding.good("queue", "Chatwoot's job queue answers")
-    text = "Chatwoot's job queue does not answer: no webhook leaves"
-    return Finding.bad("queue", text, "Look at Chatwoot's Redis and at its Sidekiq process.")
+    text = "Chatwoot's job queue does not answer: it sends no webhooks"
+    return Finding.bad("queue", text, "Check Chatwoot's Redis and its Sidekiq process.")
 
 
 def _clock(installation: Installation, now: float) -> Finding:
     if installation.time is None:
         return Finding.note(
-            "clock", "Chatwoot does not tell its time", "Compare the clocks of both machines."
+            "clock", "Chatwoot does not report its time", "Compare the clocks of both machines."
         )
     apart = abs(now - installation.time)
     if apart <= WRONG_CLOCK:
@@ -44,7 +44,7 @@ def _clock(installation: Installation, now: float) -> Finding:
     return Finding.bad(
         "clock",
         f"Chatwoot's clock and ours are {apart:.0f} seconds apart",
-        "Let both machines set their clocks by NTP (timedatectl set-ntp true).",
+        "Set both clocks by NTP (timedatectl set-ntp true).",
     )
 
 
@@ -56,9 +56,9 @@ def _continuity(features: frozenset[str] | None) -> Finding:
         f"rails runner 'Account.find(ID).disable_features!(\"{CONTINUITY}\")'."
     )
     if features is None:
-        text = f"whether Chatwoot also mails replies ({CONTINUITY}) cannot be seen"
+        text = f"we cannot see whether Chatwoot also mails replies ({CONTINUITY})"
         return Finding.note("e-mail continuity", text, f"Make sure that it does not. {off}")
     if CONTINUITY in features:
-        text = "Chatwoot itself also mails replies to contacts with an address: they get them twice"
+        text = "Chatwoot itself also mails replies to contacts with an address: they arrive twice"
         return Finding.bad("e-mail continuity", text, off)
     return Finding.good("e-mail continuity", "off: Chatwoot mails no replies by itself")

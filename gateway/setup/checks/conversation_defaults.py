@@ -1,4 +1,4 @@
-"""What a channel's conversations begin with, as `doctor` sees it: is it there in Chatwoot?"""
+"""Checks that what a channel's conversations begin with exists in Chatwoot."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gateway.config import Channel
 ADMINISTRATOR = "administrator"
 
 
-def look_at_opening(channel: Channel, chatwoot: Chatwoot) -> Iterator[Finding]:
-    """Nothing for what is not configured. Raises a `DeliveryError` if Chatwoot cannot be asked."""
+def look_at_conversation_defaults(channel: Channel, chatwoot: Chatwoot) -> Iterator[Finding]:
+    """Only what is configured. Raises a `DeliveryError` if Chatwoot does not answer."""
     defaults = channel.config.conversation_defaults
     team = None
     if defaults.team is not None:
@@ -33,12 +33,12 @@ def _team(
 ) -> Finding:
     if team is not None:
         return Finding.good("team", f"conversations begin with the team «{team.name}»")
-    names = ", ".join(f"«{each.name}»" for each in teams) or "none"
+    names = ", ".join(f"«{each.name}»" for each in teams)
+    known = f" Known teams: {names}." if names else ""
     return Finding.bad(
         "team",
-        f"there is no team «{wanted}» in the account: conversations begin without one",
-        f"Make it in Chatwoot (Settings, Teams), or mend {_key(channel, 'team')}. "
-        f"There are: {names}.",
+        f"the account has no team «{wanted}»: conversations begin without one",
+        f"Create it in Chatwoot (Settings, Teams), or correct {_key(channel, 'team')}.{known}",
     )
 
 
@@ -49,20 +49,20 @@ def _assignee(
     if agent is None:
         return Finding.bad(
             "assignee",
-            f"nobody in the account is «{wanted}»: conversations begin without an agent",
-            f"Invite them in Chatwoot (Settings, Agents), or mend {_key(channel, 'assignee')}.",
+            f"the account has no agent «{wanted}»: conversations begin without one",
+            f"Invite them in Chatwoot (Settings, Agents), or correct {_key(channel, 'assignee')}.",
         )
     if not _sees(agent, channel.config.inbox, chatwoot):
         return Finding.bad(
             "assignee",
-            f"{_name(agent)} does not work in the inbox, and does not see its conversations",
+            f"{_name(agent)} is not an agent of the inbox, and does not see its conversations",
             f"Run `python -m gateway setup --agents {agent.email}`, or add them in Chatwoot "
             "(Settings, Inboxes, Collaborators).",
         )
     if team is not None and agent not in chatwoot.admin.team_members(team.id):
         return Finding.bad(
             "assignee",
-            f"{_name(agent)} is not in the team «{team.name}»: Chatwoot takes them off",
+            f"{_name(agent)} is not in the team «{team.name}»: Chatwoot unassigns them",
             "Add them to the team in Chatwoot (Settings, Teams), or name only one of the two.",
         )
     return Finding.good("assignee", f"conversations begin as those of {_name(agent)}")
@@ -72,7 +72,7 @@ def _sees(agent: Agent, inbox: int, chatwoot: Chatwoot) -> bool:
     try:
         return agent.role == ADMINISTRATOR or agent in chatwoot.admin.members(inbox)
     except Missing:
-        return True  # of an inbox that is not there another line speaks
+        return True  # the missing inbox has a finding of its own
 
 
 def _labels(labels: tuple[str, ...], chatwoot: Chatwoot) -> Finding:
@@ -81,7 +81,7 @@ def _labels(labels: tuple[str, ...], chatwoot: Chatwoot) -> Finding:
         return Finding.note(
             "labels",
             f"the account has no label {', '.join(unknown)}: agents do not see it",
-            "Make it in Chatwoot (Settings, Labels).",
+            "Create it in Chatwoot (Settings, Labels).",
         )
     return Finding.good("labels", f"conversations begin with {', '.join(labels)}")
 

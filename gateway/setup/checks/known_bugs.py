@@ -1,4 +1,4 @@
-"""What is known of Chatwoot's releases that the gateway's user should know."""
+"""Known bugs of Chatwoot's releases."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ REFUSES_PRIVATE_ADDRESSES: Final = (4, 14)
 DRAWS_DELIVERED_RIGHT: Final = (4, 11)
 
 
-def known_faults(version: str, *, private: bool) -> Iterator[Finding]:
-    """The release, and each of its faults. `private`: our public address is a private one."""
+def known_bugs(version: str, *, private: bool) -> Iterator[Finding]:
+    """The release, and each of its bugs. `private`: public_url is a private address."""
     number = _number(version)
     if number is None:
-        cure = "Go on if replies arrive; the releases that we know are called 4.13.0, say."
-        yield Finding.note("version", f"the version «{version}» is not known", cure)
+        cure = "Ignore this if replies arrive. Known releases have numbers like 4.13.0."
+        yield Finding.note("version", f"version «{version}» is unknown", cure)
         return
     yield Finding.good("version", f"Chatwoot {version} answers")
     if number < DRAWS_DELIVERED_RIGHT:
         yield Finding.note(
             "delivered",
-            "this Chatwoot draws the clock of «sending» beside replies that were delivered",
+            "this Chatwoot shows the «sending» clock beside delivered replies",
             # https://github.com/chatwoot/chatwoot/issues/13576
-            "Tell your agents, or bring Chatwoot to 4.11 or newer.",
+            "Tell your agents, or update Chatwoot to 4.11 or newer.",
         )
     if number < SIGNS_WEBHOOKS:
         yield Finding.note(
             "signature",
-            "this Chatwoot does not sign what it sends: only the secret in the address protects it",
+            "this Chatwoot does not sign its webhooks: only the secret address protects them",
             "Keep that address private. Chatwoot 4.13 and newer sign.",
         )
     if number >= REFUSES_PRIVATE_ADDRESSES and private:
         yield Finding.note(
             "private address",
-            "this Chatwoot refuses to call private addresses unless it is allowed, and public_url "
-            "is one; whether it is allowed cannot be seen from here",
+            "this Chatwoot does not call private addresses unless allowed to, and public_url is "
+            "one; we cannot see whether it is allowed to",
             # https://github.com/chatwoot/chatwoot/pull/14548
             "If replies turn red with «has no public ip addresses», set in Chatwoot's environment "
             "SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true and restart it; or let the gateway listen, with "

@@ -1,4 +1,4 @@
-"""What an adapter says of its account. Whatever goes wrong in it is a line like any other."""
+"""Lets an adapter check or register its account. Any failure in it becomes a finding."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
 
-MEND = "Mend that, and run this again."
+FIX = "Fix this, and run the command again."
 
 
 def look_at_network(settings: Settings, channel: Channel, runtime: Runtime) -> Iterator[Finding]:
-    """Let the channel's adapter look, and change nothing."""
-    return _found(settings, channel, runtime, lambda adapter: adapter.check())
+    """Let the channel's adapter check its account, and change nothing."""
+    return _run(settings, channel, runtime, lambda adapter: adapter.check())
 
 
 def connect_network(settings: Settings, channel: Channel, runtime: Runtime) -> Iterator[Finding]:
-    """Let the channel's adapter set up what it needs at the network."""
-    return _found(
+    """Let the channel's adapter register with the network."""
+    return _run(
         settings, channel, runtime, lambda adapter: [Finding.good("network", adapter.connect())]
     )
 
 
-def _found(
+def _run(
     settings: Settings,
     channel: Channel,
     runtime: Runtime,
@@ -38,13 +38,11 @@ def _found(
         with contextlib.closing(adapter):
             yield from step(adapter)
     except DeliveryError as error:
-        yield Finding.bad("network", error.reason, MEND)
+        yield Finding.bad("network", error.reason, FIX)
     except Exception as error:
         yield Finding.bad("network", f"{type(error).__name__}: {error}", _place(error))
 
 
 def _place(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"The adapter broke down in {Path(last.filename).name}, line {last.lineno}: mend it there."
-    )
+    return f"The adapter failed in {Path(last.filename).name}, line {last.lineno}: fix it there."

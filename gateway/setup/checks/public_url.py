@@ -1,4 +1,4 @@
-"""The public address: does it lead here, and what kind of address is it?"""
+"""Checks public_url: whether it leads here, and what kind of address it is."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ ALIVE = "alive"
 
 
 def look_at_address(public_url: str) -> Iterator[Finding]:
-    yield _reached(public_url)
+    yield _check_reachability(public_url)
     if urlsplit(public_url).scheme == "http" and not is_private(public_url):
         text = "public_url is plain http: messages and secrets travel unencrypted"
-        yield Finding.note("https", text, "Put a web server or tunnel with https before it.")
+        yield Finding.note("https", text, "Put a web server or tunnel with https in front.")
 
 
 def is_private(url: str) -> bool:
-    """Whether the host has no address in the public internet. False for a name without any."""
+    """Whether the host has only private addresses. False for a name without any address."""
     addresses = _addresses(urlsplit(url).hostname or "")
     return bool(addresses) and not any(address.is_global for address in addresses)
 
 
-def _reached(public_url: str) -> Finding:
+def _check_reachability(public_url: str) -> Finding:
     with contextlib.closing(Session(deadline=PATIENCE)) as http:
         try:
             answer = http.get(f"{public_url}/healthz")
@@ -39,14 +39,14 @@ def _reached(public_url: str) -> Finding:
             return Finding.bad(
                 "public address",
                 f"public_url does not lead to the gateway: {error.reason}",
-                "Start the gateway; then look at the name's DNS entry, and at the web server or "
-                "tunnel before it: it must pass everything on to the gateway's port. (Some "
-                "networks let nobody inside use their own public address: try it from outside.)",
+                "Start the gateway. Then check the DNS entry, and the web server or tunnel in "
+                "front: it must pass everything on to the gateway's port. (Some networks cannot "
+                "reach their own public address from inside: try it from outside.)",
             )
     if ALIVE in answer.text:
         return Finding.good("public address", "public_url leads to the gateway")
-    text = "something answers at public_url, but not the gateway"
-    cure = "Look at the web server or tunnel before it: it must pass on /channels, /chatwoot and "
+    text = "public_url leads to something other than the gateway"
+    cure = "Check the web server or tunnel in front: it must pass on /channels, /chatwoot and "
     return Finding.bad("public address", text, f"{cure}/healthz.")
 
 

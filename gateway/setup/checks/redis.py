@@ -1,4 +1,4 @@
-"""Redis as `doctor` sees it: there, safe, roomy, and with connections to spare."""
+"""Checks Redis: whether it answers, keeps data safely, and has memory and connections to spare."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.adapter import Finding
 from gateway.config.sentinels import are_sentinels
 from gateway.setup.checks.sentinels import CHECK, look_at_sentinels
 from gateway.storage.connections import connect
-from gateway.storage.durability import cannot_be_asked, look_at
+from gateway.storage.durability import explain_failure, look_at
 from gateway.storage.memory_guard import FULL
 
 OLDEST = 7
@@ -24,19 +24,19 @@ DURING_A_DEPLOY = 20
 
 
 def look_at_storage(url: str) -> Iterator[Finding]:
-    """`url`: empty if there is no server at the moment."""
+    """`url`: empty if no server runs at the moment."""
     if not url:
         yield Finding.note(
             "reachable",
             "neither REDIS_URL nor REDIS_SENTINELS is set, and the embedded server does not run",
-            "Start everything with `python -m gateway run`, and run this again beside it.",
+            "Start everything with `python -m gateway run`, and run doctor again beside it.",
         )
         return
     with contextlib.closing(connect(url, connections=1, retries=0)) as client:
         try:
             told = client.info()
         except (redis.RedisError, OSError) as error:
-            yield Finding.bad("reachable", *cannot_be_asked(url, error))
+            yield Finding.bad("reachable", *explain_failure(url, error))
             return
     yield server_version(told)
     yield from _durability(url)
@@ -50,7 +50,7 @@ def server_version(told: Mapping[str, Any]) -> Finding:
     version = str(told.get("valkey_version") or told.get("redis_version", ""))
     first = version.partition(".")[0]
     if first.isdigit() and int(first) < OLDEST:
-        cure = f"Bring the server to Redis or Valkey {OLDEST}, or newer."
+        cure = f"Update the server to Redis or Valkey {OLDEST}, or newer."
         return Finding.bad("reachable", f"Redis is too old: {version}", cure)
     return Finding.good("reachable", f"version {version} answers")
 
@@ -60,12 +60,12 @@ def _durability(url: str) -> Iterator[Finding]:
     for problem in findings.problems:
         yield Finding.bad("eviction", problem.wrong, problem.cure)
     if not findings.problems:
-        yield Finding.good("eviction", "it throws nothing away when it is full")
+        yield Finding.good("eviction", "it evicts nothing when it is full")
     for note in findings.notes:
         cure = "Set appendonly to yes and appendfsync to always, or accept the risk."
         yield Finding.note("durability", note, cure)
     if not findings.notes:
-        yield Finding.good("durability", "each message is on the disk before it is answered for")
+        yield Finding.good("durability", "each message is on disk before it is acknowledged")
 
 
 def _failover(url: str) -> Iterator[Finding]:
@@ -79,8 +79,8 @@ def memory(told: Mapping[str, Any]) -> Finding:
         return Finding.good("memory", f"{used >> 20} MB in use, no limit set")
     share = used / limit
     if share > FULL:
-        text = f"Redis is {share:.0%} full: webhooks are refused from {FULL:.0%} on"
-        cure = "Give it more memory (maxmemory), or look why messages wait: /health/backlog."
+        text = f"Redis is {share:.0%} full: from {FULL:.0%} on, webhooks are refused"
+        cure = "Give it more memory (maxmemory), or see in /health/backlog why messages wait."
         return Finding.bad("memory", text, cure)
     return Finding.good("memory", f"{share:.0%} of {limit >> 20} MB in use")
 
@@ -89,7 +89,7 @@ def connections(told: Mapping[str, Any]) -> Finding:
     used, limit = int(told.get("connected_clients", 0)), int(told.get("maxclients", 0))
     text = f"{used} of {limit} connections in use"
     if not limit:
-        return Finding.good("connections", f"{used} in use; the limit is not told")
+        return Finding.good("connections", f"{used} in use; the limit is unknown")
     if used > limit * NEARLY_ALL:
         return Finding.bad("connections", text, "Take a larger plan, or run fewer processes.")
     if limit < DURING_A_DEPLOY:

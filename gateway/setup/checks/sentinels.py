@@ -31,15 +31,15 @@ def look_at_sentinels(url: str) -> Iterator[Finding]:
             except redis.RedisError as error:
                 yield Finding.note(
                     CHECK,
-                    f"the sentinel {host}:{port} does not answer: {type(error).__name__}",
-                    "Start it, or mend its address in REDIS_SENTINELS.",
+                    f"sentinel {host}:{port} does not answer: {type(error).__name__}",
+                    "Start it, or correct its address in REDIS_SENTINELS.",
                 )
                 continue
         if known is None:
             yield Finding.note(
                 CHECK,
-                f"the sentinel {host}:{port} knows no «{sentinels.name}»",
-                "Give it the «sentinel monitor» of the others.",
+                f"sentinel {host}:{port} does not know «{sentinels.name}»",
+                "Configure the same «sentinel monitor» as in the others.",
             )
         else:
             states.append(known)
@@ -51,14 +51,14 @@ def _look_at_set(named: int, states: list[dict[str, Any]]) -> Iterator[Finding]:
     if named < ENOUGH:
         yield Finding.note(
             CHECK,
-            f"only {named} of the sentinels are named",
-            f"Run {ENOUGH} on different machines, and name them all: any of them may be away.",
+            f"REDIS_SENTINELS names only {named}",
+            f"Run {ENOUGH} on different machines, and name them all: any of them may fail.",
         )
     if states and not any(state["num-slaves"] for state in states):
         yield Finding.note(
             CHECK,
             "the primary has no replica",
-            "Add one: without it there is nothing to fail over to.",
+            "Add one: without it nothing can take over.",
         )
 
 
@@ -67,10 +67,10 @@ def _look_at_primary(url: str) -> Iterator[Finding]:
         try:
             told = cast(dict[str, str], client.config_get("min-replicas-to-write"))
         except redis.RedisError:
-            return  # whether it can be asked at all is told elsewhere
+            return  # another check reports that it does not answer
     if told.get("min-replicas-to-write") == "0":
         yield Finding.note(
             CHECK,
-            "a primary that is cut off goes on taking messages, which are lost when it is replaced",
+            "a primary that is cut off keeps accepting messages, which a fail-over then loses",
             "Set min-replicas-to-write to 1 and min-replicas-max-lag to 10 on all servers.",
         )

@@ -1,4 +1,4 @@
-"""Whether a token may do what the gateway needs: it must be an administrator's."""
+"""Checks that a token belongs to an administrator, as the gateway needs."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ class Rights:
     findings: tuple[Finding, ...]
 
 
-def administrator(account: ChatwootAccount, chatwoot: Chatwoot) -> Rights:
-    """Ask Chatwoot whose token it is. Raises nothing: what goes wrong is a finding."""
+def find_rights(account: ChatwootAccount, chatwoot: Chatwoot) -> Rights:
+    """Ask Chatwoot whose token it is. Raises nothing: a failure is a finding."""
     how = HOW.format(account=account.account, name=account.name)
     try:
         profile = chatwoot.profile()
     except BadCredentials as error:
         return _refused("token", error.reason, how)
     except DeliveryError as error:
-        where = f"Look whether {account.api_url} is right, and whether Chatwoot runs."
+        where = f"Check that {account.api_url} is right, and that Chatwoot runs."
         return _refused("reachable", error.reason, where)
     role = profile.roles.get(account.account)
     if role == "administrator":
         good = Finding.good("token", f"«{profile.name}» is an administrator")
         return Rights(True, (good,))
     if role is None:
-        where = f"{account.account} is no account of «{profile.name}», whose token this is"
-        return _refused("account", where, f"Mend [chatwoot.{account.name}] account. Or: {how}")
-    wrong = f"«{profile.name}», whose token this is, is no administrator but {role}"
+        where = f"the token's user «{profile.name}» does not belong to account {account.account}"
+        cure = f"Correct [chatwoot.{account.name}] account. Or: {how}"
+        return _refused("account", where, cure)
+    wrong = f"the token's user «{profile.name}» has the role {role}, not administrator"
     return _refused("token", wrong, how)
 
 
