@@ -256,7 +256,7 @@ def test_chatwoot_tells_of_it_over_http_among_all_else_that_it_tells(
     account = settings.accounts["main"]
     chatwoot = Chatwoot(account.url, account.account, account.token)
     try:
-        [made] = ContactWebhook(settings, account, chatwoot).make()
+        [made] = ContactWebhook(settings, account, chatwoot).set_up()
         assert made.verdict is Verdict.CHANGED
         with store.changing():
             inbox = store.inboxes.get(pair.channel("phones").config.inbox)
