@@ -322,11 +322,11 @@ class Adapter:
         """Take back a message that was sent. Optional."""
         raise NotImplementedError
 
-    def typing(self, peer: str) -> None:
+    def show_typing(self, peer: str) -> None:
         """Show the customer that an agent is writing. Optional; never repeated if it fails."""
         raise NotImplementedError
 
-    def pressed(self, message: Inbound) -> None:
+    def acknowledge_press(self, message: Inbound) -> None:
         """Show the customer that a button was heard: `message` has their choice as its text, what
         it answers as `reply_to`, and the `press` that `parse` or `poll` gave it. Optional.
 

@@ -33,11 +33,11 @@ def _set_storable_mappings(value: object, *names: str) -> None:
         found = getattr(value, name)
         if not isinstance(found, Mapping):
             raise _wrong(f"{type(value).__name__}.{name}", "a mapping", found)
-        kept = {_kept(key): _kept(text) for key, text in found.items()}
+        kept = {_storable_or_same(key): _storable_or_same(text) for key, text in found.items()}
         object.__setattr__(value, name, kept)
 
 
-def _kept(value: Any) -> Any:
+def _storable_or_same(value: Any) -> Any:
     return storable(value) if isinstance(value, str) else value
 
 
@@ -184,8 +184,8 @@ class Inbound:
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Shown to agents on the Chatwoot contact (additional attributes)."""
     press: str = ""
-    """Only if the customer pressed a button instead of writing: whatever `Adapter.pressed` needs
-    to show that it was heard. Not stored with the message."""
+    """Only if the customer pressed a button instead of writing: whatever
+    `Adapter.acknowledge_press` needs to show that it was heard. Not stored with the message."""
 
     def __post_init__(self) -> None:
         _set_storable(self, "id", "peer", "text", "thread", "reply_to", "quoted", "press")
@@ -284,7 +284,7 @@ class Sent:
 
     def __post_init__(self) -> None:
         _set_storable(self, "external_id")
-        object.__setattr__(self, "more", tuple(_kept(each) for each in self.more))
+        object.__setattr__(self, "more", tuple(_storable_or_same(each) for each in self.more))
 
     @property
     def external_ids(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def on_loopback(host: str) -> bool:
         return False
 
 
-def verified() -> ssl.SSLContext:
+def verified_context() -> ssl.SSLContext:
     """TLS that checks the server's certificate: neither imaplib nor smtplib does by itself."""
     return ssl.create_default_context()
 

@@ -16,7 +16,7 @@ from gateway.errors import (
 )
 
 
-def login_refused(error: MailboxLoginError, host: str) -> BadCredentials | ServerTrouble:
+def login_meaning(error: MailboxLoginError, host: str) -> BadCredentials | ServerTrouble:
     if b"[UNAVAILABLE]" in b"".join(x for x in error.command_result[1] if isinstance(x, bytes)):
         return ServerTrouble(f"{host} cannot check passwords at the moment")
     return BadCredentials(f"{host} rejects the mailbox's user name or password")

@@ -6,7 +6,7 @@ import imaplib
 
 from imap_tools.mailbox import BaseMailBox
 
-from adapters.email.connections import Security, verified, within
+from adapters.email.connections import Security, verified_context, within
 
 
 class Client(imaplib.IMAP4):
@@ -22,7 +22,7 @@ class TLSClient(imaplib.IMAP4_SSL):
 
     def __init__(self, host: str, port: int, *, deadline: float) -> None:
         with within(deadline, lambda: getattr(self, "sock", None)):
-            super().__init__(host, port, ssl_context=verified(), timeout=deadline)
+            super().__init__(host, port, ssl_context=verified_context(), timeout=deadline)
 
 
 class Mailbox(BaseMailBox):
@@ -46,5 +46,5 @@ def open_mailbox(host: str, port: int, security: Security, *, deadline: float) -
     client = Client(host, port, deadline=deadline)
     if security == "starttls":
         with within(deadline, lambda: client.sock):
-            client.starttls(verified())
+            client.starttls(verified_context())
     return Mailbox(client)

@@ -20,7 +20,7 @@ from imap_tools.message import MailMessage
 from pydantic import SecretStr
 
 from adapters.email.connections import Security, within
-from adapters.email.errors import login_refused
+from adapters.email.errors import login_meaning
 from adapters.email.files import Place, decode
 from adapters.email.imap import Mailbox, open_mailbox
 from adapters.email.incoming import Reader
@@ -87,7 +87,7 @@ class Inbox:
 
     def poll(self, cursor: str | None) -> Batch:
         """The first poll ever reads nothing: it notes where the folder ends now."""
-        with self._connected() as mailbox:
+        with self._connect() as mailbox:
             if cursor is None:
                 return Batch((), str(Cursor(self._validity, self._newest, int(time.time()))))
             known = self._still_valid(Cursor.read(cursor))
@@ -95,11 +95,11 @@ class Inbox:
             if not uids:
                 self._wait(mailbox)
                 uids = self._search(mailbox, known)
-            return self._batch(mailbox, known, uids)
+            return self._fetch_batch(mailbox, known, uids)
 
     def check(self) -> str:
         """Log in and look at the folder. Returns a line for the log."""
-        with self._connected():
+        with self._connect():
             return f"reading {self._folder} on {self._host}"
 
     def close(self) -> None:
@@ -148,10 +148,10 @@ class Inbox:
         # Only whether something came is asked. What it was is read when IDLE ends, in whole lines:
         # idle.poll() would take half a line for a broken connection.
         with within(self._idle + self._deadline, lambda: mailbox.client.sock), mailbox.idle:
-            if not _came_along(mailbox.client):
-                _something_comes(mailbox.client.sock, self._idle)
+            if not _has_buffered(mailbox.client):
+                _wait_for_data(mailbox.client.sock, self._idle)
 
-    def _batch(self, mailbox: Mailbox, cursor: Cursor, uids: list[int]) -> Batch:
+    def _fetch_batch(self, mailbox: Mailbox, cursor: Cursor, uids: list[int]) -> Batch:
         if not uids:
             return Batch((), str(cursor))
         chosen = uids[:LARGEST_BATCH]
@@ -175,7 +175,7 @@ class Inbox:
 
     def open(self, place: Place) -> Iterator[bytes]:
         """A file of a mail. Raises `Permanent` if the mail is not in the folder any more."""
-        with self._connected() as mailbox:
+        with self._connect() as mailbox:
             content = None
             if place.validity == self._validity:
                 with within(self._deadline, lambda: mailbox.client.sock):
@@ -188,14 +188,14 @@ class Inbox:
             yield data[start : start + PIECE]
 
     @contextmanager
-    def _connected(self) -> Iterator[Mailbox]:
+    def _connect(self) -> Iterator[Mailbox]:
         try:
             if self._mailbox is None:
                 self._mailbox = self._open()
             yield self._mailbox
         except MailboxLoginError as error:
             self._drop()
-            raise login_refused(error, self._host) from error
+            raise login_meaning(error, self._host) from error
         except (ImapToolsError, imaplib.IMAP4.error, OSError) as error:
             self._drop()
             detail = f"{type(error).__name__}: {error}"
@@ -237,14 +237,14 @@ def _literal(answer: list[Any]) -> bytes | None:
     return None
 
 
-def _something_comes(sock: socket.socket, seconds: float) -> None:
+def _wait_for_data(sock: socket.socket, seconds: float) -> None:
     """Wait until there is something to read, or `seconds` have passed."""
     with DefaultSelector() as selector:
         selector.register(sock, EVENT_READ)
         selector.select(seconds)
 
 
-def _came_along(client: imaplib.IMAP4) -> bool:
+def _has_buffered(client: imaplib.IMAP4) -> bool:
     """Whether more came with the last answer: word of a mail that arrived just before IDLE. It lies
     in the reader's buffer, and the socket will not tell of it again."""
     patience = client.sock.gettimeout()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from adapters.email.connections import Security, verified, within
+from adapters.email.connections import Security, verified_context, within
 from adapters.email.errors import smtp_meaning
 from gateway.errors import Uncertain, Unreachable
 from gateway.http import check_fence
@@ -30,7 +30,7 @@ class TLSClient(smtplib.SMTP_SSL):
     """The same with TLS from the first byte."""
 
     def __init__(self, host: str, *, timeout: float) -> None:
-        super().__init__(timeout=timeout, context=verified())
+        super().__init__(timeout=timeout, context=verified_context())
         self._host = host
 
 
@@ -46,13 +46,13 @@ class Outbox:
 
     def send(self, sender: str, peer: str, mail: bytes) -> None:
         """Raises `Uncertain` if the server was lost after it may have taken the mail."""
-        with self._connected() as smtp:
+        with self._connect() as smtp:
             with within(self.deadline, lambda: smtp.sock):
                 _expect(smtp.mail(sender), (250,))
                 _expect(smtp.rcpt(peer), (250, 251))
             check_fence()
             self._hand_over(smtp, mail)
-            _farewell(smtp)
+            _quit(smtp)
 
     def _hand_over(self, smtp: smtplib.SMTP, mail: bytes) -> None:
         try:
@@ -67,12 +67,12 @@ class Outbox:
 
     def check(self) -> None:
         """Log in, and no more."""
-        with self._connected() as smtp:
-            _farewell(smtp)
+        with self._connect() as smtp:
+            _quit(smtp)
 
     @contextmanager
-    def _connected(self) -> Iterator[smtplib.SMTP]:
-        smtp = self._client()
+    def _connect(self) -> Iterator[smtplib.SMTP]:
+        smtp = self._make_client()
         try:
             with within(self.deadline, lambda: smtp.sock):
                 self._greet(smtp)
@@ -85,7 +85,7 @@ class Outbox:
         finally:
             smtp.close()
 
-    def _client(self) -> smtplib.SMTP:
+    def _make_client(self) -> smtplib.SMTP:
         kind = TLSClient if self.security == "ssl" else Client
         return kind(self.host, timeout=self.deadline)
 
@@ -93,12 +93,12 @@ class Outbox:
         _expect(smtp.connect(self.host, self.port), (220,))
         smtp.ehlo_or_helo_if_needed()
         if self.security == "starttls":
-            smtp.starttls(context=verified())
+            smtp.starttls(context=verified_context())
         if self.password.get_secret_value() and (self.security != "plain" or smtp.has_extn("auth")):
             smtp.login(self.username, self.password.get_secret_value())
 
 
-def _farewell(smtp: smtplib.SMTP) -> None:
+def _quit(smtp: smtplib.SMTP) -> None:
     try:
         smtp.quit()
     except (smtplib.SMTPException, OSError):

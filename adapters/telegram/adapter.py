@@ -139,11 +139,11 @@ class Telegram(Adapter):
             if "not found" not in error.reason:
                 raise
 
-    def typing(self, peer: str) -> None:
+    def show_typing(self, peer: str) -> None:
         """Telegram takes the sign away after five seconds, or when a message comes."""
         self._bot.write(lambda bot: bot.send_chat_action(peer, ChatAction.TYPING))
 
-    def pressed(self, message: Inbound) -> None:
+    def acknowledge_press(self, message: Inbound) -> None:
         """The button turns until its press is answered, in every case
         (https://core.telegram.org/bots/api#callbackquery). The pressed one alone stays, marked:
         Telegram shows the customer nowhere else what they chose."""

@@ -82,7 +82,9 @@ class Twilio(Adapter):
 
     def catch_up(self, since: float) -> Iterator[Inbound]:
         own, auth = self.config, self._auth()
-        return History(self.http, own.api_url, own.account_sid, auth).received(own.sender, since)
+        return History(self.http, own.api_url, own.account_sid, auth).fetch_received(
+            own.sender, since
+        )
 
     def _auth(self) -> tuple[str, str]:
         own = self.config

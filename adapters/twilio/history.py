@@ -30,16 +30,16 @@ class History:
     account_sid: str
     auth: tuple[str, str]
 
-    def received(self, by: str, since: float) -> Iterator[Inbound]:
+    def fetch_received(self, by: str, since: float) -> Iterator[Inbound]:
         """What came to a number, or through a messaging service, since then; oldest first."""
-        found = [told for told in self._listed(by, since) if _is_to(told, by)]
+        found = [told for told in self._fetch_listed(by, since) if _is_to(told, by)]
         for told in reversed(found):
-            if (sent_at := _written(told)) >= since:
+            if (sent_at := _sent_at(told)) >= since:
                 sid, sender, body = (str(told.get(name) or "") for name in ("sid", "from", "body"))
                 if sid and sender:
-                    yield message(sid, sender, body, self._files(told), sent_at)
+                    yield message(sid, sender, body, self._fetch_files(told), sent_at)
 
-    def _listed(self, by: str, since: float) -> Iterator[dict[str, Any]]:
+    def _fetch_listed(self, by: str, since: float) -> Iterator[dict[str, Any]]:
         """Newest first. Twilio takes whole days only, in UTC."""
         asked = {"DateSent>": f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d}"}
         to = {} if by.startswith("MG") else {"To": by}
@@ -52,7 +52,7 @@ class History:
                 return
             page = self._get(following)
 
-    def _files(self, told: dict[str, Any]) -> tuple[Attachment, ...]:
+    def _fetch_files(self, told: dict[str, Any]) -> tuple[Attachment, ...]:
         if told.get("num_media") in {None, "", "0"}:
             return ()
         listed = self._get(told["subresource_uris"]["media"])["media_list"]
@@ -76,5 +76,5 @@ def _is_to(told: dict[str, Any], by: str) -> bool:
     return bool(told.get("direction") == "inbound" and to == by)
 
 
-def _written(told: dict[str, Any]) -> float:
+def _sent_at(told: dict[str, Any]) -> float:
     return parsedate_to_datetime(told.get("date_sent") or told["date_created"]).timestamp()

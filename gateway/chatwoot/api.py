@@ -53,12 +53,12 @@ class Api:
     ) -> T:
         """GET, and the answer as `parse` reads it."""
         answer = self._http.exchange("GET", self._url + path, headers=self._headers, params=params)
-        return self._parsed(answer, parse)
+        return self._parse(answer, parse)
 
     def read_list(self, path: str, parse: Callable[[Fields], T]) -> tuple[T, ...]:
         """GET of an address that answers with a bare list; each item as `parse` reads it."""
         answer = self._http.exchange("GET", self._url + path, headers=self._headers)
-        return self._understood(
+        return self._interpret(
             answer,
             lambda content: tuple(
                 parse(item) for item in Fields.of({"list": content}).objects("list")
@@ -73,7 +73,7 @@ class Api:
             )
         except Uncertain as lost:
             raise Unreachable(lost.reason, detail=lost.detail) from lost
-        return self._parsed(replace(answer, method="GET"), parse)
+        return self._parse(replace(answer, method="GET"), parse)
 
     def write(
         self,
@@ -87,7 +87,7 @@ class Api:
         answer = self._http.exchange(
             method, self._url + path, headers=self._headers, json=storable_json(body)
         )
-        return self._parsed(answer, parse, special)
+        return self._parse(answer, parse, special)
 
     def tell(self, method: str, path: str, body: Mapping[str, Json]) -> None:
         """As `write`, where the answer says nothing of use, or is no object."""
@@ -95,7 +95,7 @@ class Api:
             method, self._url + path, headers=self._headers, json=storable_json(body)
         )
         if not 200 <= answer.status < 300:
-            raise self._meaning(answer)
+            raise self._find_meaning(answer)
 
     def send_form(
         self,
@@ -112,18 +112,18 @@ class Api:
         answer = self._http.exchange(
             method, self._url + path, headers=headers, data=form, deadline=deadline
         )
-        return self._parsed(answer, parse, special)
+        return self._parse(answer, parse, special)
 
-    def _parsed(
+    def _parse(
         self, answer: Answer, parse: Callable[[Fields], T], special: Special | None = None
     ) -> T:
-        return self._understood(answer, lambda content: parse(Fields.of(content)), special)
+        return self._interpret(answer, lambda content: parse(Fields.of(content)), special)
 
-    def _understood(
+    def _interpret(
         self, answer: Answer, parse: Callable[[object], T], special: Special | None = None
     ) -> T:
         if not 200 <= answer.status < 300:
-            raise (special and special(answer)) or self._meaning(answer)
+            raise (special and special(answer)) or self._find_meaning(answer)
         try:
             return parse(json.loads(answer.body))
         except WrongShape as error:
@@ -131,13 +131,13 @@ class Api:
         except (ValueError, RecursionError):
             raise _nonsense(answer, f"{len(answer.body)} bytes that are not JSON") from None
 
-    def _meaning(self, answer: Answer) -> DeliveryError:
+    def _find_meaning(self, answer: Answer) -> DeliveryError:
         if answer.status in {401, 402, 403}:
-            return self._denied(answer)
+            return self._ask_why_denied(answer)
         if answer.status == 404:
             return _missing(answer)
         if answer.status == 422:
-            return invalid(answer)
+            return invalid_error(answer)
         if answer.status == 429:
             # Chatwoot's limiter (rack-attack) counts by the minute of the clock, sends no
             # Retry-After, and limits the address we call from.
@@ -147,7 +147,7 @@ class Api:
             )
         return meaning(answer)
 
-    def _denied(self, answer: Answer) -> DeliveryError:
+    def _ask_why_denied(self, answer: Answer) -> DeliveryError:
         """Chatwoot says 401 both for a dead token and for «you may not»: its profile tells."""
         profile = self._http.exchange("GET", self._url + "/api/v1/profile", headers=self._headers)
         if profile.status == 401:
@@ -180,7 +180,7 @@ def storable_json(value: Json) -> Json:
     return value
 
 
-def said(answer: Answer) -> str:
+def reason_in(answer: Answer) -> str:
     """What Chatwoot says went wrong, in either dialect and its own language; may be empty."""
     body = _body(answer)
     for text in (body.get("error"), body.get("message")):
@@ -197,8 +197,8 @@ def refused_fields(answer: Answer) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
 
-def invalid(answer: Answer) -> Invalid:
-    reason = f"Chatwoot does not accept this: {said(answer) or 'no reason given'}"
+def invalid_error(answer: Answer) -> Invalid:
+    reason = f"Chatwoot does not accept this: {reason_in(answer) or 'no reason given'}"
     return Invalid(reason, attributes=refused_fields(answer), detail=_detail(answer))
 
 
@@ -238,4 +238,4 @@ def _body(answer: Answer) -> dict[str, object]:
 
 
 def _detail(answer: Answer) -> str:
-    return f"{answer.method} {answer.status}: {said(answer)}"
+    return f"{answer.method} {answer.status}: {reason_in(answer)}"

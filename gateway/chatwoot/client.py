@@ -120,7 +120,7 @@ class Chatwoot:
         conditions = [_equal(key, value) for key, value in wanted.items() if value]
         if not conditions:
             return ()
-        path, body = f"{self._account}/contacts/filter", {"payload": _joined(conditions)}
+        path, body = f"{self._account}/contacts/filter", {"payload": _any_of(conditions)}
         found = self._api.ask(path, body, _contacts)
         # Chatwoot compares identifiers without regard to case.
         return tuple(
@@ -154,7 +154,7 @@ class Chatwoot:
         """
         body: dict[str, Json] = {"additional_attributes": dict(attributes)} if attributes else {}
         path = f"{self._account}/contacts/{contact_id}"
-        body |= _given(name=name, identifier=identifier)
+        body |= _without_empty(name=name, identifier=identifier)
         return self._api.write("PATCH", path, body, _shown_contact)
 
     def set_avatar(self, contact_id: int, picture: File) -> Contact:
@@ -324,7 +324,7 @@ def _equal(key: str, value: str) -> dict[str, Json]:
     return {"attribute_key": key, "filter_operator": "equal_to", "values": [value]}
 
 
-def _joined(conditions: list[dict[str, Json]]) -> list[Json]:
+def _any_of(conditions: list[dict[str, Json]]) -> list[Json]:
     last = len(conditions) - 1
     return [
         {**condition, "query_operator": None if number == last else "OR"}
@@ -336,7 +336,7 @@ def _contacts(fields: Fields) -> tuple[Contact, ...]:
     return tuple(Contact.read(item) for item in fields.objects("payload"))
 
 
-def _given(**texts: str) -> dict[str, Json]:
+def _without_empty(**texts: str) -> dict[str, Json]:
     return {name: text for name, text in texts.items() if text}
 
 

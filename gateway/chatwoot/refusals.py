@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.chatwoot.api import invalid, refused_fields, said
+from gateway.chatwoot.api import invalid_error, reason_in, refused_fields
 from gateway.chatwoot.errors import AddressTaken, Stumbled, TooMuch
 from gateway.errors import DeliveryError, Throttled
 from gateway.http import Answer, meaning
@@ -27,7 +27,7 @@ def conversation_refused(answer: Answer) -> DeliveryError | None:
     if answer.status != 422 or refused_fields(answer):
         return None
     return AddressTaken(
-        "The address now belongs to another contact in Chatwoot", detail=said(answer)
+        "The address now belongs to another contact in Chatwoot", detail=reason_in(answer)
     )
 
 
@@ -41,7 +41,7 @@ def message_refused(answer: Answer) -> DeliveryError | None:
         return Stumbled(failed.reason, after=answer.retry_after, detail=failed.detail)
     if answer.status != 422:
         return None
-    refused = invalid(answer)
+    refused = invalid_error(answer)
     return Stumbled(refused.reason, after=FLOOD_PAUSE, detail=refused.detail)
 
 

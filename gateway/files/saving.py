@@ -21,7 +21,7 @@ def save(pieces: Iterable[bytes], path: Path, largest: int) -> int:
     try:
         out = path.open("xb")
     except OSError as error:
-        raise _disk_refuses(error) from error
+        raise _disk_error(error) from error
     with out:
         for piece in pieces:
             size += len(piece)
@@ -30,9 +30,9 @@ def save(pieces: Iterable[bytes], path: Path, largest: int) -> int:
             try:
                 out.write(piece)
             except OSError as error:
-                raise _disk_refuses(error) from error
+                raise _disk_error(error) from error
     return size
 
 
-def _disk_refuses(error: OSError) -> Retry:
+def _disk_error(error: OSError) -> Retry:
     return Retry("The gateway cannot save the file", detail=str(error.strerror))

@@ -26,7 +26,7 @@ class Scratch:
         """Raises OSError if no folder can be made."""
         self._parent = parent or Path(tempfile.gettempdir())
         _remove_abandoned(self._parent)
-        self._lock, self._lock_path = _new_lock(self._parent)
+        self._lock, self._lock_path = _create_lock(self._parent)
         self.path = _folder_of(self._lock_path)
         self.path.mkdir(mode=0o700)
 
@@ -42,7 +42,7 @@ class Scratch:
         os.close(self._lock)
 
 
-def _new_lock(parent: Path) -> tuple[int, Path]:
+def _create_lock(parent: Path) -> tuple[int, Path]:
     while True:
         lock, name = tempfile.mkstemp(prefix=PREFIX, suffix=LOCK, dir=parent)
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -38,7 +38,7 @@ class Watch:
         if self.expired:
             self.expire()
 
-    def done(self) -> None:
+    def finish(self) -> None:
         self.over = True
         self._socket = None
 

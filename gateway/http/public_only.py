@@ -133,6 +133,6 @@ class PublicSession(Session):
     def _send(
         self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
     ) -> BaseHTTPResponse:
-        if self._way(url).proxied:
+        if self._way_to(url).proxied:
             check_behind_proxy(url)
         return super()._send(method, url, watch, options)

@@ -83,9 +83,9 @@ class Session:
             _check_complete(watch)
             return Answer(method, answer.status, answer.headers, body)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _what_failed(method, url, error, watch) from error
+            raise _failure(method, url, error, watch) from error
         finally:
-            watch.done()
+            watch.finish()
 
     def download(self, url: str, *, redirects: int = 0, **options: Any) -> Iterator[bytes]:
         """What lies at `url`, in pieces, however large it is: whoever reads it counts.
@@ -120,9 +120,9 @@ class Session:
                 yield answer
             _check_complete(watch)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _what_failed("GET", url, error, watch) from error
+            raise _failure("GET", url, error, watch) from error
         finally:
-            watch.done()
+            watch.finish()
 
     def close(self) -> None:
         self._watchdog.stop()
@@ -138,7 +138,7 @@ class Session:
     ) -> BaseHTTPResponse:
         """The answer as far as its headers; `watch` ends the reading of the rest."""
         address, headers, body = self._prepare(method, url, **options)
-        way = self._way(address)
+        way = self._way_to(address)
         token = watching.set(watch)
         try:
             return way.pool.urlopen(
@@ -174,17 +174,17 @@ class Session:
         request.prepare(method=method, url=url, headers=together, **options)
         return request.url or url, request.headers, request.body
 
-    def _way(self, url: str) -> _Way:
+    def _way_to(self, url: str) -> _Way:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         way = self._ways.get(origin)
         if way is None:
             if len(self._ways) >= MOST_WAYS:
                 self._ways.clear()
-            way = self._ways[origin] = self._new_way(origin)
+            way = self._ways[origin] = self._make_way(origin)
         return way
 
-    def _new_way(self, origin: str) -> _Way:
+    def _make_way(self, origin: str) -> _Way:
         proxies = get_environ_proxies(origin)
         request = requests.PreparedRequest()
         request.prepare(method="GET", url=origin, headers={})
@@ -238,7 +238,7 @@ def _read(answer: BaseHTTPResponse) -> bytes:
     return bytes(body)
 
 
-def _what_failed(method: str, url: str, error: Exception, watch: Watch) -> DeliveryError:
+def _failure(method: str, url: str, error: Exception, watch: Watch) -> DeliveryError:
     host = urlsplit(url).hostname or "?"
     detail = f"{method} {host}: {type(error).__name__}"
     if not watch.written:

@@ -39,7 +39,7 @@ class Pressed:
 
     channel: str
     message: Inbound
-    """Only the fields that `Adapter.pressed` is promised."""
+    """Only the fields that `Adapter.acknowledge_press` is promised."""
 
 
 Indicator: TypeAlias = Typing | Pressed

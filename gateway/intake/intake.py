@@ -155,7 +155,7 @@ class Intake:
             taken = self._indicators.cancel_typing(channel.name, event.conversation)
             return "noted:typing_ended" if taken else _ignored(event)
         peer = self._peer(channel, event)
-        if channel.adapter.typing is Adapter.typing or is_made_up(peer):
+        if channel.adapter.show_typing is Adapter.show_typing or is_made_up(peer):
             return "ignored:AgentTyping"
         if not self._indicators.push_typing(channel.name, event.conversation, peer):
             return "ignored:AgentTyping"

@@ -61,7 +61,7 @@ class Deliveries:
             name: channel.adapter(channel.config, settings.site(channel, runtime))
             for name, channel in settings.channels.items()
         }
-        self.media = {
+        self.downloads = {
             name: Downloads(Home(account.url, account.internal_url, account.storage_hosts))
             for name, account in settings.accounts.items()
         }
@@ -69,7 +69,8 @@ class Deliveries:
         self.background = Background()
         self.renderer = Renderer()
         self._ways = {
-            name: self._ways_of(channel, settings) for name, channel in settings.channels.items()
+            name: self._make_deliveries(channel, settings)
+            for name, channel in settings.channels.items()
         }
 
     def __call__(self, lease: Lease, kind: Kind) -> Delivery:
@@ -88,12 +89,12 @@ class Deliveries:
             adapter.close()
         for chatwoot in self.chatwoots.values():
             chatwoot.close()
-        for media in self.media.values():
-            media.close()
+        for downloads in self.downloads.values():
+            downloads.close()
         self.scratch.close()
         self.renderer.close()
 
-    def _ways_of(self, channel: Channel, settings: Settings) -> Mapping[Kind, Delivery]:
+    def _make_deliveries(self, channel: Channel, settings: Settings) -> Mapping[Kind, Delivery]:
         chatwoot = self.chatwoots[channel.account.name]
         adapter = self.adapters[channel.name]
         # Both limits leave some room below Chatwoot's own (`config/initializers/rack_attack.rb`,
@@ -101,8 +102,8 @@ class Deliveries:
         overall = _per_minute(channel.account.requests_per_minute, CHATWOOT_BURST)
         each = _per_minute(channel.account.messages_per_minute, CONVERSATION_BURST)
         addressing = Addressing(channel, adapter, chatwoot, AddressChanges(self._values))
-        media, limit = self.media[channel.account.name], settings.gateway.file_limit
-        files = AgentFiles(media, self.scratch, adapter, limit)
+        downloads, limit = self.downloads[channel.account.name], settings.gateway.file_limit
+        files = AgentFiles(downloads, self.scratch, adapter, limit)
         floods = Floods(self._lanes, self._routes, channel)
         exactly_once = ExactlyOnce(chatwoot, settings.gateway.uncertain_after)
         new_conversations = NewConversations(

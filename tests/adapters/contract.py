@@ -437,7 +437,7 @@ def every_declared_capability_has_a_case(subject: Subject) -> None:
         for item in case.get("items", [])
     ]
     pressed = any("press" in message for message in messages)
-    hears = subject.adapter_class.pressed is not Adapter.pressed
+    hears = subject.adapter_class.acknowledge_press is not Adapter.acknowledge_press
     assert pressed == hears, "a press is shown to be heard"
     opens = subject.adapter_class.open is not Adapter.open
     brought = any("attachments" in message for message in messages)

@@ -49,7 +49,7 @@ def calls(server: ScriptedServer) -> list[str]:
 
 def test_typing_is_a_chat_action(subject: TelegramSubject, server: ScriptedServer) -> None:
     server.otherwise = answer(200, OK)
-    subject.adapter(server.url).typing("42")
+    subject.adapter(server.url).show_typing("42")
     assert calls(server)[-1] == "sendChatAction"
     assert server.requests[-1].form == {"chat_id": "42", "action": "typing"}
 
@@ -62,7 +62,7 @@ def test_a_press_is_answered_and_the_button_marked(
         subject.request(subject.cases("parse")["a button"]["request"])
     )
     assert isinstance(press, Inbound)
-    subject.adapter(server.url).pressed(press)
+    subject.adapter(server.url).acknowledge_press(press)
     assert calls(server)[-2:] == ["answerCallbackQuery", "editMessageReplyMarkup"]
     assert server.requests[-2].form == {"callback_query_id": "4382bfdwdsb323b2d9"}
     marked = '{"inline_keyboard": [[{"callback_data": "1 Yes", "text": "\\u2713 Yes"}]]}'

@@ -36,7 +36,7 @@ class Pagers(Postcards):
     def address(self, to: Addressee) -> str:
         return phone_of(to)
 
-    def typing(self, peer: str) -> None:
+    def show_typing(self, peer: str) -> None:
         self.shown.append(peer)
 
     def delete(self, peer: str, external_id: str) -> None:

@@ -24,7 +24,7 @@ class Keyed(Postcards):
     capabilities = Capabilities(text_limit=20, buttons=ButtonLimits(most=3, label=10))
     heard: list[Inbound]
 
-    def pressed(self, message: Inbound) -> None:
+    def acknowledge_press(self, message: Inbound) -> None:
         self.heard.append(message)
         if self.errors:
             raise self.errors.pop()
@@ -117,7 +117,7 @@ def test_nobody_is_left_waiting_when_many_press_at_once(
         go_on.wait(20)
         Keyed.heard.append(message)
 
-    monkeypatch.setattr(Keyed, "pressed", slowly)
+    monkeypatch.setattr(Keyed, "acknowledge_press", slowly)
     offers(env)
     for number in range(12):
         presses(env, "Back", f"q{number}")
@@ -187,7 +187,7 @@ def test_a_sign_that_hangs_leaves_the_answer_to_arrive(
     env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
-    monkeypatch.setattr(Keyed, "pressed", lambda *_: go_on.wait(20))
+    monkeypatch.setattr(Keyed, "acknowledge_press", lambda *_: go_on.wait(20))
     offers(env)
     presses(env, "Back")
     try:

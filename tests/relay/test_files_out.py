@@ -178,13 +178,13 @@ def test_only_what_is_not_done_is_fetched_again(env: Env, parcels: Parcels, take
     writes(env, "look", CAT, DOG)
     assert parcels.names == [["cat.png"]]
     fetched: list[str] = []
-    fetch = env.deliveries.media["main"].fetch
+    fetch = env.deliveries.downloads["main"].fetch
 
     def noted(file: object, *rest: object) -> object:
         fetched.append(file.name)  # type: ignore[attr-defined]
         return fetch(file, *rest)  # type: ignore[arg-type]
 
-    env.deliveries.media["main"].fetch = noted  # type: ignore[method-assign,assignment]
+    env.deliveries.downloads["main"].fetch = noted  # type: ignore[method-assign,assignment]
     env.drain_until(lambda: len(parcels.parts) == 2)
     assert (parcels.names, fetched) == ([["cat.png"], ["dog.jpg"]], ["dog.jpg"])
 
@@ -201,7 +201,7 @@ def test_a_reply_deleted_while_its_file_was_fetched_is_not_sent(
     env: Env, parcels: Parcels, takes: Takes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     takes(FileLimits(largest=4000))
-    media = env.deliveries.media["main"]
+    media = env.deliveries.downloads["main"]
     fetch = media.fetch
 
     def deleted_meanwhile(*args: object) -> object:

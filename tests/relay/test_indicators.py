@@ -23,7 +23,7 @@ class Lively(Postcards):
 
     seen: list[str]
 
-    def typing(self, peer: str) -> None:
+    def show_typing(self, peer: str) -> None:
         self.seen.append(peer)
         if self.errors:
             raise self.errors.pop()
@@ -157,7 +157,7 @@ def test_signs_that_hang_leave_the_threads_to_the_messages(
         Lively.seen.append(peer)
         go_on.wait(20)
 
-    monkeypatch.setattr(Lively, "typing", hang)
+    monkeypatch.setattr(Lively, "show_typing", hang)
     for number in range(3, 20):
         env.customer_writes("hello", peer=f"p{number}", number=number)
     env.drain()

@@ -75,7 +75,7 @@ class OutboundDelivery:
                 if files and not announce(self.lanes, lease, taken, f"part:{part.number}"):
                     break
                 again = taken.uncertain and (n == 0 or taken.after_failover)
-                sent = self._again(whole, taken) if again else self._send(whole)
+                sent = self._send_again(whole, taken) if again else self._send(whole)
             ids = [name for name in sent.external_ids if name]
             self.lanes.record_part(lease, taken.id, part.number, part.total, ids)
         return Done(
@@ -102,7 +102,7 @@ class OutboundDelivery:
             return sent
         raise TypeError(f"send must return a Sent, and returned a {type(sent).__name__}")
 
-    def _again(self, part: Part, taken: Taken) -> Sent:
+    def _send_again(self, part: Part, taken: Taken) -> Sent:
         """Send a part that may have arrived already: ask first, where the network can be asked."""
         if self.adapter.capabilities.idempotent:
             return self._send(part)

@@ -26,7 +26,7 @@ asked at least: then the reply is failed, for it holds up the conversation."""
 class AgentFiles:
     """Fetches the files of one channel's replies, part by part."""
 
-    media: Downloads
+    downloads: Downloads
     scratch: Scratch
     adapter: Adapter
     limit: int
@@ -49,14 +49,14 @@ class AgentFiles:
             yield part
             return
         with self.scratch.room() as room:
-            yield self._loaded(part, files, taken, room)
+            yield self._load_all(part, files, taken, room)
 
-    def _loaded(self, part: Part, files: Sequence[LinkedFile], taken: Taken, room: Path) -> Part:
+    def _load_all(self, part: Part, files: Sequence[LinkedFile], taken: Taken, room: Path) -> Part:
         fetched: list[File] = []
         links: list[LinkedFile] = []
         for number, file in enumerate(files):
             try:
-                fetched.append(self.media.fetch(file, room / str(number), self.largest))
+                fetched.append(self.downloads.fetch(file, room / str(number), self.largest))
             except NotThere as late:
                 if taken.age < LATE_SECONDS or taken.attempts <= LATE_ATTEMPTS:
                     raise
