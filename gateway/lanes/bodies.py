@@ -17,8 +17,6 @@ from gateway.chatwoot.files import LinkedFile
 from gateway.model import Addressee, Attachment, Inbound, Person
 
 VERSION = "1"
-LATER = ("quoted",)
-"""Fields that the first readers do not know: left out where they say nothing."""
 
 Value = TypeVar(
     "Value", Person, Attachment, Inbound, LinkedFile, Addressee, Reply, "NoteText", "Deletion"
@@ -49,9 +47,6 @@ class Deletion:
 def write(value: Inbound | Reply | NoteText | Deletion) -> str:
     known = _fields_of(value)
     known.pop("press", None)  # worth nothing by the time at which a body is read
-    for name in LATER:
-        if not known.get(name):
-            known.pop(name, None)
     return json.dumps(known, default=_fields_of, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -65,37 +60,32 @@ def _fields_of(value: Any) -> dict[str, Any]:
 def read_inbound(body: str, version: str) -> Inbound:
     """Raises `UnknownVersion`."""
     known = _load(body, version)
-    known["person"] = _made(Person, known["person"])
-    known["attachments"] = tuple(_made(Attachment, each) for each in known.get("attachments", ()))
-    return _made(Inbound, known)
+    known["person"] = _make(Person, known["person"])
+    known["attachments"] = tuple(_make(Attachment, each) for each in known.get("attachments", ()))
+    return _make(Inbound, known)
 
 
 def read_reply(body: str, version: str) -> Reply:
     """Raises `UnknownVersion`."""
     known = _load(body, version)
     to = known.get("to")
-    known["to"] = _made(Addressee, to) if to else None
+    known["to"] = _make(Addressee, to) if to else None
     known["choices"] = tuple(known.get("choices", ()))
-    known["files"] = _linked(known.get("files"))
-    return _made(Reply, known)
+    known["files"] = tuple(_make(LinkedFile, each) for each in known.get("files", ()))
+    return _make(Reply, known)
 
 
 def read_note(body: str, version: str) -> NoteText:
     """Raises `UnknownVersion`."""
-    return _made(NoteText, _load(body, version))
+    return _make(NoteText, _load(body, version))
 
 
 def read_deletion(body: str, version: str) -> Deletion:
     """Raises `UnknownVersion`."""
-    return _made(Deletion, _load(body, version))
+    return _make(Deletion, _load(body, version))
 
 
-def _linked(files: object) -> tuple[LinkedFile, ...]:
-    """Earlier releases wrote down only how many there were."""
-    return tuple(_made(LinkedFile, each) for each in files) if isinstance(files, list) else ()
-
-
-def _made(kind: type[Value], known: Mapping[str, Any]) -> Value:
+def _make(kind: type[Value], known: Mapping[str, Any]) -> Value:
     """A value of its fields; others were added by a newer release, which can do without them."""
     names = {each.name for each in fields(cast(Any, kind))}
     return kind(**{name: value for name, value in known.items() if name in names})
