@@ -27,7 +27,7 @@ from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce
 from gateway.relay.to_chatwoot.files import CustomerFiles
 from gateway.relay.to_chatwoot.new_conversations import NewConversations
 from gateway.relay.to_chatwoot.person_locks import PersonLocks
-from gateway.relay.to_chatwoot.retry_button import RetryDelivery
+from gateway.relay.to_chatwoot.retry_button import RetryCheckDelivery
 from gateway.relay.to_chatwoot.routing import Routing
 from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery, draws_delivered
 from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
@@ -143,7 +143,7 @@ class Deliveries:
                 chatwoot, self._draws_delivered[channel.account.name], Pace(overall)
             ),
             "note": NoteDelivery(chatwoot, self._lanes, exactly_once, Pace(overall)),
-            "check_retry": RetryDelivery(
+            "check_retry": RetryCheckDelivery(
                 self._lanes, self._ledger, self._values, channel, chatwoot, Pace(overall)
             ),
         }

@@ -19,7 +19,7 @@ from gateway.relay.retry_policy import Patience
 
 
 @dataclass(frozen=True, slots=True)
-class RetryDelivery:
+class RetryCheckDelivery:
     """Looks at a reply in Chatwoot, and sends again what failed of it if an agent wants that.
 
     It stands in the status lane, behind what was still to be told: whatever Chatwoot shows then,
@@ -60,8 +60,8 @@ class RetryDelivery:
         return None if message.deleted else message
 
     def _may_be_missed(self, reply: Reply) -> bool:
-        mark = watermark_of(self.values, self.channel.name)
-        return mark is not None and mark.is_below(reply.message, reply.written_at)
+        watermark = watermark_of(self.values, self.channel.name)
+        return watermark is not None and watermark.is_below(reply.message, reply.written_at)
 
     def _recover(self, reply: Reply, message: Message) -> None:
         """Its own webhook never reached us, or comes later: then it will be a repetition."""
