@@ -72,7 +72,7 @@ def test_only_the_first_reply_costs_a_call_more(pair: TwoChannelEnv, ada: int) -
 def test_nobody_is_asked_while_the_contact_has_the_address(
     pair: TwoChannelEnv, ada: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AddressChanges, "of", None)
+    monkeypatch.setattr(AddressChanges, "find", None)
     assert replied(pair, "hello") == PHONE
 
 

@@ -105,7 +105,7 @@ def test_a_fault_of_the_adapter_costs_the_file_only(env: Env, shelf: Shelf) -> N
     env.drain()
     [(text, files)] = shown(env)
     assert files == []
-    assert text.startswith("look\n[cat.png could not be fetched: the gateway has a fault")
+    assert text.startswith("look\n[cat.png could not be fetched: a fault in the gateway")
 
 
 @pytest.mark.parametrize("told", [10_000_000_000, None])
