@@ -73,3 +73,9 @@ def texts(expression: ast.expr) -> Iterator[str]:
         yield from texts(expression.orelse)
     elif isinstance(expression, ast.Constant) and isinstance(expression.value, str):
         yield expression.value
+
+
+def functions_in(name: str) -> set[str]:
+    """The names of a file's functions and methods."""
+    tree = ast.parse(read(name))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}

@@ -26,6 +26,7 @@ from tests.unit.documents import (
     blocks,
     calls,
     code_in,
+    functions_in,
     read,
     rows,
     section,
@@ -245,3 +246,27 @@ def test_the_architecture_names_every_script_of_work() -> None:
         "lock",
         "unlock",
     }
+
+
+def _walks() -> dict[str, list[str]]:
+    """Title → hops, each as `file:function`."""
+    text = section(read("ARCHITECTURE.md"), "Six walks")
+    titled = re.split(r"^\*\*(.+)\*\*$", text, flags=re.MULTILINE)[1:]
+    return {
+        title: re.findall(r"^\d+\. `(\S+?)`", hops, re.MULTILINE)
+        for title, hops in zip(titled[::2], titled[1::2], strict=True)
+    }
+
+
+def test_every_hop_of_the_walks_exists() -> None:
+    walks = _walks()
+    assert len(walks) == 6
+    for title, hops in walks.items():
+        assert 5 <= len(hops) <= 12, title
+        for hop in hops:
+            file, _, function = hop.partition(":")
+            assert function in functions_in(file), f"{title}: {hop}"
+
+
+def test_the_glossary_is_short() -> None:
+    assert len(rows(section(read("ARCHITECTURE.md"), "Words"))) <= 20
