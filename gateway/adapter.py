@@ -172,7 +172,7 @@ class ChannelConfig(BaseModel):
         default=60,
         ge=0,
         description="messages of one customer within a minute, or automatic replies to one within "
-        "ten; more, and they are passed on slowly until a minute of silence; 0 for no such limit",
+        "ten; more, and they are passed on slowly until a minute of silence; 0 for no limit",
     )
 
 

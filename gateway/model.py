@@ -382,5 +382,5 @@ class WebRequest:
     """Byte for byte, for signatures."""
 
     def json(self) -> Any:
-        """The body as JSON. Raises `Malformed` if it is none."""
+        """The body as JSON. Raises `Malformed` if it is not JSON."""
         return read_json(self.body)

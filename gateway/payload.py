@@ -9,7 +9,7 @@ from typing import Any
 from gateway.errors import Malformed
 
 ESCAPE = re.compile(
-    r"\\\\"  # an escaped backslash: what follows it is no escape
+    r"\\\\"  # an escaped backslash: what follows it is not an escape
     r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -19,7 +19,7 @@ ESCAPE = re.compile(
 def read_json(body: bytes) -> Any:
     """`body`, UTF-8, as JSON. Raises `Malformed`, with what is wrong and none of the content.
 
-    JSON may escape half of a surrogate pair, which is no character and which neither Redis nor
+    JSON may escape half of a surrogate pair, which is not a character, and which neither Redis nor
     Chatwoot can keep: it becomes U+FFFD.
     """
     try:

@@ -1,12 +1,12 @@
 """Texts as Redis and Chatwoot can keep them. Whatever an adapter makes is made so by `model` and
-`errors`; nobody else need think of it."""
+`errors`; nobody else need call this."""
 
 from __future__ import annotations
 
 
 def storable(text: str) -> str:
     """`text` without NULs, which PostgreSQL refuses and Chatwoot would answer 500 to for ever, and
-    with a «?» for each half of a surrogate pair, which is no character: networks that cut texts
+    with a «?» for each half of a surrogate pair, which is not a character: networks that cut texts
     after so many UTF-16 units leave some."""
     kept = text.replace("\0", "")
     return kept if kept.isascii() else kept.encode("utf-8", "replace").decode("utf-8")

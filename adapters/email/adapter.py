@@ -29,7 +29,9 @@ class Email(Adapter):
         )
         name: str = Field(default="", description="shown as sender when the agent's name is not")
         username: str = Field(default="", description="to log in with; by default the address")
-        password: SecretStr = Field(description="for IMAP, and for SMTP if it has none of its own")
+        password: SecretStr = Field(
+            description="for IMAP, and for SMTP unless smtp_password is set"
+        )
         imap_host: str = Field(description="where mail is read")
         imap_port: int | None = Field(default=None, description="by default 993, or 143")
         imap_security: Security = Field(default="ssl", description="ssl, starttls or plain")

@@ -38,7 +38,7 @@ class Place:
 
     @classmethod
     def read(cls, text: str) -> Place:
-        """Raises ValueError if `text` is no place."""
+        """Raises ValueError if `text` is not a place."""
         validity, uid, section, encoding = text.split(":")
         return cls(int(validity), int(uid), section, encoding)
 

@@ -54,7 +54,7 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str) -> Cursor:
-        """Raises ValueError if `text` is no cursor."""
+        """Raises ValueError if `text` is not a cursor."""
         return cls(*(int(number) for number in text.split(":")))
 
 
@@ -225,7 +225,7 @@ class Inbox:
 
 
 def _literal(answer: list[Any]) -> bytes | None:
-    """The content of a part in the answer to FETCH; None if there is no such mail or part.
+    """The content of a part in the answer to FETCH; None if the mail or the part does not exist.
 
     Servers send a literal; a short content may come as a quoted string as well (RFC 3501, 4.3).
     """

@@ -161,7 +161,7 @@ def _date(mail: Message) -> float | None:
 
 
 def _text(mail: Message) -> str:
-    """The text/plain parts; if there are none, the HTML ones as text. Attachments are left out."""
+    """The text/plain parts; without any, the HTML parts as text. Attachments are left out."""
     bodies = list(_bodies(mail))
     plain = [_content(part) for part in bodies if part.get_content_type() == "text/plain"]
     if any(text.strip() for text in plain):

@@ -28,7 +28,7 @@ ADDRESS = re.compile(r"[^@\s<>,;:\"()\x00-\x1f]+@[^@\s<>,;:\"()\x00-\x1f]+")
 
 
 def write(part: Part, *, address: str, name: str, subject: str) -> Message:
-    """The mail for `part`. Raises `Permanent` if the peer is no address that takes mail, or the
+    """The mail for `part`. Raises `Permanent` if the peer is not a valid e-mail address, or the
     files are too much for one mail."""
     if not ADDRESS.fullmatch(part.peer) or not part.peer.isascii():
         raise Permanent(f"{part.peer!r} is not a valid e-mail address")

@@ -105,7 +105,7 @@ def _chosen(query: CallbackQuery) -> Iterator[Inbound]:
 
 def _person(user: User, chat_id: int) -> Person:
     """A private chat has the number of its user."""
-    # The library checks no types: a name that is none must not wait in a lane for ever.
+    # The library does not check types: a name of a wrong type must not block a lane for ever.
     told = (user.full_name, user.username, user.language_code)
     name, username, language = (str(value or "") for value in told)
     return Person(name=name, username=username, language=language, identifier=f"{NAMED}{chat_id}")
@@ -123,7 +123,7 @@ def _attributes(user: User) -> dict[str, str]:
 
 
 def name_of(message: MaybeInaccessibleMessage) -> str:
-    """Raises TypeError if its ids are none of Telegram's."""
+    """Raises TypeError if its ids are not numbers."""
     chat, number = message.chat.id, message.message_id
     if not (isinstance(chat, int) and isinstance(number, int)):
         raise TypeError("ids are numbers")

@@ -90,7 +90,7 @@ class Api:
         return self._parse(answer, parse, special)
 
     def tell(self, method: str, path: str, body: Mapping[str, Json]) -> None:
-        """As `write`, where the answer says nothing of use, or is no object."""
+        """As `write`, where the answer is of no use, or is not an object."""
         answer = self._http.exchange(
             method, self._url + path, headers=self._headers, json=storable_json(body)
         )

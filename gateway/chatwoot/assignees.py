@@ -8,7 +8,7 @@ from gateway.chatwoot.admin import Agent, Team
 
 
 def team_called(teams: Iterable[Team], wanted: int | str) -> Team | None:
-    """The team with this number or name, however it is written; None if there is none."""
+    """The team with this number or name, in upper or lower case; None if it does not exist."""
     for team in teams:
         if wanted == team.id or (
             isinstance(wanted, str) and team.name.casefold() == wanted.casefold()
@@ -18,7 +18,7 @@ def team_called(teams: Iterable[Team], wanted: int | str) -> Team | None:
 
 
 def agent_called(agents: Iterable[Agent], wanted: int | str) -> Agent | None:
-    """The agent with this number or e-mail address; None if nobody has it."""
+    """The agent with this number or e-mail address; None if it does not exist."""
     for agent in agents:
         if wanted == agent.id or (
             isinstance(wanted, str) and agent.email.casefold() == wanted.casefold()

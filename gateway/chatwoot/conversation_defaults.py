@@ -30,7 +30,7 @@ def _labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     for label in labels:
         if not _LABEL.fullmatch(label):
             raise ValueError(
-                f"«{label}» cannot be a label: it has letters, digits, hyphens and underscores"
+                f"«{label}» is not a valid label: use letters, digits, hyphens and underscores"
             )
     return tuple(dict.fromkeys(label.lower() for label in labels))
 

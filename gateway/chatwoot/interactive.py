@@ -149,7 +149,7 @@ def _literal(text: str) -> str:
 
 
 def _text(item: Item, key: str) -> str:
-    """What stands under a key, on one line; empty if it is no text or number."""
+    """What stands under a key, on one line; empty if it is neither a text nor a number."""
     value = item.get(key)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""

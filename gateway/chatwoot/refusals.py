@@ -23,7 +23,7 @@ def source_id_taken(answer: Answer) -> DeliveryError | None:
 
 
 def conversation_refused(answer: Answer) -> DeliveryError | None:
-    """Without `attributes` it is no validation: the source id is another contact's by now."""
+    """Without `attributes` it is not a validation: the source id now belongs to another contact."""
     if answer.status != 422 or refused_fields(answer):
         return None
     return AddressTaken(

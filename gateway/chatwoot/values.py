@@ -122,7 +122,7 @@ class Contact:
     """Agents do not want to hear of them: their conversations are born resolved, and stay so."""
     contact_inboxes: tuple[ContactInbox, ...] = ()
     thumbnail: str = ""
-    """The address of the contact's picture, another one for each; empty if there is none."""
+    """The address of the contact's picture, which changes with it; empty without a picture."""
 
     @classmethod
     def read(cls, fields: Fields) -> Contact:
@@ -168,13 +168,13 @@ class Conversation:
     attributes: Mapping[str, str]
     """The additional attributes that are texts (ids as texts)."""
     source_id: str = ""
-    """The customer's address. Chatwoot tells it with the newest message: empty if there is none."""
+    """The customer's address. Chatwoot sends it with the newest message: empty without messages."""
     updated_at: float = 0.0
     """Unix seconds."""
     last_activity: float = 0.0
     """Unix seconds of the newest message."""
     newest_message: int = 0
-    """Its id; 0 if there is none."""
+    """Its id; 0 without messages."""
     labels: tuple[str, ...] = ()
     priority: str = ""
     """Empty if it has none."""

@@ -56,20 +56,20 @@ def read(payload: object) -> Event:
 
 def _created(fields: Fields) -> Event:
     # The payload is built some time after the event: the message may be deleted by then.
-    return _ignored(fields) or _told_of(fields, Message.read_webhook(fields))
+    return _ignored(fields) or _event_about(fields, Message.read_webhook(fields))
 
 
 def _updated(fields: Fields) -> Event:
     if (ignored := _ignored(fields)) is not None:
         return ignored
     message = Message.read_webhook(fields)
-    event = _told_of(fields, message)
+    event = _event_about(fields, message)
     return (
         MessageUpdated(event, message.external_error or None) if isinstance(event, Reply) else event
     )
 
 
-def _told_of(fields: Fields, message: Message) -> Reply | MessageDeleted | Ignored:
+def _event_about(fields: Fields, message: Message) -> Reply | MessageDeleted | Ignored:
     return as_event(Conversation.read_webhook(fields.object("conversation")), message)
 
 

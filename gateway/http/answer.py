@@ -38,21 +38,21 @@ class Answer:
         return self.body.decode("utf-8", errors="replace")
 
     def json(self) -> Any:
-        """The body as JSON. If it is none: `Uncertain` after a write, else `ServerTrouble`."""
+        """The body as JSON. If it is not JSON: `Uncertain` after a write, else `ServerTrouble`."""
         try:
             return json.loads(self.body)
         except ValueError:
             raise self.nonsense("it is not JSON") from None
 
     def json_or_none(self) -> Any:
-        """The body as JSON; None if it is none. For reading errors, which come in any shape."""
+        """The body as JSON; None if it is not JSON. For errors, which come in any shape."""
         try:
             return json.loads(self.body)
         except ValueError:
             return None
 
     def field(self, name: str) -> str:
-        """The text under `name` in a JSON object. If there is none, an error as `json` has it."""
+        """The text under `name` in a JSON object. Without one, the same errors as `json`."""
         match self.json():
             case dict() as content if isinstance(content.get(name), str) and content[name]:
                 return str(content[name])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Retry
 from gateway.intake.doorbell import queue_key
-from gateway.lanes import Backlog, Entry, Kind, Lane, Pace, keys
+from gateway.lanes import Backlog, Entry, Kind, Lane, Lease, Pace, keys
 from gateway.lanes.values import Direction
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.retry_policy import BREAKDOWNS, DEATHS
@@ -123,6 +123,12 @@ def test_a_kind_of_a_newer_release_is_left_alone(env: Env) -> None:
     env.store.hset(keys.message("i:cards:1"), "kind", "in")
     env.make_due()
     env.drain_until(lambda: env.incoming() == ["hello"])
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_of_message_has_its_delivery(env: Env, kind: Kind) -> None:
+    lease = Lease(Lane("out", "cards", "1"), "c:cards", "token")
+    assert env.deliveries(lease, kind).pace
 
 
 def test_a_lane_of_a_newer_release_is_left_alone(env: Env) -> None:
