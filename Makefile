@@ -1,6 +1,7 @@
 # make run: everything, on this machine. make test, make check: what a change must pass.
 # make test TESTS=tests/unit: some of the tests. WORKERS=1: in fewer or more processes at once.
-# make faults N=2000 KILLS=40 SEED=1 MINUTES=60 SENTINELS=1: the gateway killed at random, and what became of it.
+# make faults N=2000 KILLS=40 SEED=1 MINUTES=60 SENTINELS=1 EVENTS=websocket: the gateway killed at
+# random, and what became of it.
 
 PYTHON ?= python3
 WORKERS ?= auto
@@ -34,7 +35,7 @@ bench: $(VENV)/.installed-dev
 faults: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m faults $(if $(N),--messages $(N)) $(if $(KILLS),--kills $(KILLS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
-	  $(if $(SENTINELS),--sentinels)
+	  $(if $(SENTINELS),--sentinels) $(if $(EVENTS),--events $(EVENTS))
 
 ci: check test
 

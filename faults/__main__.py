@@ -18,7 +18,9 @@ def main() -> int:
     seed = asked.seed or str(random.randrange(10**6))
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     print(f"faults: seed={seed}, everything is written to {folder}", flush=True)
-    plan = Plan(asked.messages, asked.kills, asked.minutes, seed, folder, asked.sentinels)
+    plan = Plan(
+        asked.messages, asked.kills, asked.minutes, seed, folder, asked.sentinels, asked.events
+    )
     outcome = run(plan)
     for remark in (*outcome.remarks, *outcome.troubled):
         print(remark)
@@ -43,6 +45,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", default="", help="what goes wrong follows from it (random)")
     parser.add_argument(
         "--sentinels", action="store_true", help="a primary, a replica and three sentinels"
+    )
+    parser.add_argument(
+        "--events",
+        choices=("webhook", "websocket"),
+        default="webhook",
+        help="how the gateway learns of replies (webhook)",
     )
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ from faults.network import Inbox, Postman
 from faults.notes import Notes
 from faults.processes import KeptProcesses, roles_of
 from faults.reckoning import Reckoning, reckon
-from faults.settings import CHANNELS, KEY, LEASE, TEMPLATE, UNCERTAIN_AFTER
+from faults.settings import CHANNELS, KEY, LEASE, TEMPLATE, UNCERTAIN_AFTER, Events
 from faults.stores import Alone, Replicated, Store
 from faults.traffic import Traffic
 from faults.troubles import Freezer, Killer, Weather
@@ -43,6 +43,7 @@ class Plan:
     """Where everything is written to."""
     sentinels: bool = False
     """Whether there are a primary, a replica and three sentinels instead of one server."""
+    events: Events = "webhook"
 
     @property
     def reconcile_every(self) -> float:
@@ -167,7 +168,8 @@ def _set_up(plan: Plan) -> Iterator[Scene]:
 def _wire(
     plan: Plan, chatwoot: ChatwootStandIn, inbox: Inbox, ports: tuple[int, ...]
 ) -> tuple[Path, float]:
-    """Write channels.toml, and tell Chatwoot whom to call: each inbox another machine."""
+    """Write channels.toml, and tell Chatwoot whom to call, if anybody: each inbox another
+    machine."""
     inboxes = {name: chatwoot.add_inbox(name, None) for name in CHANNELS}
     file = plan.folder / "channels.toml"
     text = TEMPLATE.format(
@@ -175,6 +177,7 @@ def _wire(
         lease=LEASE,
         uncertain_after=UNCERTAIN_AFTER,
         reconcile_every=plan.reconcile_every,
+        events=plan.events,
         chatwoot=chatwoot.url,
         token=chatwoot.access_token,
         inboxes=inboxes,
@@ -184,6 +187,8 @@ def _wire(
     file.write_text(text, encoding="utf-8")
     settings = config.load(file, {})
     for name, port in zip(CHANNELS, itertools.cycle(ports), strict=False):
+        if plan.events == "websocket":
+            break  # nobody is called
         url = settings.chatwoot_url(settings.channels[name])
         chatwoot.set_webhook(inboxes[name], url.replace(f":{ports[0]}/", f":{port}/"))
     return file, max(channel.config.settle for channel in settings.channels.values())
@@ -194,7 +199,7 @@ def _feed_and_break(scene: Scene, troubled: list[str]) -> list[str]:
     plan, traffic = scene.plan, scene.traffic
     killer = Killer(plan.kills, scene.processes, scene.store, plan.seed)
     freezer = Freezer(scene.processes, scene.store.unstoppable, plan.seed)
-    weather = Weather(scene.chatwoot, scene.inbox, plan.seed)
+    weather = Weather(scene.chatwoot, scene.inbox, plan.seed, plan.events)
     stop = threading.Event()
     ends = time.monotonic() + plan.minutes * 60
 
@@ -223,6 +228,7 @@ def _feed_and_break(scene: Scene, troubled: list[str]) -> list[str]:
         for trouble in troubles:
             trouble.join()
     return [
+        f"replies are told of by {plan.events}",
         f"killed: {_listed(killer.by_role)}; stopped for a while: {freezer.count}",
         f"ended by themselves: {_listed(scene.processes.ends)}",
         f"troubles: {_listed(weather.count)}",

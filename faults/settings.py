@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
+Events: TypeAlias = Literal["webhook", "websocket"]
+"""How the gateway learns of replies."""
+
 LEASE = 3.0
 UNCERTAIN_AFTER = 3.0
 CHANNELS = ("plain", "named", "asked")
@@ -16,6 +21,7 @@ uncertain_after = {uncertain_after:g}
 reconcile_every = {reconcile_every:g}
 
 [chatwoot.main]
+events = "{events}"
 url = "{chatwoot}"
 account = 1
 token = "{token}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from faults.network import Inbox
 from faults.processes import KeptProcesses, Process
-from faults.settings import LEASE, UNCERTAIN_AFTER
+from faults.settings import LEASE, UNCERTAIN_AFTER, Events
 from faults.stores import Store
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.faults import Fault, Faults, Kind
@@ -106,8 +106,11 @@ class Place:
 class Weather:
     """One trouble after the other at the stand-ins, and now and then none."""
 
-    def __init__(self, chatwoot: ChatwootStandIn, inbox: Inbox, seed: str) -> None:
+    def __init__(
+        self, chatwoot: ChatwootStandIn, inbox: Inbox, seed: str, events: Events = "webhook"
+    ) -> None:
         self.count: Counter[str] = Counter()
+        self._disturb = self._disturb_webhooks if events == "webhook" else self._disturb_stream
         self._chatwoot = chatwoot
         self._places = {
             "chatwoot": Place(chatwoot.faults, chatwoot.go_away, chatwoot.come_back, POSTS),
@@ -130,7 +133,7 @@ class Weather:
             )
             self.count[f"{name}: {trouble(place, stop)}"] += 1
             if self._random.random() < 0.3:
-                self.count[f"chatwoot: webhooks {self._disturb_webhooks(stop)}"] += 1
+                self.count[f"chatwoot: {self._disturb(stop)}"] += 1
 
     def _send_away(self, place: Place, stop: threading.Event) -> str:
         place.go_away()
@@ -184,8 +187,20 @@ class Weather:
             webhooks.duplicates = True
             stop.wait(self._random.uniform(0.5, 2.0))
             webhooks.duplicates = False
-            return "doubled"
+            return "webhooks doubled"
         before, webhooks.spread = webhooks.spread, self._random.uniform(0.1, 1.0)
         stop.wait(self._random.uniform(0.5, 2.0))
         webhooks.spread = before
-        return "shuffled"
+        return "webhooks shuffled"
+
+    def _disturb_stream(self, stop: threading.Event) -> str:
+        """The event stream is cut, at once or after a silence in which what it tells is lost."""
+        stream = self._chatwoot.cable
+        if self._random.random() < 0.5:
+            stream.cut()
+            return "event stream cut"
+        stream.fall_silent()
+        stop.wait(self._random.uniform(0.5, 3.0))
+        stream.cut()
+        stream.speak_again()
+        return "event stream silent, then cut"

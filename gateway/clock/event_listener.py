@@ -26,8 +26,9 @@ from gateway.observability import logs
 from gateway.observability.event_streams import StreamNotes
 from gateway.relay.retry_policy import backoff
 
-STREAM_LEASE: Final = 15.0
-"""Seconds that another clock waits if this one is killed. Renewed with every tick."""
+STREAM_LEASE: Final = 6.0
+"""Seconds that another clock waits if this one is killed. Renewed with every tick; two that listen
+for a moment do no harm."""
 LOOKS: Final = 3
 """Attempts at the look after a connection. One inbox that cannot be looked at does not keep the
 others' replies waiting for ever."""
