@@ -24,6 +24,7 @@ from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.events import Reply
 from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.values import Conversation, Message
+from gateway.clock.failed_calls import FailedCalls, is_customers
 from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError, ServerTrouble
 from gateway.intake.intake import Intake
@@ -75,6 +76,7 @@ class Reconciler:
             self._set_first_mark(now)
             return 0
         recovered, newest = 0, mark.message
+        calls = FailedCalls(self.channel, self.values)
         try:
             for conversation, message in self._read_messages(mark, now):
                 # Of any kind: whatever has a lower id in this inbox was looked at as well.
@@ -84,10 +86,16 @@ class Reconciler:
                 if event and event.written_at >= mark.since:
                     if self.contacts is not None:
                         self.contacts.update(conversation.contact)
-                    recovered += self._store(event, message.status, now)
+                    was_missed = self._store(event, message.status, now)
+                    calls.see_reply(message, was_missed=was_missed)
+                    recovered += was_missed
+                elif is_customers(message):
+                    calls.see(message)
         finally:
             if recovered:
                 logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
+        if self.channel.is_called_by_chatwoot:
+            calls.conclude()
         set_watermark(self.values, self.channel.name, replace(mark, message=newest, looked=now))
         return recovered
 

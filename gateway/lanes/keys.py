@@ -278,6 +278,11 @@ def former_address(channel: str, peer: str) -> str:
     return f"gw:former_address:{channel}:{peer}"
 
 
+def failed_call(channel: str) -> str:
+    """String: JSON of a `NotedCall`, the last call of Chatwoot's that did not reach us."""
+    return f"gw:failed_call:{channel}"
+
+
 def contact(account: int, contact_id: int) -> str:
     """String: JSON of a contact's phone, e-mail and identifier, as last told by an event stream."""
     return f"gw:contact:{account}:{contact_id}"

@@ -16,6 +16,7 @@ from gateway.runtime import Runtime
 from gateway.setup.checks.account import look_at_account
 from gateway.setup.checks.conversation_defaults import look_at_conversation_defaults
 from gateway.setup.checks.event_stream import look_at_stream
+from gateway.setup.checks.failed_calls import look_at_calls
 from gateway.setup.checks.inbox import look_at_inbox
 from gateway.setup.checks.known_bugs import known_bugs
 from gateway.setup.checks.network import FIX, look_at_network
@@ -65,16 +66,18 @@ def _examine_account(
             yield from lines_about(subject, report_failure("event stream", stream, FIX))
             contacts = ContactWebhook(settings, account, chatwoot)
             yield from lines_about(subject, report_failure("contact webhook", contacts.look(), FIX))
-            yield from _examine_inboxes(settings, account, chatwoot)
+            yield from _examine_inboxes(settings, account, chatwoot, redis_url)
 
 
 def _examine_inboxes(
-    settings: Settings, account: ChatwootAccount, chatwoot: Chatwoot
+    settings: Settings, account: ChatwootAccount, chatwoot: Chatwoot, redis_url: str
 ) -> Iterator[ReportLine]:
     for channel in settings.channels.values():
         if channel.account == account:
             subject = f"channels.{channel.name}"
             inbox = look_at_inbox(settings, channel, chatwoot)
             yield from lines_about(subject, report_failure("inbox", inbox, FIX))
+            calls = look_at_calls(channel, chatwoot, redis_url)
+            yield from lines_about(subject, report_failure("calls", calls, FIX))
             defaults = look_at_conversation_defaults(channel, chatwoot)
             yield from lines_about(subject, report_failure("conversation defaults", defaults, FIX))

@@ -15,12 +15,18 @@ import redis
 
 from adapters.twilio import Twilio
 from gateway.adapter import Adapter, Finding
+from gateway.lanes import KeyValues
+from gateway.lanes.failed_calls import NotedCall, note_call
+from gateway.setup.checks import failed_calls
 from gateway.setup.checks.known_bugs import known_bugs
 from gateway.setup.checks.public_url import is_private
 from gateway.setup.checks.redis import connections, memory, server_version
 from gateway.setup.report import Output, ReportLine
+from sandbox.chatwoot.contacts import create_contact
+from sandbox.chatwoot.version import version_named
 from sandbox.telegram.updates import Webhook
 from tests.unit.setup_kit import World, small_world
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -412,3 +418,31 @@ def test_a_label_that_agents_cannot_see_is_a_note(world: World) -> None:
     found = world.examined()["channels.bot", "labels"]
     assert found["verdict"] == "note"
     assert "no label new" in found["text"]
+
+
+def test_calls_that_do_not_reach_the_gateway_are_red_with_both_cures(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failed_calls, "PENDING", 0.0)
+    world.chatwoot.store.version = version_named("4.15.1")
+    world.chatwoot.webhooks.private_network = False
+    with world.chatwoot.store.changing():
+        fields = {"inbox_id": 1, "source_id": "4711", "name": "Ada"}
+        ada = create_contact(world.chatwoot.store, 1, fields)
+    world.chatwoot.agent_start_conversation(ada.id, 1, "hello")
+    until(lambda: world.chatwoot.messages(1)[0]["status"] == "failed")
+    assert world.red() == {("channels.bot", "calls")}
+    found = world.examined()["channels.bot", "calls"]
+    assert "has no public ip addresses" in found["text"]
+    assert "SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true" in found["cure"]
+    assert 'events = "websocket"' in found["cure"]
+    world.chatwoot.set_webhook(1, "")
+    world.chatwoot.agent_reply(1, "this one was told of")
+    assert ("channels.bot", "calls") not in world.examined()
+
+
+def test_calls_that_the_clock_missed_are_red(world: World, store: redis.Redis) -> None:
+    call = NotedCall(7, "404 Not Found", written_at=0.0)
+    note_call(KeyValues(store), "sms", call)
+    assert world.red() == {("channels.sms", "calls")}
+    assert "1970-01-01 00:00 UTC" in world.examined()["channels.sms", "calls"]["text"]
