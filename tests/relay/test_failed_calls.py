@@ -21,9 +21,7 @@ def reconciler(env: Env) -> Reconciler:
     env.customer_writes("hello")
     env.drain()
     way = env.deliveries.chatwoots["main"]
-    found = Reconciler(
-        env.channel, way, Ledger(env.store), KeyValues(env.store), env.intake
-    )
+    found = Reconciler(env.channel, way, Ledger(env.store), KeyValues(env.store), env.intake)
     found.look()
     env.chatwoot.set_webhook(env.channel.config.inbox, env.settings.chatwoot_url(env.channel))
     return found

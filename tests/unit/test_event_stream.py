@@ -1,4 +1,4 @@
-"""What is read from frames that running Chatwoots sent (tests/recorded/event-stream-*.json.gz).
+"""What is read from frames that running Chatwoots sent (tests/sandbox/recordings).
 
 An administrator listened while an agent did in the dashboard what `did` says.
 """
@@ -33,14 +33,14 @@ from gateway.chatwoot.events import (
 from gateway.chatwoot.fields import Fields
 from gateway.errors import Malformed
 
-RECORDED = Path(__file__).resolve().parents[1] / "recorded"
+RECORDED = Path(__file__).resolve().parents[1] / "sandbox" / "recordings"
 RELEASES = ("4.10.1", "4.15.1")
 ACCOUNT, INBOX = 1, 1
 
 
 def frames(release: str) -> list[tuple[str, Fields]]:
     """Each event, with what had been done last."""
-    path = RECORDED / f"event-stream-{release}.json.gz"
+    path = RECORDED / f"cable-{release}.json.gz"
     recorded = json.loads(gzip.decompress(path.read_bytes()))
     did = [(each["at"], each["what"]) for each in recorded["did"]]
     return [
