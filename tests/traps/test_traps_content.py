@@ -1,4 +1,7 @@
-"""What customers must get, and what they must never get, of what Chatwoot tells."""
+"""What customers must get, and what they must never get, of what Chatwoot tells.
+
+The numbers are those of docs/TRAPS.md.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def offers(env: Env, text: str = "Sure?") -> None:
     env.drain()
 
 
-def test_choices_arrive_numbered_and_the_answer_says_which(env: Env) -> None:
+def test_trap_36_choices_arrive_numbered_and_the_answer_says_which(env: Env) -> None:
     offers(env)
     assert sent(env) == "Sure?\n\n1. Yes\n2. No"
     env.customer_writes("2")
@@ -38,7 +41,7 @@ def test_choices_arrive_numbered_and_the_answer_says_which(env: Env) -> None:
     assert env.incoming() == ["hello", "2 (No)", "yes!"]
 
 
-def test_a_later_reply_ends_the_offer(env: Env) -> None:
+def test_trap_36_a_later_reply_ends_the_offer(env: Env) -> None:
     offers(env)
     env.agent_replies("How many?")
     env.drain()
@@ -47,7 +50,7 @@ def test_a_later_reply_ends_the_offer(env: Env) -> None:
     assert env.incoming() == ["hello", "2"]
 
 
-def test_another_customers_number_is_a_number(env: Env) -> None:
+def test_trap_36_another_customers_number_is_a_number(env: Env) -> None:
     offers(env)
     env.customer_writes("2", peer="p2")
     env.drain()
@@ -79,7 +82,7 @@ def test_trap_34_a_survey_is_delivered_with_its_link(env: Env) -> None:
     assert env.network.sent[0].sender == ""
 
 
-def test_greetings_and_absences_are_delivered_and_notes_and_activities_are_not(
+def test_trap_37_greetings_and_absences_are_delivered_and_notes_and_activities_are_not(
     env: Env,
 ) -> None:
     for text in ("Welcome!", "We are closed."):
@@ -89,7 +92,7 @@ def test_greetings_and_absences_are_delivered_and_notes_and_activities_are_not(
     assert sent(env) == "Welcome!\nWe are closed."
 
 
-def test_a_deleted_text_is_never_sent_whatever_event_carries_it(env: Env) -> None:
+def test_trap_33_a_deleted_text_is_never_sent_whatever_event_carries_it(env: Env) -> None:
     number = env.chatwoot.agent_reply(1, "oops")
     env.chatwoot.agent_delete(number)
     for event in ("message_created", "message_updated", "message_created"):
@@ -98,7 +101,7 @@ def test_a_deleted_text_is_never_sent_whatever_event_carries_it(env: Env) -> Non
     assert sent(env) == ""
 
 
-def test_a_blocked_customer_is_heard_in_one_conversation_and_can_be_answered(env: Env) -> None:
+def test_trap_38_a_blocked_customer_is_heard_in_one_conversation_and_can_be_answered(env: Env) -> None:
     with env.chatwoot.store.changing():
         env.chatwoot.store.contacts.get(1).blocked = True
     env.chatwoot.agent_resolve(1)

@@ -1,4 +1,4 @@
-"""What catches those who carry files out of Chatwoot."""
+"""What catches those who carry files out of Chatwoot. The numbers are those of docs/TRAPS.md."""
 
 from __future__ import annotations
 

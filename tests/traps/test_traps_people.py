@@ -1,6 +1,6 @@
 """Chatwoot's traps around people: ids, addresses, contacts and conversations.
 
-Each test fails without its guard. The numbers are those of the issue's list.
+Each test fails without its guard. The numbers are those of docs/TRAPS.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Chatwoot's traps for whoever takes its webhooks: each of these fails without its guard.
 
 Most are played in full: real webhooks over HTTP, shuffled by the stand-in, into the real web
-application. The numbers are those of the issue's list.
+application. The numbers are those of docs/TRAPS.md.
 """
 
 from __future__ import annotations
