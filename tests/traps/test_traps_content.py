@@ -101,7 +101,7 @@ def test_trap_33_a_deleted_text_is_never_sent_whatever_event_carries_it(env: Env
     assert sent(env) == ""
 
 
-def test_trap_38_a_blocked_customer_is_heard_in_one_conversation_and_can_be_answered(env: Env) -> None:
+def test_trap_38_a_blocked_customer_is_heard_in_one_conversation(env: Env) -> None:
     with env.chatwoot.store.changing():
         env.chatwoot.store.contacts.get(1).blocked = True
     env.chatwoot.agent_resolve(1)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,45 +11,23 @@ from pathlib import Path
 import pytest
 
 from gateway.bounded import Bounded, Overrun
+from tests.unit.costly import (
+    divide,
+    double,
+    end_at_once,
+    environment,
+    fill,
+    process,
+    search_for_ever,
+    something_that_stays_there,
+)
 from tests.waiting import until
-
-
-def double(number: int) -> int:
-    return 2 * number
-
-
-def divide(number: int) -> float:
-    return number / 0
-
-
-def search_for_ever() -> bool:
-    return re.match(r"(a+)+$", "a" * 64 + "b") is not None
-
-
-def fill(megabytes: int) -> int:
-    return len(bytes(megabytes << 20))
-
-
-def process() -> int:
-    return os.getpid()
-
-
-def end_at_once() -> None:
-    os._exit(3)
 
 
 def has_ended(child: int) -> bool:
     """Whether it is gone, or waits for its parent to notice."""
     stat = Path(f"/proc/{child}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-def environment() -> dict[str, str]:
-    return dict(os.environ)
-
-
-def something_that_stays_there() -> object:
-    return lambda: None
 
 
 @pytest.fixture
@@ -123,7 +100,7 @@ def test_the_child_does_not_outlive_a_parent_that_is_killed() -> None:
     code = (
         "import os, sys\n"
         "from gateway.bounded import Bounded\n"
-        "from tests.unit.test_bounded import process\n"
+        "from tests.unit.costly import process\n"
         "bounded = Bounded()\n"
         "print(bounded.call(process), flush=True)\n"
         "os.kill(os.getpid(), 9)\n"

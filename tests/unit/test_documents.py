@@ -270,3 +270,50 @@ def test_every_hop_of_the_walks_exists() -> None:
 
 def test_the_glossary_is_short() -> None:
     assert len(rows(section(read("ARCHITECTURE.md"), "Words"))) <= 20
+
+
+def test_every_trap_has_its_tests_and_the_reverse() -> None:
+    listed = {
+        (int(number), name)
+        for number, _, names in rows(read("docs/TRAPS.md"))
+        for name in re.findall(r"`(test_\w+)`", names)
+    }
+    assert {number for number, _ in listed} == {int(row[0]) for row in rows(read("docs/TRAPS.md"))}
+    played = {
+        (int(number), f"test_trap_{number}{rest}")
+        for path in ROOT.glob("tests/traps/test_*.py")
+        for number, rest in re.findall(r"^def test_trap_(\d+)(\w+)", path.read_text("utf-8"), re.M)
+    }
+    assert listed == played
+
+
+def test_every_test_of_a_trap_has_a_number() -> None:
+    named = [
+        name
+        for path in ROOT.glob("tests/traps/test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.M)
+    ]
+    assert [name for name in named if not re.match(r"test_trap_\d+_", name)] == []
+
+
+def test_every_change_names_files_that_exist() -> None:
+    changes = {row[0]: row[1] for row in rows(section(read("CONTRIBUTING.md"), "Ten changes"))}
+    assert len(changes) == 10
+    for change, cell in changes.items():
+        named = [name for name in re.findall(r"`([^`]+)`", cell) if name != "adapter.py"]
+        assert [name for name in named if not (ROOT / name).exists()] == [], change
+        assert 0 < len(named) <= (4 if change != "groups" else 8), change
+
+
+def test_contributing_names_files_that_exist() -> None:
+    named = re.findall(r"`((?:tests|gateway|sandbox|docs)/[\w./]*)`", read("CONTRIBUTING.md"))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_quick_choice_has_files_of_every_room_of_tests() -> None:
+    [chosen] = re.findall(r"^QUICK := ((?:.*\\\n)*.*)$", read("Makefile"), re.MULTILINE)
+    files = chosen.replace("\\", " ").split()
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    rooms = {path.parent.name for path in ROOT.glob("tests/*/test_*.py")}
+    assert {name.split("/")[1] for name in files} == rooms
