@@ -9,6 +9,7 @@ from gateway.lanes.backlog import Backlog
 from gateway.lanes.client import Lanes
 from gateway.lanes.dead_letters import DeadLetters
 from gateway.lanes.key_values import KeyValues
+from gateway.lanes.lane import Lane
 from gateway.lanes.ledger import Ledger
 from gateway.lanes.locks import Locks
 from gateway.lanes.routes import Routes
@@ -25,7 +26,6 @@ from gateway.lanes.values import (
     GatePolicy,
     GateState,
     Kind,
-    Lane,
     Lease,
     LeaseVoid,
     Note,

@@ -5,7 +5,7 @@
 -- ARGV[7] JSON of the outcome: {told?: the status that Chatwoot shows now, doubled?: number of
 --         doubles removed, routes?: what to remember of lanes, [[lane, {field: value}] …]}
 -- ARGV[8..11] rates in ms as for take
--- Returns {'next', …} | {'rest'} | {'void'}, see the prelude
+-- Returns {'next', …} | {'rest'} | {'void'}, see prelude/attempts.lua
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local msg = key_message(id)

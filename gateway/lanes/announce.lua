@@ -14,7 +14,7 @@ if redis.call('HGET', msg, 'withdrawn') then return 'withdrawn' end
 if kept then return kept end
 local rates = { tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]) }
 if rates[1] + rates[3] > 0 and wait_for_slot(lane, destination, id, rates) then
-  redis.call('HINCRBY', msg, 'attempts', -1)  -- a wait of our own making is no attempt
+  redis.call('HINCRBY', msg, 'attempts', -1)  -- a wait of our own making does not count as one
   return keep_answer(lane, nonce, 'wait')
 end
 redis.call('HSET', msg, 'target', ARGV[5], 'announced_at', now)

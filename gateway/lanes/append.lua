@@ -11,7 +11,8 @@
 local nonce = ARGV[1]
 local poll = cjson.decode(ARGV[4])
 if poll.channel then
-  if redis.call('GET', key_lock_poller(poll.channel)) ~= poll.token then return { { 'void' }, 0 } end
+  local holder = redis.call('GET', key_lock_poller(poll.channel))
+  if holder ~= poll.token then return { { 'void' }, 0 } end
   redis.call('SET', key_cursor(poll.channel), poll.cursor)
 end
 
@@ -53,7 +54,8 @@ local function store(item)
   if order == cjson.null then order = order_at_end(item.lane) end
   redis.call('HSET', msg, 'v', '1', 'kind', item.kind, 'body', item.body, 'lane', item.lane,
              'destination', item.destination, 'channel', item.channel, 'state', 'waiting',
-             'appended', now - item.age, 'ready', now + item.settle, 'request', nonce, 'order', order)
+             'appended', now - item.age, 'ready', now + item.settle, 'request', nonce,
+             'order', order)
   if item.status_lane then
     redis.call('HSET', msg, 'status_lane', item.status_lane,
                'status_destination', item.status_destination)

@@ -8,8 +8,9 @@ from uuid import uuid4
 import redis
 
 from gateway.lanes import wire
+from gateway.lanes.lane import Lane
 from gateway.lanes.scripts import Scripts
-from gateway.lanes.values import Delayed, GateState, Lane, Note, Waiting
+from gateway.lanes.values import Delayed, GateState, Note, Waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class _Call:
 
 
 class Batcher:
-    """Sends commands, those of several threads together. Each must bear being repeated."""
+    """Sends commands, those of several threads together. Each must bear repetition."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -73,10 +73,10 @@ class Batcher:
 
     def _send(self) -> None:
         """One round trip, with what waits now; then somebody else's turn."""
-        calls = self._taken()
+        calls = self._take_waiting()
         answers: Iterable[Any] = repeat(INTERRUPTED)
         try:
-            answers = self._answers(calls)
+            answers = self._execute_all(calls)
         except redis.RedisError as error:
             answers = repeat(error)
         finally:
@@ -85,7 +85,7 @@ class Batcher:
                 call.end(answer)
             self._wake_next()
 
-    def _taken(self) -> list[_Call]:
+    def _take_waiting(self) -> list[_Call]:
         calls: list[_Call] = []
         while self._waiting and len(calls) < MOST:
             try:
@@ -94,7 +94,7 @@ class Batcher:
                 break
         return calls
 
-    def _answers(self, calls: list[_Call]) -> list[Any]:
+    def _execute_all(self, calls: list[_Call]) -> list[Any]:
         if len(calls) <= 1:
             return [self._execute(*call.command) for call in calls]
         with self._client.pipeline(transaction=False) as pipeline:

@@ -5,7 +5,7 @@
 -- ARGV[7] 'more' or 'stop', ARGV[8..11] rates in ms, as for ack
 -- ARGV[12] JSON null, or a note for the agents: {id, lane, destination, channel, body}
 -- ARGV[13] 'uncertain' if the message may have arrived, '' if this says nothing of it
--- Returns {'next', …} | {'rest'} | {'void'}, see the prelude
+-- Returns {'next', …} | {'rest'} | {'void'}, see prelude/attempts.lua
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local msg = key_message(id)

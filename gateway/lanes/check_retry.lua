@@ -25,8 +25,8 @@ local given_up = redis.call('HGET', key_message(free), 'dead_letter')
 if given_up then redis.call('XDEL', KEY_DEAD_LETTERS, given_up) end
 redis.call('DEL', key_message(free))
 local order = order_at_end(look.lane)
-redis.call('HSET', key_message(free), 'v', '1', 'kind', 'check_retry', 'subject', id, 'body', look.body,
-           'lane', look.lane, 'destination', look.destination, 'channel', look.channel,
+redis.call('HSET', key_message(free), 'v', '1', 'kind', 'check_retry', 'subject', id,
+           'body', look.body, 'lane', look.lane, 'destination', look.destination, 'channel', look.channel,
            'state', 'waiting', 'appended', now, 'ready', now, 'request', ARGV[2], 'order', order)
 redis.call('ZADD', key_lane(look.lane), order, free)
 make_due(look.lane, look.destination, now)

@@ -11,6 +11,7 @@ from uuid import uuid4
 import redis
 
 from gateway.lanes import keys, wire
+from gateway.lanes.lane import Lane
 from gateway.lanes.route import Route
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.values import (
@@ -21,7 +22,6 @@ from gateway.lanes.values import (
     CursorMove,
     Entry,
     GatePolicy,
-    Lane,
     Lease,
     LeaseVoid,
     Marked,
@@ -75,8 +75,8 @@ class Lanes:
         return Claim(leases, None if next_due < 0 else next_due / 1000)
 
     def take(self, lease: Lease, *, pace: Pace, nonce: str = "") -> Taken | None:
-        """The lane's head, marked; None if nothing may leave now (the lane is given back)."""
-        return wire.taken(
+        """Hand out the lane's head; None if nothing may leave now (the lane is given back)."""
+        return wire.read_taken(
             self._run(
                 "take",
                 str(lease.lane),
@@ -150,7 +150,7 @@ class Lanes:
             outcome["told"] = told
         if doubled:
             outcome["doubled"] = doubled
-        return wire.taken(
+        return wire.read_taken(
             self._run(
                 "ack",
                 str(lease.lane),
@@ -207,7 +207,7 @@ class Lanes:
         nonce: str = "",
     ) -> Taken | None:
         """Give up on a message. Returns the next one, or None if the lane was given back."""
-        return wire.taken(
+        return wire.read_taken(
             self._run(
                 "bury",
                 str(lease.lane),
@@ -235,7 +235,7 @@ class Lanes:
         )
 
     def isolate(self, lease: Lease, message: str) -> None:
-        """A suspect has its worker for itself now. Raises LeaseVoid."""
+        """Say that a message in quarantine has its worker to itself now. Raises LeaseVoid."""
         if self._run("isolate", str(lease.lane), lease.token, message) == "void":
             raise LeaseVoid
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import redis
 
 from gateway.lanes import keys
+from gateway.lanes.keys import DeadLetterField, MessageField
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.values import DeadLetter
 
@@ -24,34 +25,34 @@ class DeadLetters:
         """The newest first."""
         entries = self._client.xrevrange(keys.DEAD_LETTERS, count=limit)
         for stream_id, fields in cast(list[tuple[str, dict[str, str]]], entries):
-            yield _letter(fields["id"], stream_id, fields)
+            yield _read_letter(fields[DeadLetterField.ID], stream_id, fields)
 
     def show(self, message: str) -> DeadLetter | None:
-        """One letter with all that is known of it; None if there is none of this id."""
+        """One letter with all that is known of it; None if no letter has this id."""
         fields = cast(dict[str, str], self._client.hgetall(keys.message(message)))
-        if fields.get("state") != "dead":
+        if fields.get(MessageField.STATE) != "dead":
             return None
-        return _letter(
-            message, fields["dead_letter"], {**fields, "reason": fields.get("error", "")}
-        )
+        reason = fields.get(MessageField.ERROR, "")
+        known = {**fields, DeadLetterField.REASON: reason}
+        return _read_letter(message, fields[MessageField.DEAD_LETTER], known)
 
     def replay(self, message: str, *, nonce: str = "") -> bool:
-        """Let it be delivered as if it were new. False if there is no such dead letter."""
+        """Let it be delivered as if it were new. False if no dead letter has this id."""
         return bool(self._run("replay", message, nonce or uuid4().hex) == "ok")
 
     def drop(self, message: str, *, nonce: str = "") -> bool:
-        """Forget it for good. False if there is no such dead letter."""
+        """Forget it for good. False if no dead letter has this id."""
         return bool(self._run("drop", message, nonce or uuid4().hex) == "ok")
 
 
-def _letter(message: str, stream_id: str, fields: dict[str, Any]) -> DeadLetter:
+def _read_letter(message: str, stream_id: str, fields: dict[str, Any]) -> DeadLetter:
     return DeadLetter(
         id=message,
-        channel=fields["channel"],
-        kind=fields["kind"],
-        reason=fields["reason"],
+        channel=fields[DeadLetterField.CHANNEL],
+        kind=fields[DeadLetterField.KIND],
+        reason=fields[DeadLetterField.REASON],
         at=int(stream_id.split("-", maxsplit=1)[0]) / 1000,
-        body=fields.get("body", ""),
-        attempts=int(fields.get("attempts", 0)),
-        first_error=fields.get("first_error", ""),
+        body=fields.get(MessageField.BODY, ""),
+        attempts=int(fields.get(MessageField.ATTEMPTS, 0)),
+        first_error=fields.get(MessageField.FIRST_ERROR, ""),
     )

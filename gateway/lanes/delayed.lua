@@ -10,7 +10,8 @@ local lanes = redis.call('ZRANGE', key_due(destination), 0, tonumber(ARGV[3]) - 
 for n = 1, #lanes, 2 do
   local lane, at = lanes[n], tonumber(lanes[n + 1])
   local head = redis.call('ZRANGE', key_lane(lane), 0, 0)[1] or ''
-  local known = redis.call('HMGET', key_message(head), 'kind', 'state', 'ready', 'told_of_delay', 'error')
+  local known = redis.call('HMGET', key_message(head), 'kind', 'state', 'ready', 'told_of_delay',
+                           'error')
   local waits = known[1] == 'out' and known[2] == 'waiting' and not known[4]
   if waits and now - tonumber(known[3]) >= tonumber(ARGV[2]) then
     if gate[1] then at = math.max(at, tonumber(gate[3]) or 0) end

@@ -49,7 +49,7 @@ def source_id(channel: str, external_id: str, share: int = 1) -> str:
 
 
 def external_id(channel: str, source: str) -> str:
-    """The network's id in a source id that we gave; empty if it is none of ours."""
+    """The network's id in a source id that we gave; empty if we did not give it."""
     prefix = f"gw:{channel}:"
     whole, _, share = source.rpartition(SHARE)
     whole = whole if share.isdecimal() else source

@@ -1,4 +1,4 @@
--- A message in quarantine has its worker to itself from now on: if the worker dies, the message did it.
+-- A message in quarantine has its worker to itself from now on: if that dies, the message did it.
 -- ARGV[1] lane, ARGV[2] token, ARGV[3] message id
 -- Returns 'ok' | 'void'
 

@@ -7,10 +7,9 @@ wrote.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from gateway.lanes.values import Lane
+from gateway.lanes.lane import Lane
 
 PREFIX: Final = "gw:"
 

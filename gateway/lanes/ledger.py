@@ -10,8 +10,9 @@ import redis
 
 from gateway.lanes import keys, wire
 from gateway.lanes.keys import MessageField
+from gateway.lanes.lane import Lane
 from gateway.lanes.scripts import Scripts
-from gateway.lanes.values import Entry, Lane
+from gateway.lanes.values import Entry
 from gateway.model import Receipt
 
 LEDGER_SECONDS: Final = 90 * 86400

@@ -10,9 +10,9 @@ import redis
 
 from gateway.lanes import keys
 from gateway.lanes.keys import BrakeField
+from gateway.lanes.lane import Lane
 from gateway.lanes.route import Route
 from gateway.lanes.scripts import Scripts
-from gateway.lanes.values import Lane
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ class Scripts:
 
 
 def _writable(value: str | int | float) -> str | int | float:
-    """Half a surrogate pair is no character, and cannot be sent: networks that cut texts after so
-    many UTF-16 units answer with some. The commands that go together with it would fail as well."""
+    """Half a surrogate pair cannot be sent, and some networks cut texts there. The commands that go
+    together with it would fail as well."""
     if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-8", errors="replace").decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.lanes.keys import MessageField
 from gateway.model import Status
 
 
@@ -35,12 +36,12 @@ class Subject:
         """From the fields of the reply's hash `msg:<id>`; without any it is not known."""
         return cls(
             is_known=bool(known),
-            status=Status(known["status"]) if "status" in known else None,
-            shown=known.get("shown", Status.SENT),
-            reason=known.get("reason", ""),
-            body=known.get("body"),
-            version=known.get("v", ""),
-            status_destination=known.get("status_destination", ""),
-            was_uncertain="was_uncertain" in known,
+            status=Status(known[MessageField.STATUS]) if MessageField.STATUS in known else None,
+            shown=known.get(MessageField.SHOWN, Status.SENT),
+            reason=known.get(MessageField.REASON, ""),
+            body=known.get(MessageField.BODY),
+            version=known.get(MessageField.VERSION, ""),
+            status_destination=known.get(MessageField.STATUS_DESTINATION, ""),
+            was_uncertain=MessageField.WAS_UNCERTAIN in known,
             parts=parts,
         )

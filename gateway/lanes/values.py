@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
+from gateway.lanes.lane import Lane
 from gateway.lanes.route import Route
 from gateway.lanes.subject import Subject
 from gateway.model import Rate
 
-Direction = Literal["in", "out", "status"]
 Kind = Literal["in", "out", "delete", "status", "note", "check_retry"]
 Certainty = Literal["", "uncertain"]
 Trouble = Literal["", "refused", "down", "credentials", "throttled"]
@@ -20,24 +20,6 @@ Marked = Literal["go", "wait", "withdrawn"]
 
 class LeaseVoid(Exception):
     """The lane is not ours any more. Whatever we still meant to do for it, we must not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """An ordered stream of work."""
-
-    direction: Direction
-    channel: str
-    key: str
-    """in: the peer (and thread); out and status: the Chatwoot conversation."""
-
-    def __str__(self) -> str:
-        return f"{self.direction}/{self.channel}/{self.key}"
-
-    @classmethod
-    def read(cls, text: str) -> Lane:
-        direction, channel, key = text.split("/", 2)
-        return cls(cast(Direction, direction), channel, key)
 
 
 @dataclass(frozen=True, slots=True)

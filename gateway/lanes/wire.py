@@ -6,14 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from gateway.lanes.keys import MessageField, part_field
+from gateway.lanes.lane import Lane
 from gateway.lanes.route import Route
 from gateway.lanes.subject import Subject
-from gateway.lanes.values import CursorMove, Entry, Kind, Lane, LeaseVoid, Note, Taken
+from gateway.lanes.values import CursorMove, Entry, Kind, LeaseVoid, Note, Taken
+
+PART = part_field("")
 
 
 def storable(value: object) -> str:
     """As JSON, with every character as it is: half a surrogate pair, written as an escape, would
-    stop the script, and the whole batch for ever. Where it is none, `Scripts` replaces it."""
+    stop the script, and the whole batch for ever. `Scripts` replaces one without its other half."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -54,32 +58,32 @@ def note(note: Note) -> dict[str, str]:
     }
 
 
-def taken(answer: list[Any]) -> Taken | None:
+def read_taken(answer: list[Any]) -> Taken | None:
     if answer[0] == "void":
         raise LeaseVoid
     if answer[0] == "rest":
         return None
     _, message, flat, subject_flat, route_flat, now, gate_ok = answer
     known, subject = _pairs(flat), _pairs(subject_flat)
-    refused_at = int(known.get("refused_at", 0))
+    refused_at = int(known.get(MessageField.REFUSED_AT, 0))
     return Taken(
         id=message,
-        kind=cast(Kind, known["kind"]),
-        body=known.get("body", ""),
-        version=known.get("v", ""),
-        age=(now - int(known["appended"])) / 1000,
-        attempts=int(known.get("attempts", 0)),
-        crashes=int(known.get("crashes", 0)),
-        refusals=int(known.get("refusals", 0)),
-        uncertain="uncertain" in known,
-        since_announced=(now - int(known.get("announced_at", now))) / 1000,
-        target=known.get("target", ""),
+        kind=cast(Kind, known[MessageField.KIND]),
+        body=known.get(MessageField.BODY, ""),
+        version=known.get(MessageField.VERSION, ""),
+        age=(now - int(known[MessageField.APPENDED])) / 1000,
+        attempts=int(known.get(MessageField.ATTEMPTS, 0)),
+        crashes=int(known.get(MessageField.CRASHES, 0)),
+        refusals=int(known.get(MessageField.REFUSALS, 0)),
+        uncertain=MessageField.UNCERTAIN in known,
+        since_announced=(now - int(known.get(MessageField.ANNOUNCED_AT, now))) / 1000,
+        target=known.get(MessageField.TARGET, ""),
         served_since_refusal=bool(refused_at) and int(gate_ok) > refused_at,
         parts=_parts(known),
         subject=Subject.read(subject, _parts(subject)),
         route=Route.read(_pairs(route_flat)),
-        replayed="replayed" in known,
-        after_failover=known.get("uncertain") == "failover",
+        replayed=MessageField.REPLAYED in known,
+        after_failover=known.get(MessageField.UNCERTAIN) == "failover",
     )
 
 
@@ -89,7 +93,7 @@ def _pairs(flat: list[str]) -> dict[str, str]:
 
 def _parts(known: Mapping[str, str]) -> dict[int, tuple[str, ...]]:
     return {
-        int(name.removeprefix("part:")): tuple(json.loads(value))
+        int(name.removeprefix(PART)): tuple(json.loads(value))
         for name, value in known.items()
-        if name.startswith("part:")
+        if name.startswith(PART)
     }

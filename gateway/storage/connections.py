@@ -43,18 +43,18 @@ def connect(
     `greet` is called with each connection that is made, before anything else uses it; it begins
     with `connection.on_connect_check_health(check_health=False)`.
 
-    Raises ValueError if `url` is no Redis address. The client's commands raise
+    Raises ValueError if `url` is not the address of a Redis server. The client's commands raise
     `redis.ConnectionError` and `redis.TimeoutError`.
     """
     options: dict[str, Any] = {"decode_responses": True}
     if greet is not None:
         options["redis_connect_func"] = greet
-    return _client(url, connections, timeout, retries, options)
+    return _make_client(url, connections, timeout, retries, options)
 
 
 def connect_bytes(url: str, *, connections: int, timeout: float = 5.0, retries: int) -> redis.Redis:
     """As `connect`, but answers are `bytes`, as RQ wants them."""
-    return _client(url, connections, timeout, retries, {})
+    return _make_client(url, connections, timeout, retries, {})
 
 
 def connect_worker(url: str, *, timeout: float) -> redis.Redis:
@@ -69,12 +69,12 @@ def connect_worker(url: str, *, timeout: float) -> redis.Redis:
         "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), 8),
     }
     if are_sentinels(url):
-        return _behind(from_url(url), SentinelConnectionPool, options)
+        return _make_sentinel_client(from_url(url), SentinelConnectionPool, options)
     pool = redis.ConnectionPool.from_url(url, **options, **encryption(url))
     return redis.Redis.from_pool(pool)
 
 
-def _client(
+def _make_client(
     url: str, connections: int, timeout: float, retries: int, options: Mapping[str, Any]
 ) -> redis.Redis:
     bounds = {
@@ -87,12 +87,12 @@ def _client(
         **options,
     }
     if are_sentinels(url):
-        return _behind(from_url(url), _WaitingPool, bounds)
+        return _make_sentinel_client(from_url(url), _WaitingPool, bounds)
     pool = redis.BlockingConnectionPool.from_url(url, **bounds, **encryption(url))
     return redis.Redis.from_pool(pool)
 
 
-def _behind(
+def _make_sentinel_client(
     sentinels: Sentinels, pool: type[SentinelConnectionPool], options: Mapping[str, Any]
 ) -> redis.Redis:
     client: redis.Redis = _Directory(sentinels).master_for(  # type: ignore[no-untyped-call]
@@ -168,7 +168,7 @@ class _WaitingPool(SentinelConnectionPool, redis.BlockingConnectionPool):
 
 
 def encryption(url: str) -> dict[str, Any]:
-    """What a client of `url` has to be told about TLS.
+    """What a client of `url` needs for TLS.
 
     Heroku's Redis shows a certificate that it has signed itself
     (https://devcenter.heroku.com/articles/connecting-heroku-redis), so it cannot be verified.

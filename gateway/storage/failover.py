@@ -42,13 +42,13 @@ def check_server(connection: Any) -> None:
     run = _info(ask, "server")["run_id"]
     if _text(ask("GET", keys.SERVER_RUN)) == run:
         return
-    kept = "kept" if _lost_nothing(ask) else ""
+    kept = "kept" if _kept_everything(ask) else ""
     outcome = _text(ask("EVAL", source("server_changed"), 0, run, kept))
     if outcome == "lost":
         logs.event(log, "redis_changed", level=logging.WARNING, run=run)
 
 
-def _lost_nothing(ask: Callable[..., Any]) -> bool:
+def _kept_everything(ask: Callable[..., Any]) -> bool:
     """Whether this run knows all that the run before had answered for."""
     if _info(ask, "persistence").get("aof_enabled") != "1":
         return False

@@ -11,7 +11,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Retry
 from gateway.intake.doorbell import queue_key
 from gateway.lanes import Backlog, Entry, Kind, Lane, Lease, Pace, keys
-from gateway.lanes.values import Direction
+from gateway.lanes.lane import Direction
 from gateway.model import Inbound, Part, Sent
 from gateway.relay.retry_policy import BREAKDOWNS, DEATHS
 from gateway.relay.to_chatwoot.exactly_once import ExactlyOnce

@@ -22,7 +22,15 @@ MAY_IMPORT = {
 MUST_NOT_SEE = {
     "gateway.relay.to_chatwoot": {"gateway.relay.to_network"},
     "gateway.relay.to_network": {"gateway.relay.to_chatwoot"},
-    "gateway.lanes": {"gateway.config", "gateway.relay", "gateway.web"},
+    "gateway.lanes": {
+        "gateway.clock",
+        "gateway.config",
+        "gateway.intake",
+        "gateway.observability",
+        "gateway.relay",
+        "gateway.storage",
+        "gateway.web",
+    },
     "gateway.chatwoot": {"gateway.lanes"},
 }
 """Rooms of the gateway, and those that they must not import from."""

@@ -1,7 +1,7 @@
--- Attempts: handing out the head of a lane, and what becomes of an attempt that nobody saw the end of.
+-- Attempts: handing out the head of a lane, and attempts that nobody saw the end of.
 --
--- Results of scripts that hand out work: {'next', id, its fields, its subject's, its lane's route, now,
--- when the destination last took a message}; {'rest'} (nothing to do now, the lane was given back);
+-- Results of scripts that hand out work: {'next', id, its fields, its subject's, its lane's route,
+-- now, when the destination last took a message}; {'rest'} (nothing to do now, the lane was given back);
 -- {'void'} (the lane belongs to somebody else: stop).
 
 local BEFORE_QUARANTINE = 2  -- deaths of workers before a message is delivered alone: retry_policy.py

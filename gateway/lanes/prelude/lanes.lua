@@ -1,4 +1,4 @@
--- Lanes: what waits in them, who has them, when they need attention, and what they were answered last.
+-- Lanes: what waits in them, who has them, when they need attention, what they answered last.
 
 local ANSWER = 60  -- seconds that a lane keeps its last answer, for a repetition
 

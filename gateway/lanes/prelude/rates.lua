@@ -26,7 +26,7 @@ local function brake_key_of(lane)
 end
 
 -- When may a call of this lane go? rates = {interval, burst, lane_interval, lane_burst} in ms;
--- an interval of 0 is no limit.
+-- an interval of 0 means: no limit.
 local function reserve_slot(lane, destination, rates)
   local gate, at = key_gate(destination), now
   local paused = tonumber(redis.call('HGET', gate, 'paused')) or 0

@@ -88,7 +88,8 @@ end
 -- own place).
 local function put_back(id, nonce)
   local msg = key_message(id)
-  local known = redis.call('HMGET', msg, 'dead_letter', 'lane', 'destination', 'kind', 'order', 'channel')
+  local known = redis.call('HMGET', msg, 'dead_letter', 'lane', 'destination', 'kind', 'order',
+                           'channel')
   local order = tonumber(known[5])
   if known[4] ~= 'out' then order = order_at_end(known[2]) end
   if known[1] then redis.call('XDEL', KEY_DEAD_LETTERS, known[1]) end
