@@ -37,6 +37,6 @@ class Books:
             for _, fields in cast(list[tuple[str, dict[str, str]]], entries)
         ]
 
-    def unsure_of(self, name: str) -> bool:
+    def was_uncertain(self, name: str) -> bool:
         """Whether it did not know at some time if this message had arrived."""
         return bool(self._store.hexists(keys.message(name), "was_uncertain"))

@@ -124,7 +124,7 @@ def _uncertain(stream: Stream, books: Books) -> Iterator[int]:
     """Of the replies that came more than once those that the gateway says it was uncertain of."""
     times = Counter(stream.arrived)
     for (number, part), count in times.items():
-        if count > 1 and books.unsure_of(part.partition("#")[0]):
+        if count > 1 and books.was_uncertain(part.partition("#")[0]):
             yield number
 
 

@@ -59,7 +59,7 @@ class Intake:
         self._ledger = Ledger(lanes.client)
         self._routes = Routes(lanes.client)
         self._doorbell = doorbell
-        self._room = MemoryGuard(lanes.client)
+        self._memory = MemoryGuard(lanes.client)
         self._indicators = IndicatorQueue(lanes.client)
 
     def take(
@@ -163,7 +163,7 @@ class Intake:
         return "noted:typing"
 
     def _append(self, entries: Sequence[Entry], move: CursorMove | None = None) -> tuple[str, ...]:
-        self._room.require()
+        self._memory.require()
         appended = self._lanes.append(entries, move=move)
         if appended.ring and appended.new:
             self._doorbell.ring()
@@ -173,7 +173,7 @@ class Intake:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
         Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
         look = retry_check_entry(channel, reply)
-        self._room.require()
+        self._memory.require()
         if not self._ledger.check_retry(ids.reply_id(channel.name, reply.message), look):
             return "ignored:MessageUpdated"
         self._doorbell.ring_if_idle()

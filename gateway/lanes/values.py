@@ -52,7 +52,7 @@ class Entry:
     """Seconds that it is older than its append, if it was found late."""
     written: float | None = None
     """Unix seconds at which it was written, by its writer's clock, if it could be one that was
-    accepted before, and forgotten by a server that failed over."""
+    accepted before, and lost by a server that failed over."""
     shown: str = ""
     """For replies: the status that Chatwoot shows, where it is not «sent»."""
     brake: Brake | None = None
@@ -85,7 +85,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lane that a drain holds under a lease."""
+    """A lane that a drain has for a while."""
 
     lane: Lane
     destination: str
@@ -155,7 +155,7 @@ class Taken:
     replayed: bool = False
     """A person took it out of the dead letters to have it sent again."""
     after_failover: bool = False
-    """It is uncertain because a server that failed over has forgotten what it was told last.
+    """It is uncertain because a server that failed over has lost what it was told last.
     Nothing is known of the attempt, not even if there was one; any part may have arrived."""
 
 

@@ -86,7 +86,7 @@ def test_the_ledger_keeps_that_a_message_may_have_arrived(store: redis.Redis) ->
     assert store.hmget(keys.message("m1"), "uncertain", "was_uncertain") == [None, "1"]
 
 
-def test_a_suspect_is_not_blamed_for_a_death_while_it_waits_for_its_turn(
+def test_a_quarantined_message_is_not_blamed_for_a_death_while_it_waits_for_its_turn(
     store: redis.Redis,
 ) -> None:
     lanes = lanes_over(store)
@@ -96,14 +96,14 @@ def test_a_suspect_is_not_blamed_for_a_death_while_it_waits_for_its_turn(
         assert taken(lanes, lease).crashes == deaths
         lease_dies(store, lease)
         lease = claim_one(lanes)
-    suspect = taken(lanes, lease)
-    assert (suspect.crashes, suspect.uncertain) == (BEFORE_QUARANTINE, True)
-    lanes.isolate(lease, suspect.id)
+    poison = taken(lanes, lease)
+    assert (poison.crashes, poison.uncertain) == (BEFORE_QUARANTINE, True)
+    lanes.isolate(lease, poison.id)
     lease_dies(store, lease)
     assert taken(lanes, claim_one(lanes)).crashes == BEFORE_QUARANTINE + 1
 
 
-def test_who_has_lost_the_lane_cannot_begin(store: redis.Redis) -> None:
+def test_who_has_lost_the_lane_cannot_isolate(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     lanes.append([letter(1)])
     lease = claim_one(lanes)

@@ -139,7 +139,7 @@ def test_one_never_seen_is_looked_at_unless_it_was_deleted(store: redis.Redis) -
 
 
 @pytest.mark.parametrize("state", ["waiting", "sending", "sent", "delivered", "withdrawn"])
-def test_one_that_did_not_fail_is_not_suspected(store: redis.Redis, state: str) -> None:
+def test_one_that_did_not_fail_is_not_checked(store: redis.Redis, state: str) -> None:
     lanes = lanes_over(store)
     if state in {"waiting", "sending", "withdrawn"}:
         lanes.append([reply(5)])
