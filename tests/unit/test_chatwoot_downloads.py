@@ -136,6 +136,21 @@ def test_a_dripping_file_ends_at_the_deadline(chatwoot: ScriptedServer, tmp_path
     media.close()
 
 
+def drip_without_length(exchange: Exchange) -> None:
+    """A body that ends with its connection: cut off, it looks complete."""
+    exchange.drip(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"." * 9999)
+
+
+def test_a_file_that_is_cut_off_at_the_deadline_is_not_taken_for_complete(
+    chatwoot: ScriptedServer, tmp_path: Path
+) -> None:
+    chatwoot.otherwise = drip_without_length
+    downloads = Downloads(Home(chatwoot.url), seconds=0.3)
+    with pytest.raises(Retry, match="in time"):
+        downloads.fetch(linked(chatwoot.url), tmp_path / "1", LARGEST)
+    downloads.close()
+
+
 @pytest.mark.parametrize("broken", [hang_up, None])
 def test_trouble_with_chatwoot_does_not_blame_the_channel(
     chatwoot: ScriptedServer, tmp_path: Path, broken: Any
