@@ -192,7 +192,10 @@ def _refusal(error: Exception) -> DeliveryError:
             f"Chatwoot's event stream is refused with status {error.response.status_code}: the web "
             "server before Chatwoot must pass WebSockets on at /cable"
         )
-    reason = "Chatwoot's event stream is no WebSocket: let the web server before it pass them on"
+    reason = (
+        "Chatwoot's event stream does not answer as a WebSocket: let the web server in front of "
+        "it pass WebSockets on"
+    )
     return ServerTrouble(reason, detail=type(error).__name__)
 
 

@@ -69,7 +69,7 @@ def read(frame: Fields, account: int, inboxes: Collection[int]) -> Told:
     """What a frame tells of these inboxes of the account.
 
     A user who works in several accounts is told of all of them, whichever we subscribed to. Raises
-    `Malformed` if Chatwoot sends no such frame.
+    `Malformed` if Chatwoot sends no frames like it.
     """
     try:
         name = frame.text("event")

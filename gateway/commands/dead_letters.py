@@ -16,7 +16,7 @@ def list_letters(limit: int) -> None:
     """Print the newest `limit` letters. Like all here raises redis.RedisError, `ConfigError` and
     `CannotDo`."""
     rows = [
-        (letter.id, logs.moment(letter.at), letter.channel, letter.kind, letter.reason)
+        (letter.id, logs.format_time(letter.at), letter.channel, letter.kind, letter.reason)
         for letter in _dead_letters().list(limit=limit)
     ]
     print_table(("id", "given up at", "channel", "kind", "reason"), rows)
@@ -27,7 +27,7 @@ def show_letter(message: str) -> None:
     if letter is None:
         raise CannotDo(f"dead letter {message} does not exist")
     print(f"id           {letter.id}")
-    print(f"given up at  {logs.moment(letter.at)}")
+    print(f"given up at  {logs.format_time(letter.at)}")
     print(f"channel      {letter.channel}")
     print(f"kind         {letter.kind}")
     print(f"attempts     {letter.attempts}")

@@ -1,1 +1,1 @@
-"""What comes in from outside is stored before it is answered; then the doorbell rings."""
+"""Stores what comes in from outside before it is answered; then rings the doorbell."""

@@ -35,13 +35,13 @@ class Doorbell:
         self._queue = queue(connection)
 
     def ring_if_idle(self) -> None:
-        """Ask for a drain unless one is asked for already, or something is amiss."""
+        """Ask for a drain unless one is already asked for, or Redis is away."""
         with suppress(redis.RedisError):
             if self._queue.is_empty():
                 self.ring()
 
     def ring(self) -> bool:
-        """Ask for a drain. False if that failed, which loses nothing: the clock rings as well."""
+        """Ask for a drain. False if that failed; nothing is lost, because the clock rings too."""
         try:
             self._queue.enqueue(
                 DRAIN,

@@ -25,7 +25,7 @@ def inbound_entry(channel: Channel, message: Inbound) -> Entry:
 
 
 def _is_late(message: Inbound) -> bool:
-    """What has gathered while the network or we were away is no flood."""
+    """A backlog from the time when the network or we were away is not a flood."""
     return message.sent_at is not None and time.time() - message.sent_at > MINUTE
 
 

@@ -1,4 +1,4 @@
-"""What comes in from outside is stored here, durably, before anybody is told «200»."""
+"""Stores what comes in from outside, durably, before it is answered with 200."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ class Intake:
         # If its webhook failed, nobody has accepted it before.
         written = None if shown == "failed" else reply.written_at
         entry = replace(reply_entry(channel, reply), age=age, shown=shown, written=written)
-        if age > MINUTE:  # what has gathered is no flood
+        if age > MINUTE:  # a backlog is not a flood
             entry = replace(entry, brake=None)
         [outcome] = self._append([entry])
         return outcome == "new"
 
     def take_event(self, channel: Channel, event: Event) -> str:
-        """Store what Chatwoot told. Returns what was done with it, for the log and the count."""
+        """Store an event of Chatwoot. Returns what was done with it, for the log and the count."""
         match event:
             case Ignored() | ContactChanged():
                 outcome = _ignored(event)
@@ -125,7 +125,7 @@ class Intake:
         return outcome
 
     def _acknowledge_presses(self, channel: Channel, messages: Sequence[Inbound]) -> None:
-        """Let a worker show, soon, that buttons were heard: also one that was pressed twice."""
+        """Let a worker acknowledge pressed buttons soon, also those pressed twice."""
         pressed = [message for message in messages if message.press]
         with suppress(redis.RedisError):  # the choices themselves are stored
             for message in pressed:
@@ -136,7 +136,7 @@ class Intake:
     def _note_new_conversation(self, channel: Channel, event: ConversationCreated) -> str:
         """The customer's next message goes into the newest conversation with them, as on Chatwoot's
         own channels. A thread stays where it is: its lane has another name. So does a conversation
-        with a made-up address, which becomes known with its first reply: there is no such lane."""
+        with a made-up address, which becomes known with its first reply: it has no lane yet."""
         lane = ids.inbound_lane(channel.name, event.peer)
         if not self._routes.record_conversation_started(lane, event.conversation):
             return "ignored:ConversationCreated"
@@ -150,7 +150,7 @@ class Intake:
         return "noted:resolved"
 
     def _indicate_typing(self, channel: Channel, event: AgentTyping | AgentStoppedTyping) -> str:
-        """A worker shows it, if one gets round to it in time."""
+        """Queue the indicator; a worker shows it if one is free in time."""
         if isinstance(event, AgentStoppedTyping):
             taken = self._indicators.cancel_typing(channel.name, event.conversation)
             return "noted:typing_ended" if taken else _ignored(event)

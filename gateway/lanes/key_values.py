@@ -17,7 +17,7 @@ class KeyValues:
     client: redis.Redis
 
     def get(self, key: str, *, seconds: int | None = None) -> str | None:
-        """The text under a key; None if there is none. `seconds`: and keep it so long from now on,
+        """The text under a key; None if it is not set. `seconds`: and keep it so long from now on,
         also in a full Redis, where it could not be written anew."""
         text = self.client.get(key) if seconds is None else self.client.getex(key, ex=seconds)
         return None if text is None else str(text)

@@ -33,7 +33,7 @@ class StreamState:
 
 @dataclass(slots=True)
 class StreamNotes:
-    """What the clock notes about one account's stream. A Redis that is away is no reason to stop
+    """What the clock notes about one account's stream. A Redis that is away does not stop
     listening: then nothing is noted."""
 
     store: redis.Redis
@@ -52,7 +52,7 @@ class StreamNotes:
             self._write(_Noted(True, self._noted.since, self._now()))
 
     def broken(self, why: str) -> None:
-        """There is no connection."""
+        """The connection is lost."""
         before, now = self._noted, self._now()
         since = before.since if before and not before.connected else now
         self._write(_Noted(False, since, before.last_frame if before else None, why))

@@ -1,4 +1,4 @@
-"""Signs of life: each process notes now and then that it lives, where every other can read it."""
+"""Signs of life: each process regularly notes that it is alive, where all others can read it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.lanes.scripts import Scripts
 from gateway.observability import logs
 
 FORGOTTEN_AFTER = 3600.0
-"""Seconds after which a process that went silent is no news any more."""
+"""Seconds of silence after which a process is forgotten."""
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""One structured line for each event, with every secret blotted out.
+"""One structured line for each event, with every secret redacted.
 
 A line is logfmt: `ts=… level=info role=worker event=posted message=… channel=…`. The same message
 id stands in every line about a message, from its webhook to its receipt.
@@ -25,10 +25,10 @@ from gateway.config import Settings
 
 BLOT = "[secret]"
 SHORTEST_SECRET = 4
-"""Characters. Blotting out a shorter one would tear holes into ordinary words."""
+"""Characters. Redacting a shorter one would mangle ordinary words."""
 
 CHATTY = ("httpx", "httpcore", "urllib3", "telegram", "asyncio", "rq", "werkzeug")
-"""Libraries whose everyday lines hold addresses (Telegram's contain the token) or say nothing."""
+"""Libraries whose routine lines contain addresses (Telegram's include the token) or are noise."""
 
 GATHER = 0.02
 """Seconds in which everyday lines gather, to be written together."""
@@ -53,7 +53,7 @@ def event(
     logger.log(level, name, exc_info=error, extra={_FIELDS: fields})
 
 
-def moment(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """A Unix time as people and programs read it: 2026-01-31T23:59:59.000Z."""
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
@@ -81,7 +81,7 @@ class LogfmtFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "ts": moment(record.created),
+            "ts": format_time(record.created),
             "level": record.levelname.lower(),
             "role": self._role,
         }
@@ -173,18 +173,18 @@ def configure(settings: Settings, role: str) -> None:
     root.setLevel(logging.INFO)
     _adopt("gunicorn.error", "rq.worker")
     logging.captureWarnings(capture=True)
-    _log_what_nobody_catches()
+    _log_uncaught_errors()
 
 
 def _adopt(*names: str) -> None:
-    """Have loggers that bring handlers of their own write through ours."""
+    """Make loggers with handlers of their own write through ours."""
     for name in names:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
 
 
-def _log_what_nobody_catches() -> None:
+def _log_uncaught_errors() -> None:
     logger = logging.getLogger("gateway")
 
     def in_main(

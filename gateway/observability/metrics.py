@@ -1,7 +1,7 @@
-"""What is counted, and how Prometheus reads it.
+"""The counters, and how Prometheus reads them.
 
-The counts live in Redis, because no process sees another's memory: a page of the web process could
-not show what a worker counted. The scripts of the lanes count most of it themselves.
+Counts live in Redis, because no process sees another's memory: the web process could not show what
+a worker counted. The scripts of the lanes count most of it themselves.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FIELD = re.compile(r"(?P<what>[a-z][a-z0-9_]*)\|(?P<channel>.+)")
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """How the gateway is: what waits and why, and who is alive."""
+    """The state of the gateway: what waits and why, and which roles are alive."""
 
     backlog: Waiting
     dead_letters: int
@@ -86,7 +86,7 @@ class GatewayCollector(Collector):
             "gateway_dead_letters", "Messages that were given up on.", value=vitals.dead_letters
         )
         beats = GaugeMetricFamily(
-            "gateway_heartbeat_age_seconds", "Since a role's last sign of life.", labels=["role"]
+            "gateway_heartbeat_age_seconds", "Age of a role's last sign of life.", labels=["role"]
         )
         for role, age in sorted(vitals.heartbeats.items()):
             beats.add_metric([role], age)
@@ -97,7 +97,7 @@ class GatewayCollector(Collector):
         """Zero where nothing waits: an absent series would raise no alert and end none."""
         oldest = GaugeMetricFamily(
             "gateway_oldest_message_seconds",
-            "Age of the oldest message that is not delivered.",
+            "Age of the oldest undelivered message.",
             labels=["channel", "direction"],
         )
         known = dict.fromkeys(product(self._channels, DIRECTIONS), 0.0) | dict(backlog.oldest)

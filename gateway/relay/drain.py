@@ -232,7 +232,7 @@ class Drain:
 
 
 def _log_abandoned(lease: Lease, error: BaseException) -> None:
-    """The lane is left to its lease. That Redis went away is no fault of ours: one short line."""
+    """The lane is left to its lease. Redis being away is not our fault: one short line."""
     if isinstance(error, redis.RedisError):
         kind = type(error).__name__
         logs.event(log, "lane_abandoned", level=logging.WARNING, lane=lease.lane, kind=kind)

@@ -1,4 +1,4 @@
-"""The Flask application: every route, and what all of them need."""
+"""The Flask application: all routes, and what they share."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def limit_bodies(app: Flask, limit: int) -> None:
 def read_body(request: Request) -> bytes:
     """The body of a request; its form can still be read afterwards.
 
-    Raises RequestEntityTooLarge, and BadRequest if it breaks off or its chunks are none.
+    Raises RequestEntityTooLarge, and BadRequest if it breaks off or its chunks are malformed.
     """
     try:
         body = request.get_data(cache=True)

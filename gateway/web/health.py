@@ -1,4 +1,4 @@
-"""What watches the gateway: is it alive, is it ready, what waits, what was counted."""
+"""The pages for monitoring: liveness, readiness, backlog and metrics."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from gateway.web.responses import sentence
 class Health:
     """`/healthz`, `/readyz`, `/health/backlog` and `/metrics`.
 
-    The last two ask for `admin_token`, as a bearer token or as the password of any user: a
-    program sends the one, a browser asks a person for the other. They do so also where only this
-    machine reaches them, because a tunnel or web server beside the gateway looks just like it.
+    The last two require `admin_token`, as a bearer token (programs) or as the password of any user
+    (browsers). They require it on this machine too, because a tunnel or web server beside the
+    gateway looks just like a local caller.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Health:
         app.add_url_rule("/metrics", "metrics", self.metrics)
 
     def alive(self) -> Response:
-        """The process answers: nothing else is asked."""
+        """The process answers; nothing else is checked."""
         return sentence(200, "alive")
 
     def ready(self) -> Response:
@@ -74,8 +74,8 @@ class Health:
     def _admit(self) -> None:
         if not same(self._admin_token, _offered()):
             raise Unauthorized(
-                "This page needs the admin token, as password or bearer token: see "
-                "`python -m gateway token`.",
+                "This page requires the admin token, as password or bearer token. Run "
+                "`python -m gateway token` to print it.",
                 www_authenticate=WWWAuthenticate("basic", {"realm": "gateway"}),
             )
 

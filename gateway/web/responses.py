@@ -1,4 +1,4 @@
-"""What a caller is told: one plain sentence, never a stack trace."""
+"""Responses: one plain sentence, never a stack trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.observability import logs
 from gateway.observability.logs import Redactor
 
 RETRY_AFTER = 5
-"""Seconds, for a caller that can wait."""
+"""Seconds after which a caller may try again."""
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def sentence(status: int, text: str) -> Response:
 
 
 class ErrorResponses:
-    """The answer to every error that a view may raise."""
+    """The response to every error that a view may raise."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
@@ -52,22 +52,22 @@ class ErrorResponses:
     def _redis_away(self, error: redis.RedisError) -> Response:
         detail = f"{type(error).__name__}: {error}"
         logs.event(log, "unavailable", level=logging.ERROR, channel=_channel(), detail=detail)
-        answer = sentence(503, "Nothing can be stored at the moment. Please try again.")
-        answer.headers["Retry-After"] = str(RETRY_AFTER)
-        return answer
+        response = sentence(503, "The gateway cannot store this at the moment. Please try again.")
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+        return response
 
 
 def _refused_by_http(error: HTTPException) -> Response:
-    answer = sentence(error.code or 500, error.description or error.name)
+    response = sentence(error.code or 500, error.description or error.name)
     for name, value in error.get_headers():
         if name in {"Allow", "WWW-Authenticate"}:
-            answer.headers[name] = value
-    return answer
+            response.headers[name] = value
+    return response
 
 
 def _our_fault(error: Exception) -> Response:
     logs.event(log, "crashed", level=logging.ERROR, channel=_channel(), error=error)
-    return sentence(500, "Something went wrong here, and the fault is ours.")
+    return sentence(500, "Internal error.")
 
 
 def _channel() -> str | None:

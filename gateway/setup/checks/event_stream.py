@@ -1,4 +1,4 @@
-"""Chatwoot's event stream as `doctor` sees it: does it answer us, and does the clock listen?"""
+"""Checks that Chatwoot's event stream answers, and that the clock listens to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.storage.connections import connect
 def look_at_stream(
     account: ChatwootAccount, chatwoot: Chatwoot, redis_url: str
 ) -> Iterator[Finding]:
-    """Raises a `DeliveryError` if Chatwoot cannot be asked. `redis_url`: empty if there is none."""
+    """Raises a `DeliveryError` if Chatwoot does not answer. `redis_url`: empty if none is set."""
     if account.events != "websocket":
         return
     profile = chatwoot.profile()
@@ -34,13 +34,13 @@ def _answering(account: ChatwootAccount, subscription: Subscription) -> Finding:
         with Cable(account.api_url, account.url, subscription):
             return Finding.good("event stream", "Chatwoot's event stream takes our token")
     except BadCredentials as error:
-        cure = f"Look at [chatwoot.{account.name}] account and token."
+        cure = f"Check account and token in [chatwoot.{account.name}]."
         return Finding.bad("event stream", error.reason, cure)
     except DeliveryError as error:
         cure = (
-            "Let the web server before Chatwoot pass WebSockets on at /cable; or, in "
-            f"[chatwoot.{account.name}], write where the gateway itself reaches Chatwoot as "
-            'internal_url, or write events = "webhook".'
+            "Let the web server in front of Chatwoot pass on WebSockets at /cable. Or, in "
+            f"[chatwoot.{account.name}], set internal_url to the address at which the gateway "
+            'reaches Chatwoot directly, or set events = "webhook".'
         )
         return Finding.bad("event stream", error.reason, cure)
 
@@ -48,12 +48,12 @@ def _answering(account: ChatwootAccount, subscription: Subscription) -> Finding:
 def _listening(state: StreamState | None) -> Finding:
     if state is None:
         text = "no clock has listened to the event stream yet"
-        return Finding.note("listening", text, "Start the gateway, and run this again beside it.")
+        return Finding.note("listening", text, "Start the gateway, and run doctor again beside it.")
     if state.connected:
         text = f"the clock has listened for {_duration(state.since)}"
         return Finding.good("listening", text)
     text = f"nobody has listened for {_duration(state.since)}: {state.why or 'no reason is known'}"
-    cure = "Look whether the clock runs, and what its log says at event=stream_trouble."
+    cure = "Check that the clock runs, and see event=stream_trouble in its log."
     return Finding.bad("listening", text, cure)
 
 
@@ -61,7 +61,7 @@ def _state(account: ChatwootAccount, redis_url: str) -> StreamState | None:
     with contextlib.closing(connect(redis_url, connections=1, retries=0)) as client:
         try:
             return read_streams(client).get(account.name)
-        except (redis.RedisError, OSError):  # a line of its own tells of that
+        except (redis.RedisError, OSError):  # another check reports that
             return None
 
 
