@@ -88,7 +88,7 @@ def test_doctor_names_a_web_server_that_passes_no_websockets_on(
     assert world.red() == {("chatwoot.main", "event stream")}
     found = world.examined()["chatwoot.main", "event stream"]
     assert "refused with status 403" in found["text"]
-    assert "pass WebSockets on at /cable" in found["cure"]
+    assert "pass on WebSockets at /cable" in found["cure"]
 
 
 def test_doctor_names_a_token_that_is_not_confirmed(
