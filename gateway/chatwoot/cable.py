@@ -117,14 +117,17 @@ class Cable:
             self._socket.close()
 
     def _subscribe(self) -> None:
-        deadline = time.monotonic() + CONFIRMED_WITHIN
+        deadline, is_welcome = time.monotonic() + CONFIRMED_WITHIN, False
         for kind in self._kinds(deadline):
             if kind == "welcome":
+                is_welcome = True
                 self._send({"command": "subscribe", "identifier": self._identifier})
             elif kind == "confirm_subscription":
                 return
             elif kind == "reject_subscription":
                 break
+        if not is_welcome:
+            raise ServerTrouble("Chatwoot's event stream says nothing")
         raise BadCredentials(
             "Chatwoot does not confirm the subscription to its event stream: the token's user is "
             "not in this account, or their pubsub_token has changed. Check the account's number "

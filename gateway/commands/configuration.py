@@ -31,6 +31,9 @@ def check() -> int:
         count, names = len(settings.channels), ", ".join(settings.channels)
         plural = "" if count == 1 else "s"
         print(f"{settings.path.name} is fine: {count} channel{plural} ({names}).")
+        for account in settings.accounts.values():
+            if account.events == "websocket":
+                print(f"chatwoot.{account.name}: the gateway listens to Chatwoot's event stream.")
     for note in notes:
         print(f"Note: {note}")
     return 1 if problems else 0
@@ -46,7 +49,8 @@ def list_channels() -> None:
             webhook = settings.webhook_url(channel) if adapter.takes_webhooks else "-"
         inbox = f"{channel.account.name}/{channel.config.inbox}"
         kind = channel.config.adapter
-        rows.append((channel.name, kind, inbox, webhook, settings.chatwoot_url(channel)))
+        called = settings.chatwoot_url(channel) if channel.is_called_by_chatwoot else "-"
+        rows.append((channel.name, kind, inbox, webhook, called))
     print_table(HEADINGS, rows)
 
 

@@ -27,7 +27,7 @@ BLOT = "[secret]"
 SHORTEST_SECRET = 4
 """Characters. Redacting a shorter one would mangle ordinary words."""
 
-CHATTY = ("httpx", "httpcore", "urllib3", "telegram", "asyncio", "rq", "werkzeug")
+CHATTY = ("httpx", "httpcore", "urllib3", "telegram", "asyncio", "rq", "werkzeug", "websockets")
 """Libraries whose routine lines contain addresses (Telegram's include the token) or are noise."""
 
 GATHER = 0.02

@@ -95,6 +95,19 @@ def test_channels_gives_both_addresses(capsys: pytest.CaptureFixture[str]) -> No
     assert post[3] == "-", "it takes no webhooks"
 
 
+def test_where_the_gateway_listens_chatwoot_has_no_address_to_call(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = place / "channels.toml"
+    text = file.read_text().replace("[chatwoot.main]", '[chatwoot.main]\nevents = "websocket"')
+    file.write_text(text)
+    assert main(["channels"]) == 0
+    _, pigeons, post = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert (pigeons[4], post[4]) == ("-", "-")
+    assert main(["check"]) == 0
+    assert "chatwoot.main: the gateway listens to Chatwoot's event" in capsys.readouterr().out
+
+
 def test_another_file(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
