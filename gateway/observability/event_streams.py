@@ -14,6 +14,8 @@ from gateway.lanes import keys
 
 FRESH: Final = 30.0
 """Seconds for which a connection counts without a sign of it: the clock may have been killed."""
+FORGOTTEN_AFTER: Final = 3600.0
+"""Seconds after which what was noted counts no more: webhooks may tell of the account by now."""
 NOTED_EVERY: Final = 1.0
 """Seconds between two notes about frames."""
 
@@ -44,18 +46,19 @@ class StreamNotes:
     def connected(self) -> None:
         """The subscription is confirmed."""
         now = self._now()
-        self._write(_Noted(True, now, now))
+        self._write(_Noted(True, now, now, at=now))
 
     def frame(self) -> None:
         """Something came. Noted once a second at most."""
         if self._noted is not None and time.monotonic() >= self._due:
-            self._write(_Noted(True, self._noted.since, self._now()))
+            now = self._now()
+            self._write(_Noted(True, self._noted.since, now, at=now))
 
     def broken(self, why: str) -> None:
         """The connection is lost."""
         before, now = self._noted, self._now()
         since = before.since if before and not before.connected else now
-        self._write(_Noted(False, since, before.last_frame if before else None, why))
+        self._write(_Noted(False, since, before.last_frame if before else None, now, why))
 
     def _write(self, noted: _Noted) -> None:
         self._noted, self._due = noted, time.monotonic() + NOTED_EVERY
@@ -76,14 +79,22 @@ class _Noted:
     connected: bool
     since: float
     last_frame: float | None
+    at: float
+    """When it was noted."""
     why: str = ""
 
 
 def read_streams(store: redis.Redis) -> dict[str, StreamState]:
-    """Account → state of its stream, for each that a clock has tried. Raises redis.RedisError."""
-    noted = cast(dict[str, str], store.hgetall(keys.EVENT_STREAMS))
+    """Account → state of its stream, for each that a clock has tried within the last hour.
+
+    Raises redis.RedisError.
+    """
+    texts = cast(dict[str, str], store.hgetall(keys.EVENT_STREAMS))
+    noted = {name: _Noted(**json.loads(text)) for name, text in texts.items()}
     now = _server_time(store) if noted else 0.0
-    return {name: _state(_Noted(**json.loads(text)), now) for name, text in noted.items()}
+    return {
+        name: _state(each, now) for name, each in noted.items() if now - each.at <= FORGOTTEN_AFTER
+    }
 
 
 def _state(noted: _Noted, now: float) -> StreamState:

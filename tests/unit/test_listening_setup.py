@@ -172,6 +172,14 @@ def test_a_clock_that_was_killed_is_not_listening(store: redis.Redis) -> None:
     assert "gone silent" in state.why
 
 
+def test_an_account_that_is_told_of_by_webhooks_again_is_forgotten(store: redis.Redis) -> None:
+    StreamNotes(store, "main").broken("why")
+    noted = json.loads(str(store.hget(keys.EVENT_STREAMS, "main")))
+    noted["at"] -= event_streams.FORGOTTEN_AFTER + 5
+    store.hset(keys.EVENT_STREAMS, "main", json.dumps(noted))
+    assert read_streams(store) == {}
+
+
 def test_frames_are_noted_once_a_second_at_most(
     store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
