@@ -39,6 +39,7 @@ from gateway.model import File, Status
 
 CONVERSATIONS_PER_PAGE: Final = 25
 MESSAGES_PER_PAGE: Final = 100
+LATEST_MESSAGES: Final = 20
 SLOWEST_UPLOAD: Final = 256 * 1024
 """Bytes in a second, at which a call with files may still end in time."""
 
@@ -277,6 +278,10 @@ class Chatwoot:
             if len(page) < MESSAGES_PER_PAGE or page[-1].id <= after:
                 return
             after = page[-1].id
+
+    def latest_messages(self, conversation_id: int) -> tuple[Message, ...]:
+        """The last `LATEST_MESSAGES`, ascending."""
+        return self._api.read(f"{self._conversation(conversation_id)}/messages", _messages)
 
     def message(self, conversation_id: int, message_id: int) -> Message:
         """One message as it is now. Raises `Missing` if it is not in the conversation.

@@ -18,6 +18,7 @@ from gateway.chatwoot.events import (
     ConversationCreated,
     Event,
     Ignored,
+    MarkedFailed,
     MessageDeleted,
     MessageUpdated,
     Reply,
@@ -62,7 +63,9 @@ class ContactTold:
     contact: Contact
 
 
-Told: TypeAlias = ReplyTold | ConversationTold | ContactTold | MessageDeleted | Ignored
+Told: TypeAlias = (
+    ReplyTold | ConversationTold | ContactTold | MessageDeleted | MarkedFailed | Ignored
+)
 
 
 def read(frame: Fields, account: int, inboxes: Collection[int]) -> Told:
@@ -108,7 +111,8 @@ def _message(data: Fields, name: str, inboxes: Collection[int]) -> Told:
         return OTHER_INBOX
     message = Message.read(data)
     if (ignored := not_for_the_customer(message.message_type, message.source_id)) is not None:
-        return ignored
+        failed = message.is_failed and not message.deleted
+        return MarkedFailed(message.id, message.conversation_id, inbox) if failed else ignored
     peer = data.object("conversation").object("contact_inbox").text("source_id")
     if message.deleted:
         return MessageDeleted(message.id, message.conversation_id, inbox, peer)

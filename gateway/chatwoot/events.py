@@ -63,6 +63,18 @@ class MessageUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedFailed:
+    """Chatwoot shows a message as failed that nobody is to send: a customer's, or a private note.
+
+    It does so by itself, when it could not call us about it.
+    """
+
+    message: int
+    conversation: int
+    inbox: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageDeleted:
     """An agent deleted a reply."""
 
@@ -130,6 +142,7 @@ class Ignored:
 Event: TypeAlias = (
     Reply
     | MessageUpdated
+    | MarkedFailed
     | MessageDeleted
     | StatusChanged
     | ConversationCreated
@@ -144,6 +157,8 @@ def reply_number(event: Event) -> int | None:
     """Chatwoot's id of the reply that an event is about; None if it is about none."""
     match event:
         case Reply(message=number) | MessageUpdated(message=Reply(message=number)):
+            return number
+        case MarkedFailed(message=number):
             return number
         case MessageDeleted(id=number):
             return number

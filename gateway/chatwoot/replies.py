@@ -4,13 +4,17 @@ asked: Chatwoot sends a webhook once, and once only."""
 from __future__ import annotations
 
 from gateway.chatwoot import interactive
-from gateway.chatwoot.events import Ignored, MessageDeleted, Reply
+from gateway.chatwoot.events import Ignored, MarkedFailed, MessageDeleted, Reply
 from gateway.chatwoot.values import OURS, Conversation, Message, MessageType
 
 
-def as_event(conversation: Conversation, message: Message) -> Reply | MessageDeleted | Ignored:
+def as_event(
+    conversation: Conversation, message: Message
+) -> Reply | MessageDeleted | MarkedFailed | Ignored:
     """What there is to do with `message`, as it is now."""
     if (ignored := not_for_the_customer(message.message_type, message.source_id)) is not None:
+        if message.is_failed and not message.deleted:
+            return MarkedFailed(message.id, conversation.id, conversation.inbox_id)
         return ignored
     if message.deleted:
         return MessageDeleted(

@@ -249,6 +249,11 @@ class Message:
     created_at: float = 0.0
     """Unix seconds."""
 
+    @property
+    def is_failed(self) -> bool:
+        """Chatwoot shows it in red."""
+        return self.status == "failed" or bool(self.external_error)
+
     @classmethod
     def read(cls, fields: Fields) -> Message:
         """From the API, which writes types and times as numbers."""

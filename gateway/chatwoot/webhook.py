@@ -17,6 +17,7 @@ from gateway.chatwoot.events import (
     ConversationCreated,
     Event,
     Ignored,
+    MarkedFailed,
     MessageDeleted,
     MessageUpdated,
     Reply,
@@ -69,7 +70,9 @@ def _updated(fields: Fields) -> Event:
     )
 
 
-def _event_about(fields: Fields, message: Message) -> Reply | MessageDeleted | Ignored:
+def _event_about(
+    fields: Fields, message: Message
+) -> Reply | MessageDeleted | MarkedFailed | Ignored:
     return as_event(Conversation.read_webhook(fields.object("conversation")), message)
 
 
@@ -140,6 +143,13 @@ _READERS: Mapping[str, Callable[[Fields], Event]] = {
 }
 
 
-def _ignored(fields: Fields) -> Ignored | None:
+def _ignored(fields: Fields) -> MarkedFailed | Ignored | None:
     """Why a message is not relayed: then nothing else of it need be as expected."""
-    return not_for_the_customer(named_type(fields), fields.optional_text("source_id"))
+    ignored = not_for_the_customer(named_type(fields), fields.optional_text("source_id"))
+    attributes = fields.optional_object("content_attributes")
+    if ignored is None or not attributes.optional_text("external_error"):
+        return ignored
+    conversation = fields.object("conversation")
+    return MarkedFailed(
+        fields.integer("id"), conversation.integer("id"), conversation.integer("inbox_id")
+    )

@@ -19,9 +19,9 @@ from uuid import uuid4
 
 import redis
 
-from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
+from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, LATEST_MESSAGES, Chatwoot
 from gateway.chatwoot.errors import Missing
-from gateway.chatwoot.events import Reply
+from gateway.chatwoot.events import MarkedFailed, Reply
 from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.values import Conversation, Message
 from gateway.clock.failed_calls import FailedCalls, is_customers
@@ -82,8 +82,11 @@ class Reconciler:
                 # Of any kind: whatever has a lower id in this inbox was looked at as well.
                 if message.created_at < now - LAG:
                     newest = max(newest, message.id)
-                event = _reply(conversation, message)
-                if event and event.written_at >= mark.since:
+                if message.id <= mark.message:
+                    self._take_failure(conversation, message)
+                    continue
+                event = as_event(conversation, message)
+                if isinstance(event, Reply) and event.written_at >= mark.since:
                     if self.contacts is not None:
                         self.contacts.update(conversation.contact)
                     was_missed = self._store(event, message.status, now)
@@ -91,6 +94,7 @@ class Reconciler:
                     recovered += was_missed
                 elif is_customers(message):
                     calls.see(message)
+                self._take_failure(conversation, message)
         finally:
             if recovered:
                 logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
@@ -107,7 +111,7 @@ class Reconciler:
                 self.pause(PAUSE)
             try:
                 with suppress(Missing):  # deleted between the two calls
-                    for message in self.chatwoot.messages_after(conversation.id, mark.message):
+                    for message in self._messages_of(conversation.id, mark.message):
                         yield conversation, message
             except ServerTrouble as error:
                 broken.append(error)
@@ -115,6 +119,15 @@ class Reconciler:
                     break
         if broken:
             raise broken[0]
+
+    def _messages_of(self, conversation: int, mark: int) -> Iterator[Message]:
+        """All above the mark; and what is shown last, which may have been marked as failed since:
+        Chatwoot does that with messages of any age, when it cannot tell us of a change."""
+        latest = self.chatwoot.latest_messages(conversation)
+        if len(latest) < LATEST_MESSAGES or latest[0].id <= mark:
+            yield from latest
+        else:
+            yield from self.chatwoot.messages_after(conversation, mark)
 
     def _list_changed(self, mark: Watermark, now: float) -> Iterable[Conversation]:
         seconds = min(LONGEST_LOOK, now - mark.looked + LAG)
@@ -139,11 +152,17 @@ class Reconciler:
     def _store(self, event: Reply, status: str, now: float) -> bool:
         # Its age counts from when it was written: too old a reply is failed rather than sent.
         age = max(0.0, now - event.written_at)
-        new = self.intake.recover(self.channel, event, age=age, shown=status)
-        if status == "failed" and not new:
-            # Chatwoot may have marked it by itself, and the webhook that said so was lost as well.
-            self.ledger.record_marked_failed(ids.reply_id(self.channel.name, event.message))
-        return new
+        return self.intake.recover(self.channel, event, age=age, shown=status)
+
+    def _take_failure(self, conversation: Conversation, message: Message) -> None:
+        """Chatwoot may have marked it by itself, and the webhook that said so was lost as well."""
+        if not message.is_failed:
+            return
+        match as_event(conversation, message):
+            case MarkedFailed() as event:
+                self.intake.take_event(self.channel, event)
+            case Reply():
+                self.ledger.record_marked_failed(ids.reply_id(self.channel.name, message.id))
 
     def _set_first_mark(self, now: float) -> None:
         # The conversation with the newest message is on the first page.
@@ -230,8 +249,3 @@ class Reconciliation:
                 channel=name,
                 why=str(error),
             )
-
-
-def _reply(conversation: Conversation, message: Message) -> Reply | None:
-    event = as_event(conversation, message)
-    return event if isinstance(event, Reply) else None

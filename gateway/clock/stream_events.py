@@ -9,7 +9,7 @@ from gateway.chatwoot import event_stream
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing
 from gateway.chatwoot.event_stream import ContactTold, ConversationTold, ReplyTold
-from gateway.chatwoot.events import Event, Ignored, MessageDeleted, reply_number
+from gateway.chatwoot.events import Event, Ignored, MarkedFailed, MessageDeleted, reply_number
 from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.values import Contact
 from gateway.clock.known_conversations import KnownConversations
@@ -61,7 +61,7 @@ class StreamEvents:
                 self._store(conversation.inbox_id, event)
             case ContactTold(contact):
                 self._take_contact(contact)
-            case MessageDeleted():
+            case MessageDeleted() | MarkedFailed():
                 self._store(told.inbox, told)
             case Ignored():  # most of them: nobody is asked, and nothing is written
                 log.debug("ignored %s", told.kind)

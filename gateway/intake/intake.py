@@ -17,6 +17,7 @@ from gateway.chatwoot.events import (
     ConversationCreated,
     Event,
     Ignored,
+    MarkedFailed,
     MessageDeleted,
     MessageUpdated,
     Reply,
@@ -110,10 +111,10 @@ class Intake:
                 outcome = {"new": "accepted", "duplicate": "repeated"}.get(outcome, outcome)
             case MessageDeleted():
                 outcome = self._withdraw(channel, event)
-            case MessageUpdated(message=reply, external_error=None):
-                outcome = self._check_retry(channel, reply)
-            case MessageUpdated(message=reply):
-                outcome = self._note_marked_failed(channel, reply)
+            case MarkedFailed():
+                outcome = self._restore(channel, event)
+            case MessageUpdated():
+                outcome = self._take_update(channel, event)
             case StatusChanged(status="resolved"):
                 outcome = self._note_resolved(channel, event)
             case ConversationCreated():
@@ -169,6 +170,11 @@ class Intake:
             self._doorbell.ring()
         return appended.outcomes
 
+    def _take_update(self, channel: Channel, event: MessageUpdated) -> str:
+        if event.external_error is None:
+            return self._check_retry(channel, event.message)
+        return self._note_marked_failed(channel, event.message)
+
     def _check_retry(self, channel: Channel, reply: Reply) -> str:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
         Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
@@ -189,6 +195,17 @@ class Intake:
                 return self._check_retry(channel, reply)
             case _:
                 return "ignored:MessageUpdated"
+
+    def _restore(self, channel: Channel, event: MarkedFailed) -> str:
+        """Whatever Chatwoot says of it, the message is there: that is told once more."""
+        self._memory.require()
+        self._ledger.restore(
+            ids.reply_id(channel.name, event.message),
+            ids.status_lane(channel.name, event.conversation),
+            ids.chatwoot_destination(channel.account.name),
+        )
+        self._doorbell.ring_if_idle()
+        return "noted:marked_failed"
 
     def _peer(self, channel: Channel, event: StatusChanged | AgentTyping) -> str:
         """Where the last reply went: not to the conversation's own address, if Chatwoot made that

@@ -59,7 +59,7 @@ local function store(item)
   if item.status_lane then
     redis.call('HSET', msg, 'status_lane', item.status_lane,
                'status_destination', item.status_destination)
-    if item.shown == 'failed' then redis.call('HSET', msg, 'shown', MARKED_FAILED) end
+    if item.shown == 'failed' then mark_failed(item.id) end
   end
   check_failover(item)
   redis.call('ZADD', lane, order, item.id)

@@ -96,6 +96,8 @@ class MessageField:
     """The status that Chatwoot shows; absent: sent; «marked failed»: Chatwoot decided that."""
     MARKED_FAILED: Final = "marked_failed"
     """Chatwoot did so while a status was being told."""
+    TIMES_MARKED: Final = "times_marked"
+    """How often Chatwoot has marked it by itself."""
     STATUS_LANE: Final = "status_lane"
     STATUS_DESTINATION: Final = "status_destination"
     PARTS: Final = "parts"

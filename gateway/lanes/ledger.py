@@ -71,6 +71,12 @@ class Ledger:
         answer: str = self._run("record_marked_failed", message)
         return answer
 
+    def restore(self, message: str, lane: Lane, destination: str) -> None:
+        """Chatwoot shows a message as failed that is no reply to be sent: tell it in `lane`, by way
+        of `destination`, that the message is «sent»."""
+        told = {"channel": lane.channel, "lane": str(lane), "destination": destination}
+        self._run("restore", message, wire.storable(told))
+
     def record_receipt(self, channel: str, receipt: Receipt) -> str:
         """What a network says became of a part: «noted», or «parked» until its id is known."""
         answer: str = self._run(

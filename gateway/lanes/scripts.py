@@ -14,7 +14,16 @@ PRELUDE = ("keys", "base", "lanes", "rates", "attempts", "statuses")
 
 # A script that only drains may run when Redis is full: otherwise a full Redis could never empty.
 TAKES_MEMORY = frozenset(
-    {"append", "check_retry", "record_receipt", "replay", "retry", "tell_of_delay", "withdraw"}
+    {
+        "append",
+        "check_retry",
+        "record_receipt",
+        "replay",
+        "restore",
+        "retry",
+        "tell_of_delay",
+        "withdraw",
+    }
 )
 
 

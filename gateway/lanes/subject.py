@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.lanes.keys import MessageField
 from gateway.model import Status
+
+MARKED_FAILED: Final = "marked failed"
+"""Of `Subject.shown`: Chatwoot marked it as failed by itself. As in prelude/statuses.lua."""
 
 
 @dataclass(frozen=True, slots=True)

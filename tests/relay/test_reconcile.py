@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -275,12 +275,12 @@ def test_a_chatwoot_that_shows_no_conversation_is_left_alone_soon(
         env.chatwoot.agent_reply(number, f"to {number}")
     asked: list[int] = []
 
-    def broken(self: Chatwoot, conversation: int, newest: int) -> Iterator[Message]:
+    def broken(self: Chatwoot, conversation: int) -> tuple[Message, ...]:
         asked.append(conversation)
         raise ServerTrouble("500")
 
     with monkeypatch.context() as ill:
-        ill.setattr(Chatwoot, "messages_after", broken)
+        ill.setattr(Chatwoot, "latest_messages", broken)
         with pytest.raises(ServerTrouble):
             reconciler.look()
     assert len(asked) == BROKEN + 1

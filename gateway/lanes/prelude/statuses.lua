@@ -3,21 +3,38 @@
 local MARKED_FAILED = 'marked failed'  -- shown: Chatwoot marked a reply, and we never said so
 local RANK = { failed = 1, sent = 1, delivered = 2, read = 3 }
 
--- Put what became of a reply into the status lane, unless Chatwoot shows it already.
-local function queue_status(id)
+-- Put what became of a reply into the status lane, unless Chatwoot shows it already. One of which
+-- nothing is known yet is «sent» in Chatwoot, unless that has marked it. `at`: not told before.
+local function queue_status(id, at)
   local known = redis.call('HMGET', key_message(id), 'status', 'shown', 'status_lane',
                            'status_destination', 'channel')
-  if not known[1] or not known[3] or (known[2] or 'sent') == known[1] then return end
+  local status = known[1] or (known[2] == MARKED_FAILED and 'sent')
+  if not status or not known[3] or (known[2] or 'sent') == status then return end
   local lane, item = known[3], 's:' .. id
   if redis.call('ZSCORE', key_lane(lane), item) then return end  -- it will carry the newest status
   local given_up = redis.call('HGET', key_message(item), 'dead_letter')
   if given_up then redis.call('XDEL', KEY_DEAD_LETTERS, given_up) end
   redis.call('DEL', key_message(item))
   redis.call('HSET', key_message(item), 'v', '1', 'kind', 'status', 'subject', id, 'lane', lane,
-             'channel', known[5], 'state', 'waiting', 'appended', now, 'ready', now,
+             'channel', known[5], 'state', 'waiting', 'appended', now, 'ready', at or now,
              'destination', known[4])
   redis.call('ZADD', key_lane(lane), order_at_end(lane), item)
-  make_due(lane, known[4], now)
+  make_due(lane, known[4], at or now)
+end
+
+-- Chatwoot has marked a message as failed by itself: it is told once more what became of it. If that
+-- word of ours is what it cannot call us about, each further one waits twice as long.
+local AT_ONCE, LONGEST_WAIT = 3, 60000
+local function mark_failed(id)
+  local msg = key_message(id)
+  redis.call('HSET', msg, 'shown', MARKED_FAILED)
+  -- While a status is being told it is not known which of the two came last.
+  if redis.call('HGET', key_message('s:' .. id), 'state') == 'sending' then
+    redis.call('HSET', msg, 'marked_failed', 1)
+  end
+  local beyond = redis.call('HINCRBY', msg, 'times_marked', 1) - AT_ONCE
+  local wait = beyond > 0 and math.min(LONGEST_WAIT, 1000 * 2 ^ math.min(beyond, 10)) or 0
+  queue_status(id, now + wait)
 end
 
 -- Note what became of a reply and, if Chatwoot shows something else, put it into the status lane.

@@ -12,6 +12,7 @@ from gateway.chatwoot.values import Message, MessageType
 from gateway.errors import DeliveryError
 from gateway.lanes import Lanes, Lease, Pace, Taken, bodies, ids
 from gateway.lanes.bodies import NoteText
+from gateway.lanes.subject import MARKED_FAILED
 from gateway.model import Status
 from gateway.relay.cached import Cached
 from gateway.relay.delivery import Done
@@ -48,6 +49,8 @@ class StatusDelivery:
 
     def deliver(self, lease: Lease, taken: Taken) -> Done:
         status = taken.subject.status
+        if status is None and taken.subject.shown == MARKED_FAILED:  # and it still waits
+            status = Status.SENT
         if status is None:  # an agent pressed Retry: it begins anew
             return Done()
         drawn = self._choose_drawn(status)
