@@ -134,7 +134,11 @@ def run(plan: Plan) -> Outcome:
             scene.books.total("uncertain"),
             found,
             seconds,
-            (*remarks, *found.words),
+            (
+                *remarks,
+                f"late: {found.inward.late} messages of customers, {found.outward.late} replies",
+                *found.words,
+            ),
             tuple(troubled),
         )
 

@@ -37,7 +37,7 @@ class KnownContacts:
 
         Raises redis.RedisError.
         """
-        key = keys.contact(self.account.account, contact.id)
+        key = keys.contact(self.account.name, contact.id)
         known = self.values.get(key, seconds=LEDGER_SECONDS)
         now = json.dumps([contact.phone, contact.email, contact.identifier])
         if known == now:

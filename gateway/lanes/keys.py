@@ -284,7 +284,7 @@ def failed_call(channel: str) -> str:
     return f"gw:failed_call:{channel}"
 
 
-def contact(account: int, contact_id: int) -> str:
+def contact(account: str, contact_id: int) -> str:
     """String: JSON of a contact's phone, e-mail and identifier, as last told by an event stream."""
     return f"gw:contact:{account}:{contact_id}"
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from gateway.chatwoot import cable as cable_module
 from gateway.chatwoot.cable import Cable
+from gateway.chatwoot.values import Contact
 from gateway.chatwoot.webhook import read
 from gateway.clock import event_listener
 from gateway.clock.reconcile import Reconciler
@@ -141,6 +142,19 @@ def test_a_phone_that_changes_while_nobody_listens_counts_from_the_next_reply(
     stream.stop.clear()
     stream.start_clock()
     assert [part.peer for part in stream.until_sent(2)] == [PHONE, NEW]
+
+
+def test_contacts_of_two_chatwoots_with_the_same_numbers_are_not_mixed_up(
+    stream: StreamEnv,
+) -> None:
+    stream.chatwoot.agent_reply(1, "before")
+    stream.until_sent(1)
+    here = stream.clocks[0].contacts["main"]
+    elsewhere = replace(here, account=here.account.model_copy(update={"name": "other"}))
+    elsewhere.update(Contact(id=_contact(stream).id, phone=NEW))
+    stream.chatwoot.agent_reply(1, "after")
+    assert [part.peer for part in stream.until_sent(2)] == [PHONE, PHONE]
+    assert here.values.get(keys.contact("main", 1)) != here.values.get(keys.contact("other", 1))
 
 
 def test_what_was_written_while_the_connection_was_cut_arrives_in_order(
