@@ -144,6 +144,21 @@ def test_a_phone_that_changes_while_nobody_listens_counts_from_the_next_reply(
     assert [part.peer for part in stream.until_sent(2)] == [PHONE, NEW]
 
 
+def test_a_phone_that_changes_while_the_connection_is_cut_counts_from_the_next_reply(
+    stream: StreamEnv,
+) -> None:
+    stream.chatwoot.agent_reply(1, "before")
+    stream.until_sent(1)
+    stream.chatwoot.go_away()
+    stream.chatwoot.cable.cut()
+    until(lambda: stream.state is not None and not stream.state.connected)
+    _edit(stream, phone_number=NEW)
+    stream.chatwoot.come_back()
+    stream.wait_until_connected()
+    stream.chatwoot.agent_reply(1, "after")
+    assert [part.peer for part in stream.until_sent(2)] == [PHONE, NEW]
+
+
 def test_contacts_of_two_chatwoots_with_the_same_numbers_are_not_mixed_up(
     stream: StreamEnv,
 ) -> None:
