@@ -421,7 +421,7 @@ def test_a_label_that_agents_cannot_see_is_a_note(world: World) -> None:
 
 
 def test_calls_that_do_not_reach_the_gateway_are_red_with_both_cures(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failed_calls, "PENDING", 0.0)
     world.chatwoot.store.version = version_named("4.15.1")
@@ -436,6 +436,7 @@ def test_calls_that_do_not_reach_the_gateway_are_red_with_both_cures(
     assert "has no public ip addresses" in found["text"]
     assert "SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true" in found["cure"]
     assert 'events = "websocket"' in found["cure"]
+    note_call(KeyValues(store), "bot", NotedCall(1, "404 Not Found", written_at=0.0))
     world.chatwoot.set_webhook(1, "")
     world.chatwoot.agent_reply(1, "this one was told of")
     assert ("channels.bot", "calls") not in world.examined()
