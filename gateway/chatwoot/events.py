@@ -85,6 +85,21 @@ class MessageDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class SentElsewhere:
+    """An outgoing message that the customer has already: what the owner typed on their phone, say,
+    stored in Chatwoot by another integration."""
+
+    message: int
+    conversation: int
+    inbox: int
+    is_failed: bool = False
+    """Chatwoot could not tell us of it, and shows it as failed."""
+
+    def as_failed(self) -> MarkedFailed:
+        return MarkedFailed(self.message, self.conversation, self.inbox)
+
+
+@dataclass(frozen=True, slots=True)
 class StatusChanged:
     """A conversation was opened, resolved, snoozed or given to a bot («pending»)."""
 
@@ -144,6 +159,7 @@ Event: TypeAlias = (
     | MessageUpdated
     | MarkedFailed
     | MessageDeleted
+    | SentElsewhere
     | StatusChanged
     | ConversationCreated
     | AgentTyping
@@ -158,7 +174,7 @@ def reply_number(event: Event) -> int | None:
     match event:
         case Reply(message=number) | MessageUpdated(message=Reply(message=number)):
             return number
-        case MarkedFailed(message=number):
+        case MarkedFailed(message=number) | SentElsewhere(message=number):
             return number
         case MessageDeleted(id=number):
             return number

@@ -4,13 +4,13 @@ asked: Chatwoot sends a webhook once, and once only."""
 from __future__ import annotations
 
 from gateway.chatwoot import interactive
-from gateway.chatwoot.events import Ignored, MarkedFailed, MessageDeleted, Reply
+from gateway.chatwoot.events import Ignored, MarkedFailed, MessageDeleted, Reply, SentElsewhere
 from gateway.chatwoot.values import OURS, Conversation, Message, MessageType
 
 
 def as_event(
     conversation: Conversation, message: Message
-) -> Reply | MessageDeleted | MarkedFailed | Ignored:
+) -> Reply | MessageDeleted | MarkedFailed | SentElsewhere | Ignored:
     """What there is to do with `message`, as it is now."""
     if (ignored := not_for_the_customer(message.message_type, message.source_id)) is not None:
         if message.is_failed and not message.deleted:
@@ -19,6 +19,10 @@ def as_event(
     if message.deleted:
         return MessageDeleted(
             message.id, conversation.id, conversation.inbox_id, conversation.source_id
+        )
+    if message.external_echo:
+        return SentElsewhere(
+            message.id, conversation.id, conversation.inbox_id, message.is_failed
         )
     text, content_type = plain_breaks(message.content), message.content_type
     return Reply(

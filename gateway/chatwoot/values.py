@@ -242,6 +242,8 @@ class Message:
     """The source id of the message that it answers."""
     external_error: str = ""
     deleted: bool = False
+    external_echo: bool = False
+    """The customer has it already: it was sent past the gateway. Retry takes this off."""
     sender_name: str = ""
     by_an_agent: bool = False
     """A person of the team wrote it: no rule, no bot, not Chatwoot itself."""
@@ -285,6 +287,7 @@ class Message:
             in_reply_to_external_id=attributes.optional_text("in_reply_to_external_id"),
             external_error=attributes.optional_text("external_error"),
             deleted=attributes.optional_flag("deleted"),
+            external_echo=attributes.values.get("external_echo") in {True, "true"},
             sender_name=sender.optional_text("name"),
             by_an_agent=sender.optional_text("type") == "user",
             attachments=files_in(fields),

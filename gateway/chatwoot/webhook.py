@@ -21,6 +21,7 @@ from gateway.chatwoot.events import (
     MessageDeleted,
     MessageUpdated,
     Reply,
+    SentElsewhere,
     StatusChanged,
 )
 from gateway.chatwoot.fields import Fields, WrongShape
@@ -72,7 +73,7 @@ def _updated(fields: Fields) -> Event:
 
 def _event_about(
     fields: Fields, message: Message
-) -> Reply | MessageDeleted | MarkedFailed | Ignored:
+) -> Reply | MessageDeleted | MarkedFailed | SentElsewhere | Ignored:
     return as_event(Conversation.read_webhook(fields.object("conversation")), message)
 
 

@@ -21,7 +21,7 @@ import redis
 
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, LATEST_MESSAGES, Chatwoot
 from gateway.chatwoot.errors import Missing
-from gateway.chatwoot.events import MarkedFailed, Reply
+from gateway.chatwoot.events import MarkedFailed, Reply, SentElsewhere
 from gateway.chatwoot.replies import as_event
 from gateway.chatwoot.values import Conversation, Message
 from gateway.clock.failed_calls import FailedCalls, is_customers
@@ -86,7 +86,9 @@ class Reconciler:
                     self._take_failure(conversation, message)
                     continue
                 event = as_event(conversation, message)
-                if isinstance(event, Reply) and event.written_at >= mark.since:
+                if isinstance(event, SentElsewhere):
+                    self.intake.take_event(self.channel, event)
+                elif isinstance(event, Reply) and event.written_at >= mark.since:
                     if self.contacts is not None:
                         self.contacts.update(conversation.contact)
                     was_missed = self._store(event, message.status, now)

@@ -21,6 +21,7 @@ from gateway.chatwoot.events import (
     MessageDeleted,
     MessageUpdated,
     Reply,
+    SentElsewhere,
     StatusChanged,
 )
 from gateway.config import Channel
@@ -113,6 +114,8 @@ class Intake:
                 outcome = self._withdraw(channel, event)
             case MarkedFailed():
                 outcome = self._restore(channel, event)
+            case SentElsewhere():
+                outcome = self._note_sent_elsewhere(channel, event)
             case MessageUpdated():
                 outcome = self._take_update(channel, event)
             case StatusChanged(status="resolved"):
@@ -142,6 +145,14 @@ class Intake:
         if not self._routes.record_conversation_started(lane, event.conversation):
             return "ignored:ConversationCreated"
         return "noted:conversation_started"
+
+    def _note_sent_elsewhere(self, channel: Channel, event: SentElsewhere) -> str:
+        """The customer has this message already, and must not get it from us: also not when an
+        agent presses Retry, which takes off whatever says so."""
+        self._ledger.forbid(ids.reply_id(channel.name, event.message))
+        if event.is_failed:
+            return self._restore(channel, event.as_failed())
+        return "ignored:sent_elsewhere"
 
     def _note_resolved(self, channel: Channel, event: StatusChanged) -> str:
         """The customer's next message looks for its conversation again."""

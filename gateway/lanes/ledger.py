@@ -48,6 +48,10 @@ class Ledger:
         )
         return answer
 
+    def forbid(self, message: str) -> None:
+        """A reply must never be sent: the customer has it from elsewhere."""
+        self.client.set(keys.tombstone(message), 1, ex=LEDGER_SECONDS)
+
     def check_retry(self, message: str, look: Entry, *, nonce: str = "") -> bool:
         """Perhaps an agent pressed Retry below a reply: `look` will ask Chatwoot.
 

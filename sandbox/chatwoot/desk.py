@@ -49,6 +49,14 @@ class AgentDesk:
             draft = Draft(text, private=private, content_attributes=attributes, blobs=blobs)
             return create_message(self.store, row, draft, ("User", self.agent.id)).id
 
+    def reply_from_phone(self, conversation: int, text: str, source_id: str) -> int:
+        """What was typed on the owner's phone, stored here by an integration of somebody else."""
+        with self.store.changing(actor=self.agent):
+            row = self._conversation(conversation)
+            echo: JSON = {"external_echo": True}
+            draft = Draft(text, content_attributes=echo, source_id=source_id)
+            return create_message(self.store, row, draft, ("User", self.agent.id)).id
+
     def interactive_reply(
         self, conversation: int, text: str | None, content_type: str, items: Sequence[JSON]
     ) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gateway.chatwoot.client import Chatwoot
@@ -14,8 +15,14 @@ from gateway.intake.entries import reply_entry
 from gateway.lanes import KeyValues, Lanes, Lease, Ledger, Pace, Taken, bodies, ids
 from gateway.lanes.subject import Subject
 from gateway.lanes.watermark import watermark_of
+from gateway.model import Status
 from gateway.relay.delivery import Done
 from gateway.relay.retry_policy import Patience
+
+STORED_BY_ANOTHER = (
+    "Not sent: another program stored this message in Chatwoot, and the customer may have it "
+    "already. Write it once more to send it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,9 @@ class RetryCheckDelivery:
             return Done()
         if (message := self._ask_chatwoot(reply)) is None:
             return Done()
-        if not is_known:
+        if not is_known and message.source_id:
+            self._refuse(reply)
+        elif not is_known:
             self._recover(reply, message)
         elif message.status != "failed" and not message.external_error:
             name = ids.reply_id(self.channel.name, reply.message)
@@ -62,6 +71,15 @@ class RetryCheckDelivery:
     def _may_be_missed(self, reply: Reply) -> bool:
         watermark = watermark_of(self.values, self.channel.name)
         return watermark is not None and watermark.is_below(reply.message, reply.written_at)
+
+    def _refuse(self, reply: Reply) -> None:
+        """Another program stored it, perhaps what the owner typed on their phone. The button has
+        taken off what would tell, so the customer may have it."""
+        self.ledger.forbid(ids.reply_id(self.channel.name, reply.message))
+        with suppress(Missing):
+            self.chatwoot.update_status(
+                reply.conversation, reply.message, Status.FAILED, STORED_BY_ANOTHER
+            )
 
     def _recover(self, reply: Reply, message: Message) -> None:
         """Its own webhook never reached us, or comes later: then it will be a repetition."""
