@@ -42,6 +42,10 @@ class Unreachable(Retry):
     """Nobody answered: connection refused, host unknown, or no connection within the time."""
 
 
+class SpeaksPlainHttp(Unreachable):
+    """The address says https, and the port speaks http."""
+
+
 class ServerTrouble(Retry):
     """The other side answered that it is itself in trouble (a 5xx, a page instead of an answer)."""
 

@@ -22,6 +22,7 @@ from gateway.model import Span, Style
 from gateway.storable import storable
 
 MARKS = {"strong": Style.BOLD, "em": Style.ITALIC, "s": Style.STRIKE}
+LISTS = frozenset({"bullet_list", "ordered_list"})
 ABSOLUTE_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 UNTOLD_SCHEMES = re.compile(r"^(https?://|mailto:|tel:)", re.IGNORECASE)
 DEEPEST = 100
@@ -127,6 +128,8 @@ class _Renderer:
         below = 0
         for node in nodes:
             top, bottom = node.map or (below, below)
+            if node.type in LISTS:
+                bottom = _end_of(node)
             if parts:
                 parts.append(Rich("\n" * max(1, top - below + 1)))
             parts.append(self._block(node))
@@ -207,6 +210,14 @@ class _Renderer:
 
     def _mark(self, content: Rich, style: Style) -> Rich:
         return content.styled(style) if style in self.styles else content
+
+
+def _end_of(node: SyntaxTreeNode) -> int:
+    """The line below the text of a list: the parser counts blank lines that follow it as well."""
+    top, bottom = node.map or (0, 0)
+    if node.type not in {*LISTS, "list_item"}:
+        return bottom
+    return _end_of(node.children[-1]) if node.children else top + 1
 
 
 def _same_address(label: str, url: str) -> bool:

@@ -140,17 +140,25 @@ class Server:
             self._open.add(connection)
         try:
             with connection, _reader(connection) as stream:
-                while not self._stopping.is_set():
-                    head = _read_head(stream, client)
-                    if head is None or not self._exchange(head, connection, stream):
-                        return
+                self._converse(connection, stream, client)
         except (OSError, HangUp):
             return  # one of the two has hung up: that is how connections end
-        except BadRequest as error:
-            log.warning("not HTTP: %s", error)
         finally:
             with self._lock:
                 self._open.discard(connection)
+
+    def _converse(
+        self, connection: socket.socket, stream: BinaryIO, client: tuple[str, int]
+    ) -> None:
+        """Answer requests until one side has enough."""
+        try:
+            while not self._stopping.is_set():
+                head = _read_head(stream, client)
+                if head is None or not self._exchange(head, connection, stream):
+                    return
+        except BadRequest as error:
+            log.warning("not HTTP: %s", error)
+            connection.sendall(_render(Reply(400, content_type=""), "GET"))
 
     def _exchange(self, head: Head, connection: socket.socket, stream: BinaryIO) -> bool:
         """Answer one request. False if the connection is to be closed."""

@@ -22,6 +22,7 @@ from gateway.chatwoot.multipart import Form
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
+    Retry,
     ServerTrouble,
     Throttled,
     Uncertain,
@@ -136,6 +137,9 @@ class Api:
             return self._ask_why_denied(answer)
         if answer.status == 404:
             return _missing(answer)
+        if answer.status == 406:  # a page of the dashboard, which is no JSON
+            reason = "Chatwoot has no API here: correct its address, without /app and what follows"
+            return Retry(reason, detail=_detail(answer))
         if answer.status == 422:
             return invalid_error(answer)
         if answer.status == 429:

@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from re import match
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -37,6 +38,18 @@ def _require_content(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _require_no_dashboard(text: object) -> object:
+    """An address that was copied while the dashboard was open is not Chatwoot's own."""
+    pasted = match(
+        r"(https?://[^?#]+?)/app(?:/(?:accounts/(\d+))?[^?#]*)?/?(?:[?#].*)?$", str(text)
+    )
+    if pasted is None or "@" in pasted[1]:
+        return text
+    number = f", and account = {pasted[2]}" if pasted[2] else ""
+    raise ValueError(f'is an address of the dashboard: write "{pasted[1]}"{number}')
+
+
+ChatwootAddress = Annotated[WebAddress, BeforeValidator(_require_no_dashboard)]
 Secrets = Annotated[
     tuple[SecretStr, ...], BeforeValidator(one_or_several), AfterValidator(_require_length)
 ]
@@ -118,8 +131,8 @@ class ChatwootAccount(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
-    url: WebAddress = Field(description="where your Chatwoot is: https://app.chatwoot.com")
-    internal_url: WebAddress = Field(
+    url: ChatwootAddress = Field(description="where your Chatwoot is: https://app.chatwoot.com")
+    internal_url: ChatwootAddress = Field(
         default="",
         description="where the gateway itself reaches Chatwoot, if not at `url`; may be private",
     )

@@ -16,7 +16,7 @@ from requests.utils import default_headers, get_environ_proxies, select_proxy
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
 from urllib3.exceptions import DecodeError, HTTPError
 
-from gateway.errors import DeliveryError, Permanent, Uncertain, Unreachable
+from gateway.errors import DeliveryError, Permanent, SpeaksPlainHttp, Uncertain, Unreachable
 from gateway.http.answer import SAFE_METHODS, Answer, Explain, meaning
 from gateway.http.deadlines import Watch, Watchdog, WatchedTransport, watching
 from gateway.http.fence import check_fence
@@ -241,6 +241,9 @@ def _read(answer: BaseHTTPResponse) -> bytes:
 def _failure(method: str, url: str, error: Exception, watch: Watch) -> DeliveryError:
     host = urlsplit(url).hostname or "?"
     detail = f"{method} {host}: {type(error).__name__}"
+    if "WRONG_VERSION_NUMBER" in str(error):  # OpenSSL's word for an answer that is not TLS
+        where = urlsplit(url).netloc.rpartition("@")[2]
+        return SpeaksPlainHttp(f"{where} speaks http, and the address says https", detail=detail)
     if not watch.written:
         return Unreachable(f"{host} cannot be reached", detail=detail)
     late = watch.expired or isinstance(error, TimeoutError)

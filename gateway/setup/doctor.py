@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from gateway.adapter import Finding
 from gateway.chatwoot.client import Chatwoot
 from gateway.config import ChatwootAccount, Settings
 from gateway.errors import DeliveryError
@@ -21,6 +20,7 @@ from gateway.setup.checks.inbox import look_at_inbox
 from gateway.setup.checks.known_bugs import known_bugs
 from gateway.setup.checks.network import FIX, look_at_network
 from gateway.setup.checks.public_url import is_private, look_at_address
+from gateway.setup.checks.reachable import explain_silence
 from gateway.setup.checks.redis import look_at_storage
 from gateway.setup.checks.token_rights import find_rights
 from gateway.setup.contact_webhook import ContactWebhook
@@ -51,8 +51,7 @@ def _examine_account(
         try:
             installation = chatwoot.installation()
         except DeliveryError as error:
-            cure = f"Check that {account.api_url} is right, and that Chatwoot runs."
-            yield ReportLine(subject, Finding.bad("reachable", error.reason, cure))
+            yield ReportLine(subject, explain_silence(account, error))
             return
         private = account.events == "webhook" and is_private(settings.gateway.public_url)
         yield from lines_about(subject, known_bugs(installation.version, private=private))

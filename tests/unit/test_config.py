@@ -124,6 +124,11 @@ def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
     assert config.token.get_secret_value() == "a${b}$c$"
 
 
+PASTED = 'url: is an address of the dashboard: write "https://chat.example.org"'
+PASTED_DEEPER = 'dashboard: write "https://chat.example.org:8443/chat"'
+TWO = ", and account = 2"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
@@ -135,6 +140,15 @@ def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
         ("account = 1", 'account = "one"', 7, "account: must be a whole number"),
         ("account = 1", "account = 0", 7, "account: must be greater than 0"),
         ("https://chat.example.org", "chat.example.org", 6, "url: must be an address such as"),
+        ("chat.example.org", "chat.example.org/app/accounts/2/dashboard?x=1", 6, PASTED + TWO),
+        ("chat.example.org", "chat.example.org:8443/chat/app/login", 6, PASTED_DEEPER),
+        ("chat.example.org", "chat.example.org/app/", 6, PASTED),
+        (
+            "account = 1",
+            "account = 1\ninternal_url = 'http://w:3000/app'",
+            8,
+            'write "http://w:3000"',
+        ),
         ("https://gw.example.org/", "https://u:p@gw", 2, "public_url: must be a plain address"),
         ("https://chat.example.org", "http://chat:99999", 6, "url: must have a port from 0 to"),
         ("inbox = 7", "inbox = [7]", 12, "inbox: must be a whole number"),
@@ -393,3 +407,8 @@ def test_sentinels_that_are_none(tmp_path: Path) -> None:
     problem = _one(tmp_path, GOOD, REDIS_SENTINELS="a,b,c")
     assert problem.startswith("environment: REDIS_SENTINELS: must end in / and the primary's")
     assert "host1:26379,host2:26379,host3:26379/mymaster" in problem
+
+
+def test_an_address_that_only_looks_like_the_dashboards_is_taken(tmp_path: Path) -> None:
+    text = GOOD.replace("https://chat.example.org", "https://app.chatwoot.com/apple")
+    assert _load(tmp_path, text).channels["my-bot"].account.url == "https://app.chatwoot.com/apple"

@@ -201,6 +201,27 @@ def test_each_fault_turns_its_own_line_red(
     assert world.red() == {line}
 
 
+def test_https_to_a_port_that_speaks_http_is_named_with_the_address_that_works(
+    world: World,
+) -> None:
+    right = world.values["chatwoot"]
+    world.write(chatwoot=right.replace("http://", "https://"))
+    found = world.examined()["chatwoot.main", "reachable"]
+    assert (
+        found["text"] == f"{right.removeprefix('http://')} speaks http, and the address says https"
+    )
+    assert f'[chatwoot.main] url = "{right}"' in found["cure"]
+
+
+@pytest.mark.parametrize("command", ["doctor", "setup"])
+def test_a_page_of_the_dashboard_is_named_and_not_by_its_status(world: World, command: str) -> None:
+    world.chatwoot.fault("status", status=406)
+    status, said = world.run(command)
+    assert status == 1
+    assert "without /app and what follows" in said
+    assert "406" not in said
+
+
 def test_a_dead_redis_is_red_and_says_how_to_mend_it(world: World, tmp_path: Path) -> None:
     world.monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path}/none.sock")
     assert world.red() == {("redis", "reachable")}

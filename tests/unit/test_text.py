@@ -208,3 +208,21 @@ def test_no_limit_means_one_piece_and_an_impossible_one_is_refused() -> None:
     assert split(Rich("x" * 9999), None, "characters") == [Rich("x" * 9999)]
     with pytest.raises(ValueError, match="shorter than 2"):
         split(Rich("x"), 1, "utf16")
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ("- one\n\ntwo", "- one\n\ntwo"),
+        ("* one\n\n* two\n\n\nthree", "- one\n- two\n\n\nthree"),
+        ("1. a\n2. b\n\nc", "1. a\n2. b\n\nc"),
+        ("- a\n  - b\n\nc", "- a\n  - b\n\nc"),
+        ("> - a\n\nb", "- a\n\nb"),
+        ("- one\n\n- \n\ntwo", "- one\n- \n\ntwo"),
+        ("one\\\ntwo\\\n\\\nthree", "one\ntwo\n\nthree"),
+        ("- one\\\n  more\n\ntwo", "- one\n  more\n\ntwo"),
+        ("- one\n\ntwo\\\nthree", "- one\n\ntwo\nthree"),
+    ],
+)
+def test_what_the_dashboards_editor_stores_keeps_its_lines(stored: str, read: str) -> None:
+    assert render(stored, ALL).text == read
