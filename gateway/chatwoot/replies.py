@@ -21,9 +21,7 @@ def as_event(
             message.id, conversation.id, conversation.inbox_id, conversation.source_id
         )
     if message.external_echo:
-        return SentElsewhere(
-            message.id, conversation.id, conversation.inbox_id, message.is_failed
-        )
+        return SentElsewhere(message.id, conversation.id, conversation.inbox_id, message.is_failed)
     text, content_type = plain_breaks(message.content), message.content_type
     return Reply(
         message=message.id,

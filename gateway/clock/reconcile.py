@@ -83,12 +83,10 @@ class Reconciler:
                 if message.created_at < now - LAG:
                     newest = max(newest, message.id)
                 if message.id <= mark.message:
-                    self._take_failure(conversation, message)
+                    self._take_standing(conversation, message)
                     continue
                 event = as_event(conversation, message)
-                if isinstance(event, SentElsewhere):
-                    self.intake.take_event(self.channel, event)
-                elif isinstance(event, Reply) and event.written_at >= mark.since:
+                if isinstance(event, Reply) and event.written_at >= mark.since:
                     if self.contacts is not None:
                         self.contacts.update(conversation.contact)
                     was_missed = self._store(event, message.status, now)
@@ -96,7 +94,7 @@ class Reconciler:
                     recovered += was_missed
                 elif is_customers(message):
                     calls.see(message)
-                self._take_failure(conversation, message)
+                self._take_standing(conversation, message)
         finally:
             if recovered:
                 logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
@@ -156,14 +154,13 @@ class Reconciler:
         age = max(0.0, now - event.written_at)
         return self.intake.recover(self.channel, event, age=age, shown=status)
 
-    def _take_failure(self, conversation: Conversation, message: Message) -> None:
-        """Chatwoot may have marked it by itself, and the webhook that said so was lost as well."""
-        if not message.is_failed:
-            return
+    def _take_standing(self, conversation: Conversation, message: Message) -> None:
+        """Chatwoot may have marked it by itself, and the webhook that said so was lost as well; nor
+        does anything tell again that the customer has it from elsewhere."""
         match as_event(conversation, message):
-            case MarkedFailed() as event:
+            case MarkedFailed() | SentElsewhere() as event:
                 self.intake.take_event(self.channel, event)
-            case Reply():
+            case Reply() if message.is_failed:
                 self.ledger.record_marked_failed(ids.reply_id(self.channel.name, message.id))
 
     def _set_first_mark(self, now: float) -> None:

@@ -112,12 +112,8 @@ class Intake:
                 outcome = {"new": "accepted", "duplicate": "repeated"}.get(outcome, outcome)
             case MessageDeleted():
                 outcome = self._withdraw(channel, event)
-            case MarkedFailed():
-                outcome = self._restore(channel, event)
-            case SentElsewhere():
-                outcome = self._note_sent_elsewhere(channel, event)
-            case MessageUpdated():
-                outcome = self._take_update(channel, event)
+            case MessageUpdated() | MarkedFailed() | SentElsewhere():
+                outcome = self._take_standing(channel, event)
             case StatusChanged(status="resolved"):
                 outcome = self._note_resolved(channel, event)
             case ConversationCreated():
@@ -181,10 +177,19 @@ class Intake:
             self._doorbell.ring()
         return appended.outcomes
 
-    def _take_update(self, channel: Channel, event: MessageUpdated) -> str:
-        if event.external_error is None:
-            return self._check_retry(channel, event.message)
-        return self._note_marked_failed(channel, event.message)
+    def _take_standing(
+        self, channel: Channel, event: MessageUpdated | MarkedFailed | SentElsewhere
+    ) -> str:
+        """How a message stands in Chatwoot now; it is not new to be sent."""
+        match event:
+            case MarkedFailed():
+                return self._restore(channel, event)
+            case SentElsewhere():
+                return self._note_sent_elsewhere(channel, event)
+            case MessageUpdated(message=reply, external_error=None):
+                return self._check_retry(channel, reply)
+            case _:
+                return self._note_marked_failed(channel, event.message)
 
     def _check_retry(self, channel: Channel, reply: Reply) -> str:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.

@@ -85,6 +85,8 @@ def test_retry_below_one_that_only_the_look_has_seen_sends_nothing(
     number = typed_on_the_phone(env)
     marks_failed(env, number)
     reconciler.look()
+    env.drain()
+    assert env.shown(number)["status"] == Status.SENT, "it is not red for ever"
     presses_retry(env, number)
     assert reconciler.look() == 0
     env.drain()

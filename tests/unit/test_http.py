@@ -19,6 +19,7 @@ from gateway.errors import (
     Permanent,
     Retry,
     ServerTrouble,
+    SpeaksPlainHttp,
     Throttled,
     Uncertain,
     Unreachable,
@@ -122,7 +123,7 @@ def test_what_cannot_be_written_has_not_arrived(session: Session) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
         threading.Thread(target=_speak_no_tls, args=(plain,), daemon=True).start()
         url = f"https://127.0.0.1:{plain.getsockname()[1]}/"
-        assert type(failure(session, "POST", url)) is Unreachable
+        assert type(failure(session, "POST", url)) is SpeaksPlainHttp
 
 
 def _speak_no_tls(listener: socket.socket) -> None:
