@@ -183,12 +183,16 @@ class Inbound:
     for instance the subject of an e-mail. The newest message's context wins."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Shown to agents on the Chatwoot contact (additional attributes)."""
+    subject: str = ""
+    """Only for networks that have one (e-mail), on one line: agents see it above the text wherever
+    the thread has another than before."""
     press: str = ""
     """Only if the customer pressed a button instead of writing: whatever
     `Adapter.acknowledge_press` needs to show that it was heard. Not stored with the message."""
 
     def __post_init__(self) -> None:
-        _set_storable(self, "id", "peer", "text", "thread", "reply_to", "quoted", "press")
+        _set_storable(self, "id", "peer", "text", "thread", "reply_to", "quoted")
+        _set_storable(self, "subject", "press")
         _set_storable_mappings(self, "context", "attributes")
         self._check_values()
         if not self.id or not self.peer:  # one id for all would make all but one repetitions

@@ -79,6 +79,7 @@ class Reader:
             attachments=tuple(files[:MOST_FILES]),
             person=Person(name=name, email=address),
             thread=own.thread_of(message_id, references, in_reply_to),
+            subject=_header(mail, "Subject"),
             reply_to=in_reply_to[-1] if in_reply_to else "",
             sent_at=_date(mail),
             context={

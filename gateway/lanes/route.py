@@ -44,6 +44,8 @@ class Route:
     """in: the name that we gave the contact."""
     identifier: str | None = None
     """in: the identifier that we gave the contact."""
+    subject: str | None = None
+    """in: the subject of the customer's newest message that has one."""
     avatar: int | None = None
     """in: when their picture was last looked for, in Unix seconds."""
     choices: tuple[str, ...] | None = None
@@ -95,6 +97,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "person": str,
     "name": str,
     "identifier": str,
+    "subject": str,
     "avatar": int,
     "choices": _read_choices,
     "peer": str,

@@ -107,7 +107,7 @@ class SandboxProcess:
 
         def look() -> JSON | None:
             for conversation in self.conversations(channel):
-                if any(said["text"] == text for said in conversation["messages"]):
+                if any(_below_subject(said["text"]) == text for said in conversation["messages"]):
                     return conversation
             return None
 
@@ -136,3 +136,8 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _below_subject(text: str) -> str:
+    """What a customer wrote; the first mail of a thread has its subject above."""
+    return text.partition("\n\n")[2] if text.startswith("Subject: ") else text

@@ -90,6 +90,7 @@ ROUTE: Final = Route(
     person="fingerprint",
     name="Ann",
     identifier="ann",
+    subject="Parcel",
     avatar=1,
     choices=("yes", "no"),
     peer="ann",

@@ -18,6 +18,7 @@ FULL = Route(
     person="0123abcd",
     name="Ada «Countess» Lovelace",
     identifier="telegram:1",
+    subject="Parcel",
     avatar=1700000000,
     choices=("Yes", "Nö"),
     peer="+15551230001",

@@ -30,6 +30,7 @@ from gateway.relay.to_chatwoot.person_locks import PersonLocks
 from gateway.relay.to_chatwoot.place import Place, must_search, remembered_place, route_to
 from gateway.relay.to_chatwoot.quoting import Reference, find_reference, with_quotation
 from gateway.relay.to_chatwoot.routing import Routing
+from gateway.relay.to_chatwoot.subjects import with_subject
 
 LATE = 300.0
 """Seconds after which a message also tells when it was written."""
@@ -69,7 +70,8 @@ class InboundDelivery:
         """Post a customer's message, in several shares if Chatwoot does not take it in one."""
         message = bodies.read_inbound(taken.body, taken.version)
         self.exactly_once.require_wait(taken)
-        text = _with_time(message, _with_choice(taken.route, message))
+        text = with_subject(taken.route, message, _with_choice(taken.route, message))
+        text = _with_time(message, text)
         *earlier, last = self.files.shares(self.channel.name, message, text)
         for share in earlier:
             if share.number not in taken.parts:
@@ -169,6 +171,8 @@ class InboundDelivery:
         if shown.conversation_id == place.conversation_id:
             route = replace(route, conversation=shown.conversation_id, newest=shown.id)
         route = route.updated(self.contact_sync.sync(taken, message, place))
+        if message.subject:
+            route = replace(route, subject=message.subject)
         if taken.route.brake is not None:
             self.floods.tell(message.peer, shown.conversation_id)
         routes = {lane: route}
