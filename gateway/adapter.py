@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gateway.chatwoot.conversation_defaults import ConversationDefaults
 from gateway.errors import DeliveryError, Forbidden, Permanent
-from gateway.http import Answer, Session
+from gateway.http import Answer, OddAddress, Session, read_address
 from gateway.model import (
     Addressee,
     Attachment,
@@ -63,6 +63,10 @@ def web_address(text: str) -> str:
         parts.port  # noqa: B018 (it is only read when it is asked for)
     except ValueError:
         raise ValueError("must have a port from 0 to 65535") from None
+    try:
+        read_address(text)
+    except OddAddress as error:
+        raise ValueError("must be a plain address such as https://chat.example.org") from error
     return text.rstrip("/")
 
 

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import redis
 from rq import SimpleWorker
-from rq.exceptions import StopRequested
+from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
@@ -36,6 +36,7 @@ from gateway.lanes import Lanes, Lease, Locks, keys
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.observability.logs import Redactor
+from gateway.observability.metrics import Counts
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.indicators import Indicators
 from gateway.relay.lane_worker import LaneWorker
@@ -107,6 +108,42 @@ def drain() -> None:
     _process.get().drain()
 
 
+class Ring(Job):
+    """RQ's job, of which nothing is believed: whoever can write to Redis may have made it, and RQ
+    imports and calls whatever a job names, as its function and as what follows it."""
+
+    oddity = ""
+    """Why it is not a ring; empty if it is one."""
+
+    def restore(self, raw_data: Any) -> Any:
+        restored = super().restore(raw_data)
+        self.oddity = self._find_oddity()
+        self._success_callback_name = None
+        self._failure_callback_name = None
+        self._stopped_callback_name = None
+        self.webhooks = []
+        return restored
+
+    def _find_oddity(self) -> str:
+        try:
+            is_drain = self.func_name == doorbell.DRAIN and self.instance is None
+            has_arguments = bool(self.args or self.kwargs)
+        except (DeserializationError, ValueError, TypeError):
+            return "it cannot be read"
+        if not is_drain:
+            return "it names another function than the drain"
+        if has_arguments:
+            return "it brings arguments, and the drain takes none"
+        names = (
+            self._success_callback_name,
+            self._failure_callback_name,
+            self._stopped_callback_name,
+        )
+        if any(names) or self.webhooks:
+            return "it names something to be called after it"
+        return ""
+
+
 class GatewayWorker(SimpleWorker):
     """Runs drains in its own process, and turns RQ's warm shutdown into a stop of the drain."""
 
@@ -114,6 +151,7 @@ class GatewayWorker(SimpleWorker):
         super().__init__(
             [doorbell.QUEUE],
             connection=connection,
+            job_class=Ring,
             serializer=JSONSerializer,
             worker_ttl=LISTEN + RQ_LISTENS_SHORTER,
         )
@@ -123,11 +161,22 @@ class GatewayWorker(SimpleWorker):
         """RQ's remote commands are not for us: it would take a connection and a thread for them."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:
+        if not isinstance(job, Ring) or job.oddity:
+            self._refuse(job, queue)
+            return
         token = _process.set(self._process)
         try:
             super().execute_job(job, queue)
         finally:
             _process.reset(token)
+
+    def _refuse(self, job: Job, queue: Queue) -> None:
+        """Forget a job that no process of ours has put there. What it names is not logged."""
+        reason = job.oddity if isinstance(job, Ring) else "it is of another kind"
+        logs.event(log, "job_refused", level=logging.ERROR, job=job.id[:50], reason=reason)
+        Counts(self.connection).add("refused_jobs", doorbell.QUEUE)
+        self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
+        self.connection.delete(job.key)
 
     def request_stop(self, signum: Any, frame: FrameType | None) -> None:
         """Claim nothing more, finish what is being sent, give the lanes back."""

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
+from gateway.http import OddAddress, read_address
 from gateway.model import Attachment
 
 MOST_MEDIA = 10
@@ -32,8 +32,8 @@ def attachment(number: int, url: str, kind: str) -> Attachment:
 def is_twilios(address: str, api_url: str) -> bool:
     """Whoever can write to our store must not learn the password by naming a host of theirs."""
     try:
-        url, own = urlsplit(address), urlsplit(api_url)
-        secure = url.scheme == "https" and (url.hostname or "").endswith(".twilio.com")
-    except ValueError:
+        url, own = read_address(address), read_address(api_url)
+    except OddAddress:
         return False
-    return secure or (url.scheme, url.netloc) == (own.scheme, own.netloc)
+    secure = url.scheme == "https" and url.host.endswith(".twilio.com")
+    return secure or url.origin == own.origin

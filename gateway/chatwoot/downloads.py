@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from urllib3 import BaseHTTPResponse
 
@@ -19,7 +18,7 @@ from gateway.chatwoot.files import LinkedFile
 from gateway.errors import Permanent, Retry, Unreachable
 from gateway.files.names import UNKNOWN_TYPE, content_type_of, safe_name
 from gateway.files.saving import TooLarge, save
-from gateway.http import PublicSession, Session
+from gateway.http import PublicSession, Session, read_address
 from gateway.http.session import PIECE, redirect_of
 from gateway.model import File
 
@@ -52,9 +51,9 @@ class Home:
         """`url`; by the internal address if it leads to Chatwoot."""
         if not self.internal_url or _origin(url) != _origin(self.url):
             return url
-        parts, inner = urlsplit(url), urlsplit(self.internal_url)
-        path = parts.path.removeprefix(urlsplit(self.url).path)
-        return urlunsplit((inner.scheme, inner.netloc, inner.path + path, parts.query, ""))
+        mine, _, _ = read_address(self.url).rest.rstrip("/").partition("#")
+        path, _, _ = read_address(url).rest.partition("#")
+        return self.internal_url.rstrip("/") + path.removeprefix(mine)
 
     def has(self, url: str) -> bool:
         """Whether the address may be private."""
@@ -124,5 +123,6 @@ def _save(file: LinkedFile, answer: BaseHTTPResponse, path: Path, largest: int) 
 
 
 def _origin(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+    """Raises `OddAddress`."""
+    address = read_address(url)
+    return address.host, address.port

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from gateway.http.address import Address, OddAddress, read_address
 from gateway.http.answer import Answer, Explain, meaning
 from gateway.http.fence import check_fence, fence
 from gateway.http.public_only import PrivateAddress, PublicSession, is_public
 from gateway.http.session import Session
 
 __all__ = [
+    "Address",
     "Answer",
     "Explain",
+    "OddAddress",
     "PrivateAddress",
     "PublicSession",
     "Session",
@@ -17,4 +20,5 @@ __all__ = [
     "fence",
     "is_public",
     "meaning",
+    "read_address",
 ]

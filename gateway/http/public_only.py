@@ -10,12 +10,12 @@ import ipaddress
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from gateway.errors import Permanent
+from gateway.http.address import read_address
 from gateway.http.deadlines import (
     Watch,
     WatchedHTTPConnection,
@@ -60,13 +60,13 @@ def public_addresses(host: str) -> list[str]:
     return addresses
 
 
-def check_behind_proxy(url: str) -> None:
+def check_behind_proxy(host: str) -> None:
     """Where a proxy makes the connection only the name can be checked, if it is known here.
 
     Raises `PrivateAddress`.
     """
     try:
-        public_addresses(urlsplit(url).hostname or "")
+        public_addresses(host)
     except OSError:
         return  # the proxy alone knows the name
 
@@ -133,6 +133,7 @@ class PublicSession(Session):
     def _send(
         self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
     ) -> BaseHTTPResponse:
-        if self._way_to(url).proxied:
-            check_behind_proxy(url)
+        address = read_address(url)
+        if self._way_to(address).proxied:
+            check_behind_proxy(address.host)
         return super()._send(method, url, watch, options)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.utils import default_headers, get_environ_proxies, select_proxy
@@ -17,6 +17,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
 from urllib3.exceptions import DecodeError, HTTPError
 
 from gateway.errors import DeliveryError, Permanent, SpeaksPlainHttp, Uncertain, Unreachable
+from gateway.http.address import Address, OddAddress, read_address
 from gateway.http.answer import SAFE_METHODS, Answer, Explain, meaning
 from gateway.http.deadlines import Watch, Watchdog, WatchedTransport, watching
 from gateway.http.fence import check_fence
@@ -137,7 +138,9 @@ class Session:
         self, method: str, url: str, watch: Watch, options: Mapping[str, Any]
     ) -> BaseHTTPResponse:
         """The answer as far as its headers; `watch` ends the reading of the rest."""
-        address, headers, body = self._prepare(method, url, **options)
+        read_address(url)
+        prepared, headers, body = self._prepare(method, url, **options)
+        address = read_address(prepared)
         way = self._way_to(address)
         token = watching.set(watch)
         try:
@@ -174,24 +177,32 @@ class Session:
         request.prepare(method=method, url=url, headers=together, **options)
         return request.url or url, request.headers, request.body
 
-    def _way_to(self, url: str) -> _Way:
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
+    def _way_to(self, address: Address) -> _Way:
+        origin = address.origin
         way = self._ways.get(origin)
         if way is None:
             if len(self._ways) >= MOST_WAYS:
                 self._ways.clear()
-            way = self._ways[origin] = self._make_way(origin)
+            way = self._ways[origin] = self._make_way(address)
         return way
 
-    def _make_way(self, origin: str) -> _Way:
+    def _make_way(self, address: Address) -> _Way:
+        """Raises `OddAddress` if what would be dialled is not what was read."""
+        origin = address.origin
         proxies = get_environ_proxies(origin)
         request = requests.PreparedRequest()
         request.prepare(method="GET", url=origin, headers={})
         found = self._transport.get_connection_with_tls_context(request, self._verify, proxies)
         pool = cast(HTTPConnectionPool, found)
+        proxied = bool(select_proxy(origin, proxies))
+        if not proxied and (_bare(pool.host), pool.port) != (_bare(address.host), address.port):
+            raise OddAddress("The address is read differently by those who dial it")
         named = self._transport.request_url(request, proxies) != "/"
-        return _Way(pool, proxied=bool(select_proxy(origin, proxies)), named=named)
+        return _Way(pool, proxied=proxied, named=named)
+
+
+def _bare(host: str) -> str:
+    return host.strip("[]").lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,24 +214,22 @@ class _Way:
     named: bool
     """Its proxy has to be told the whole address: it makes the request itself."""
 
-    def target(self, url: str) -> str:
-        scheme, host, path, query, _ = urlsplit(url)
-        if not self.named:
-            scheme = host = ""
-        return urlunsplit((scheme, host, path or "/", query, ""))
+    def target(self, address: Address) -> str:
+        """What stands in the request's first line."""
+        path, _, _ = address.rest.partition("#")
+        path = path if path.startswith("/") else f"/{path}"
+        return address.origin + path if self.named else path
 
 
 def redirect_of(url: str, answer: BaseHTTPResponse) -> str:
     """Where an answer sends its caller on; empty if it is not a redirect. Raises `Permanent` if it
-    leads from https to another scheme."""
+    leads from https to another scheme, or to an address that can be read in two ways."""
     if answer.status not in MOVED or "Location" not in answer.headers:
         return ""
-    parts = urlsplit(urljoin(url, answer.headers["Location"]))
-    if parts.scheme not in {"https", urlsplit(url).scheme} or not parts.hostname:
+    onward = urljoin(url, answer.headers["Location"])
+    if onward.partition(":")[0].lower() not in {"https", read_address(url).scheme}:
         raise Permanent("The file's address redirects away from https")
-    # Credentials in an address are for the browser of whoever wrote it there.
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
+    return read_address(onward).url.partition("#")[0]
 
 
 def _check_complete(watch: Watch) -> None:

@@ -61,12 +61,23 @@ def test_a_file_is_fetched(media: Downloads, chatwoot: ScriptedServer, tmp_path:
 def test_nothing_that_tells_who_we_are_follows_a_redirect(
     media: Downloads, chatwoot: ScriptedServer, storage: ScriptedServer, tmp_path: Path
 ) -> None:
-    secret = storage.url.replace("://", "://user:password@")
-    chatwoot.otherwise = moved(f"{secret}/cat?sealed=1", **{"Set-Cookie": "session=1"})
-    media.fetch(linked(chatwoot.url.replace("://", "://me:mine@")), tmp_path / "1", LARGEST)
+    chatwoot.otherwise = moved(f"{storage.url}/cat?sealed=1", **{"Set-Cookie": "session=1"})
+    media.fetch(linked(chatwoot.url), tmp_path / "1", LARGEST)
     [request] = storage.requests
     assert request.path == "/cat?sealed=1"
     assert not {"authorization", "cookie", "api-access-token", "referer"} & set(request.headers)
+
+
+def test_an_address_that_names_a_user_is_refused(
+    media: Downloads, chatwoot: ScriptedServer, storage: ScriptedServer, tmp_path: Path
+) -> None:
+    with pytest.raises(Permanent, match="not a plain"):
+        media.fetch(linked(chatwoot.url.replace("://", "://me:mine@")), tmp_path / "1", LARGEST)
+    assert chatwoot.requests == []
+    chatwoot.otherwise = moved(storage.url.replace("://", "://user:password@"))
+    with pytest.raises(Permanent, match="not a plain"):
+        media.fetch(linked(chatwoot.url), tmp_path / "1", LARGEST)
+    assert storage.requests == []
 
 
 def test_every_attempt_begins_at_the_address_that_lasts(

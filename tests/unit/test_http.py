@@ -24,7 +24,7 @@ from gateway.errors import (
     Uncertain,
     Unreachable,
 )
-from gateway.http import Answer, Session, check_fence, fence
+from gateway.http import Answer, OddAddress, Session, check_fence, fence
 from gateway.http.session import LARGEST_ANSWER, MOST_WAYS
 from tests.scripted import (
     Behaviour,
@@ -119,7 +119,7 @@ def test_a_refused_connection_is_unreachable(session: Session) -> None:
 
 
 def test_what_cannot_be_written_has_not_arrived(session: Session) -> None:
-    assert type(failure(session, "POST", "http:///no-host")) is Unreachable
+    assert type(failure(session, "POST", "http:///no-host")) is OddAddress
     with socket.create_server(("127.0.0.1", 0)) as plain:
         threading.Thread(target=_speak_no_tls, args=(plain,), daemon=True).start()
         url = f"https://127.0.0.1:{plain.getsockname()[1]}/"
