@@ -174,7 +174,8 @@ class GatewayWorker(SimpleWorker):
         """Forget a job that no process of ours has put there. What it names is not logged."""
         reason = job.oddity if isinstance(job, Ring) else "it is of another kind"
         logs.event(log, "job_refused", level=logging.ERROR, job=job.id[:50], reason=reason)
-        Counts(self.connection).add("refused_jobs", doorbell.QUEUE)
+        counts = Counts(self.connection)
+        counts.add("refused_jobs", doorbell.QUEUE)
         self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
         self.connection.delete(job.key)
 

@@ -127,6 +127,12 @@ class _Reader:
                 "? only options of redis-py), set REDIS_SENTINELS instead, or unset both: `run` "
                 "then starts a server of its own.",
             )
+        if environ.get("REDIS_TLS_VERIFY", "on") not in {"", "on", "off"}:
+            self._report.environment(
+                "REDIS_TLS_VERIFY",
+                "must be on or off",
+                "Unset it; or set it to off, where Redis has signed its certificate itself.",
+            )
         try:
             found = sentinels.from_environment(environ)
         except ValueError as error:

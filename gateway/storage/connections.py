@@ -21,6 +21,7 @@ from redis.sentinel import (
 from gateway.config.sentinels import Sentinels, are_sentinels, from_url
 
 CONNECT_SECONDS = 5.0
+TLS_VERIFY, OFF = "REDIS_TLS_VERIFY", "off"
 SENTINEL_SECONDS = 1.0
 """The longest that one sentinel may take to answer before the next is asked."""
 
@@ -101,7 +102,7 @@ def _make_sentinel_client(
         connection_class=_Encrypted if sentinels.encrypted else _Plain,
         db=sentinels.database,
         **sentinels.server.options(),
-        **_unverified(encrypted=sentinels.encrypted),
+        **_encryption(encrypted=sentinels.encrypted),
         **options,
     )
     return client
@@ -121,7 +122,7 @@ def each_sentinel(sentinels: Sentinels) -> Iterator[tuple[tuple[str, int], redis
                 ssl=sentinels.encrypted,
                 decode_responses=True,
                 **sentinels.sentinel.options(),
-                **_unverified(encrypted=sentinels.encrypted),
+                **_encryption(encrypted=sentinels.encrypted),
             ),
         )
 
@@ -168,16 +169,24 @@ class _WaitingPool(SentinelConnectionPool, redis.BlockingConnectionPool):
 
 
 def encryption(url: str) -> dict[str, Any]:
-    """What a client of `url` needs for TLS.
+    """What a client of `url` needs for TLS: the server's certificate is verified, unless
+    `REDIS_TLS_VERIFY=off`.
 
     Heroku's Redis shows a certificate that it has signed itself
     (https://devcenter.heroku.com/articles/connecting-heroku-redis), so it cannot be verified.
-    `GATEWAY_REDIS_VERIFY=1` insists, for servers whose certificate can be.
     """
-    return _unverified(encrypted=urlsplit(url).scheme == "rediss")
+    return _encryption(encrypted=urlsplit(url).scheme == "rediss")
 
 
-def _unverified(*, encrypted: bool) -> dict[str, Any]:
-    if not encrypted or os.environ.get("GATEWAY_REDIS_VERIFY") == "1":
+def is_unverified(url: str) -> bool:
+    """Whether whoever answers at `url`, over TLS, is taken for our Redis."""
+    encrypted = from_url(url).encrypted if are_sentinels(url) else urlsplit(url).scheme == "rediss"
+    return encrypted and os.environ.get(TLS_VERIFY) == OFF
+
+
+def _encryption(*, encrypted: bool) -> dict[str, Any]:
+    if not encrypted:
         return {}
-    return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    if os.environ.get(TLS_VERIFY) == OFF:
+        return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    return {"ssl_cert_reqs": "required", "ssl_check_hostname": True}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,9 +11,16 @@ from redis.sentinel import MasterNotFoundError
 
 from gateway.config import Problem
 from gateway.config.sentinels import are_sentinels, from_url, variable_of
-from gateway.storage.connections import connect
+from gateway.storage.connections import connect, is_unverified
 
 NOEVICTION = "noeviction"
+OLDEST = 7
+"""The oldest release, of Redis or Valkey, that has all that the scripts use."""
+UPDATE = f"Update the server to Redis or Valkey {OLDEST}, or newer."
+UNVERIFIED = (
+    "REDIS_TLS_VERIFY is off: the connection is encrypted, but whoever answers at the address is "
+    "taken for Redis and gets its password. Unset it where the certificate can be verified."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ def look_at(url: str) -> Findings:
     """Ask the server at `url` how it keeps its data."""
     try:
         client = connect(url, connections=1, retries=0)
+        version = version_of(_section(client, "server"))
         policy = str(_section(client, "memory").get("maxmemory_policy", NOEVICTION))
         persistence = _section(client, "persistence")
     except (redis.RedisError, OSError, ValueError) as error:
@@ -35,7 +43,21 @@ def look_at(url: str) -> Findings:
         return Findings((problem,), ())
     notes = tuple(_notes(client, append_only=bool(persistence.get("aof_enabled"))))
     client.close()
-    return Findings(tuple(_policy_problems(policy, variable_of(url))), notes)
+    if is_unverified(url):
+        notes += (UNVERIFIED,)
+    variable = variable_of(url)
+    problems = *_version_problems(version, variable), *_policy_problems(policy, variable)
+    return Findings(problems, notes)
+
+
+def version_of(told: Mapping[str, Any]) -> str:
+    """Valkey's own version, or that of Redis, out of the answer to INFO."""
+    return str(told.get("valkey_version") or told.get("redis_version", ""))
+
+
+def is_too_old(version: str) -> bool:
+    first = version.partition(".")[0]
+    return first.isdigit() and int(first) < OLDEST
 
 
 def explain_failure(url: str, error: Exception) -> tuple[str, str]:
@@ -47,6 +69,12 @@ def explain_failure(url: str, error: Exception) -> tuple[str, str]:
             "Check that the sentinels run, that their addresses and passwords are right, and that "
             "their «sentinel monitor» has this name.",
         )
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            "the certificate that it shows cannot be verified",
+            "Name the certificate's authority in SSL_CERT_FILE; or, where the server signs its own "
+            "as Heroku's does, set REDIS_TLS_VERIFY=off.",
+        )
     right = "REDIS_PASSWORD is" if are_sentinels(url) else "address and password in REDIS_URL are"
     return (
         f"the server does not answer: {type(error).__name__}",
@@ -56,6 +84,11 @@ def explain_failure(url: str, error: Exception) -> tuple[str, str]:
 
 def _section(client: redis.Redis, name: str) -> dict[str, Any]:
     return client.info(name)
+
+
+def _version_problems(version: str, variable: str) -> Iterator[Problem]:
+    if is_too_old(version):
+        yield Problem("environment", None, variable, f"Redis is too old: {version}", UPDATE)
 
 
 def _policy_problems(policy: str, variable: str) -> Iterator[Problem]:

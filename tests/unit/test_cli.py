@@ -7,16 +7,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
-from gateway.adapter import ChannelConfig
+from gateway.adapter import ChannelConfig, Verdict
 from gateway.cli import main
 from gateway.config import ConfigError, load
 from gateway.config.adapters import known_kinds
 from gateway.processes import launch
 from gateway.processes.supervisor import Supervisor
+from gateway.setup.checks.redis import look_at_storage
 from gateway.storage.durability import look_at
 from gateway.storage.embedded import embedded_in
 
@@ -152,6 +154,38 @@ def test_a_server_that_throws_data_away_is_a_problem(store: redis.Redis, redis_u
     finally:
         store.config_set("maxmemory-policy", "noeviction")
     assert "maxmemory-policy is allkeys-lru" in problem.wrong
+
+
+def test_a_server_without_what_the_scripts_use_is_a_problem(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, store: redis.Redis
+) -> None:
+    info = redis.Redis.info
+
+    def old(client: redis.Redis, section: str | None = None) -> Any:
+        told = dict(info(client, section))
+        told.pop("valkey_version", None)
+        return told | {"redis_version": "6.2.14"}
+
+    monkeypatch.setattr(redis.Redis, "info", old)
+    (problem,) = look_at(redis_url).problems
+    assert problem.wrong == "Redis is too old: 6.2.14"
+    found = list(look_at_storage(redis_url))
+    assert [each.check for each in found if each.verdict is Verdict.BAD] == ["reachable"]
+
+
+def test_unverified_encryption_is_noted(
+    store: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.storage.durability.is_unverified", lambda url: True)
+    assert any("REDIS_TLS_VERIFY is off" in note for note in look_at(redis_url).notes)
+    noted = [each.check for each in look_at_storage(redis_url) if each.verdict is Verdict.NOTE]
+    assert noted == ["encryption"]
+
+
+def test_verifying_is_on_or_off(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("REDIS_TLS_VERIFY", "0")
+    assert main(["check"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.storage.connections import connect
+from gateway.storage.connections import connect, is_unverified
+from gateway.storage.durability import explain_failure
 from gateway.storage.failover import check_server
 
 
@@ -58,17 +59,20 @@ def test_a_server_that_says_nothing_is_left_in_time_with_retries_too() -> None:
 
 
 @pytest.mark.system("openssl")
-def test_a_certificate_of_the_servers_own_is_taken_unless_we_insist(
+def test_a_certificate_is_verified_unless_we_are_told_not_to(
     tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with _encrypted(tmp_path, redis_url.removeprefix("unix://")) as port:
         url = f"rediss://127.0.0.1:{port}"
+        with pytest.raises(redis.ConnectionError, match="certificate") as caught:
+            connect(url, connections=1, retries=0).ping()
+        assert "REDIS_TLS_VERIFY=off" in explain_failure(url, caught.value)[1]
+        assert not is_unverified(url)
+        monkeypatch.setenv("REDIS_TLS_VERIFY", "off")
         client = connect(url, connections=1, retries=0)
         assert client.ping()
         client.close()
-        monkeypatch.setenv("GATEWAY_REDIS_VERIFY", "1")
-        with pytest.raises(redis.ConnectionError, match="certificate"):
-            connect(url, connections=1, retries=0).ping()
+        assert is_unverified(url) and not is_unverified("redis://127.0.0.1")
 
 
 @contextlib.contextmanager

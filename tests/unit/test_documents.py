@@ -173,7 +173,7 @@ def _counted() -> set[str]:
     }
     named = {
         name
-        for function, arguments in calls("gateway/web")
+        for function, arguments in calls("gateway")
         if function.endswith("counts.add")
         for name in texts(arguments[0])
     }

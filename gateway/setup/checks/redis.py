@@ -12,11 +12,16 @@ from gateway.adapter import Finding
 from gateway.config.sentinels import are_sentinels
 from gateway.setup.checks.sentinels import CHECK, look_at_sentinels
 from gateway.storage.connections import connect
-from gateway.storage.durability import explain_failure, look_at
+from gateway.storage.durability import (
+    UNVERIFIED,
+    UPDATE,
+    explain_failure,
+    is_too_old,
+    look_at,
+    version_of,
+)
 from gateway.storage.memory_guard import FULL
 
-OLDEST = 7
-"""The oldest release, of Redis or Valkey, that has all that the scripts use."""
 NEARLY_ALL = 0.9
 """Of the connections that the server allows."""
 DURING_A_DEPLOY = 20
@@ -47,25 +52,28 @@ def look_at_storage(url: str) -> Iterator[Finding]:
 
 
 def server_version(told: Mapping[str, Any]) -> Finding:
-    version = str(told.get("valkey_version") or told.get("redis_version", ""))
-    first = version.partition(".")[0]
-    if first.isdigit() and int(first) < OLDEST:
-        cure = f"Update the server to Redis or Valkey {OLDEST}, or newer."
-        return Finding.bad("reachable", f"Redis is too old: {version}", cure)
+    version = version_of(told)
+    if is_too_old(version):
+        return Finding.bad("reachable", f"Redis is too old: {version}", UPDATE)
     return Finding.good("reachable", f"version {version} answers")
 
 
 def _durability(url: str) -> Iterator[Finding]:
     findings = look_at(url)
-    for problem in findings.problems:
+    problems = [each for each in findings.problems if each.cure != UPDATE]
+    for problem in problems:
         yield Finding.bad("eviction", problem.wrong, problem.cure)
-    if not findings.problems:
+    if not problems:
         yield Finding.good("eviction", "it evicts nothing when it is full")
-    for note in findings.notes:
+    notes = [note for note in findings.notes if note != UNVERIFIED]
+    for note in notes:
         cure = "Set appendonly to yes and appendfsync to always, or accept the risk."
         yield Finding.note("durability", note, cure)
-    if not findings.notes:
+    if not notes:
         yield Finding.good("durability", "each message is on disk before it is acknowledged")
+    if UNVERIFIED in findings.notes:
+        found, _, cure = UNVERIFIED.partition(". ")
+        yield Finding.note("encryption", found, cure)
 
 
 def _failover(url: str) -> Iterator[Finding]:
