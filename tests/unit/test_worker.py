@@ -62,7 +62,7 @@ def test_what_a_job_wants_called_after_it_is_forgotten(redis_url: str) -> None:
     connection = connect_worker(redis_url, timeout=LISTEN + RQ_GRACE)
     queue = doorbell.queue(connection)
     job = queue.enqueue(doorbell.DRAIN, on_failure=Callback("os.system"))
-    read = Ring.fetch(job.id, connection=connection, serializer=queue.serializer)
+    read = cast(Ring, Ring.fetch(job.id, connection=connection, serializer=queue.serializer))
     assert read.oddity and read.failure_callback is None
 
 
