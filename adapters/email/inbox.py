@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BufferedReader
-from selectors import EVENT_READ, DefaultSelector
+from selectors import EVENT_READ, PollSelector
 from typing import Any
 
 from imap_tools.errors import ImapToolsError, MailboxLoginError
@@ -149,7 +149,7 @@ class Inbox:
         # idle.poll() would take half a line for a broken connection.
         with within(self._idle + self._deadline, lambda: mailbox.client.sock), mailbox.idle:
             if not _has_buffered(mailbox.client):
-                _wait_for_data(mailbox.client.sock, self._idle)
+                wait_for_data(mailbox.client.sock, self._idle)
 
     def _fetch_batch(self, mailbox: Mailbox, cursor: Cursor, uids: list[int]) -> Batch:
         if not uids:
@@ -237,10 +237,15 @@ def _literal(answer: list[Any]) -> bytes | None:
     return None
 
 
-def _wait_for_data(sock: socket.socket, seconds: float) -> None:
-    """Wait until there is something to read, or `seconds` have passed."""
-    with DefaultSelector() as selector:
-        selector.register(sock, EVENT_READ)
+def wait_for_data(sock: socket.socket, seconds: float) -> None:
+    """Wait until there is something to read, or `seconds` have passed. Raises OSError."""
+    # Not epoll: a socket that another thread shuts and closes at once is forgotten by it, and the
+    # wait goes on to its end.
+    with PollSelector() as selector:
+        try:
+            selector.register(sock, EVENT_READ)
+        except ValueError as error:
+            raise OSError("the connection was closed") from error
         selector.select(seconds)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from gateway.lanes import keys
 from gateway.observability import event_streams
 from gateway.observability.event_streams import StreamNotes, read_streams
 from gateway.observability.metrics import GatewayCollector, exposition
+from gateway.storage.connections import connect
 from sandbox.faults import Kind
 from tests.unit.setup_kit import World, small_world
 
@@ -67,7 +69,8 @@ def test_doctor_is_green_while_the_clock_listens(world: World, store: redis.Redi
     assert {f["verdict"] for f in found.values()} == {"good"}
     assert ("chatwoot.main", "contact webhook") not in found
     assert found["chatwoot.main", "event stream"]["text"].endswith("takes our token")
-    assert found["chatwoot.main", "listening"]["text"] == "the clock has listened for 0 s"
+    heard = found["chatwoot.main", "listening"]["text"]
+    assert re.fullmatch(r"the clock has listened for \d+ s", heard)
 
 
 def test_doctor_says_why_nobody_listens(world: World, store: redis.Redis) -> None:
@@ -194,7 +197,7 @@ def test_frames_are_noted_once_a_second_at_most(
 
 
 def test_a_redis_that_is_away_does_not_end_listening() -> None:
-    notes = StreamNotes(redis.Redis(port=1), "main")
+    notes = StreamNotes(connect("redis://127.0.0.1:1/0", connections=1, retries=0), "main")
     notes.connected()
     notes.frame()
     notes.broken("why")
