@@ -37,6 +37,7 @@ from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.observability.logs import Redactor
 from gateway.observability.metrics import Counts
+from gateway.processes.public_address import await_public_address
 from gateway.relay.drain import Drain, Limits
 from gateway.relay.indicators import Indicators
 from gateway.relay.lane_worker import LaneWorker
@@ -244,6 +245,7 @@ def main(settings: Settings) -> None:
     )
     _start_threads(process)
     Heartbeat(store, "worker").start()
+    await_public_address(settings, stop)
     connection = connect_worker(url, timeout=LISTEN + RQ_GRACE)
     connection.ping()
     try:

@@ -1,7 +1,7 @@
 """Connects a channel to its network and, where the network must be asked, polls it.
 
-A network that calls us is also asked every few minutes, if it can be, for what its webhooks did not
-bring.
+A network that calls us is also asked, if it can be, for what its webhooks did not bring: whenever a
+web process has returned, and every few minutes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from gateway.config import Channel
 from gateway.errors import DeliveryError
 from gateway.intake.intake import Intake
 from gateway.lanes import CursorMove, KeyValues, LeaseVoid, Locks, keys
+from gateway.lanes.returns import Returns
 from gateway.observability import logs
 from gateway.relay.retry_policy import backoff
 
-POLLER_LEASE = 15.0
+LEASE = 6.0
 """Seconds that another clock waits if this one is killed. Renewed with every tick."""
+GLANCE = 0.5
+"""Seconds between two questions whether a web process has returned."""
 
 CATCH_UP_EVERY = 300.0
 """Seconds between two looks for what webhooks did not bring."""
@@ -51,11 +54,15 @@ class ChannelPoller:
         self._channel = channel
         self._adapter = adapter
         self._locks = Locks(store)
+        self._returns = Returns(store)
         self._values = KeyValues(store)
         self._intake = intake
         self._stop = stop
         self._token = uuid4().hex
-        self._holds_lease = False
+        self._lease = ""
+        """The lock that is ours, if one is."""
+        self._next_catch_up = 0.0
+        """Monotonic seconds."""
 
     @property
     def name(self) -> str:
@@ -68,15 +75,15 @@ class ChannelPoller:
         if self._adapter.polls:
             self._repeat(self._poll, until=lambda _: False)
         elif self._adapter.catches_up:
-            self._repeat(self._catch_up_and_wait, until=lambda _: False)
+            self._repeat(self._catch_up_if_due, until=lambda _: False)
 
     def renew_lease(self) -> None:
-        """Keep the poller's lease, if it is ours. A poll that hangs is ended by its own time-outs.
+        """Keep the lease, if it is ours. A poll that hangs is ended by its own time-outs.
 
         Raises redis.RedisError.
         """
-        if self._holds_lease:
-            self._holds_lease = self._take_lease()
+        if lock := self._lease:
+            self._take_lease(lock)
 
     def release_leases(self) -> None:
         """Let another clock poll at once, without waiting for the leases to run out."""
@@ -105,10 +112,10 @@ class ChannelPoller:
         self._values.set(name, repr(now))
         return len(stored.ids)
 
-    def _take_lease(self) -> bool:
-        return self._locks.lock(
-            keys.lock_poller(self._channel.name), self._token, seconds=POLLER_LEASE
-        )
+    def _take_lease(self, lock: str) -> bool:
+        taken = self._locks.lock(lock, self._token, seconds=LEASE)
+        self._lease = lock if taken else ""
+        return taken
 
     def _repeat(self, step: Callable[[], bool], *, until: Callable[[bool], bool]) -> None:
         failures = 0
@@ -121,7 +128,7 @@ class ChannelPoller:
                 failures += 1
                 self._log_trouble(step, error)
                 # Another clock, on another machine, may reach the network.
-                self._holds_lease = False
+                self._lease = ""
                 self.release_leases()
                 self._stop.wait(backoff(failures))
 
@@ -132,9 +139,8 @@ class ChannelPoller:
 
     def _poll(self) -> bool:
         name = self._channel.name
-        self._holds_lease = self._take_lease()
-        if not self._holds_lease:
-            self._stop.wait(POLLER_LEASE / 10)  # another clock does it
+        if not self._take_lease(keys.lock_poller(name)):
+            self._stop.wait(LEASE / 10)  # another clock does it
             return False
         cursor = self._values.get(keys.cursor(name))
         batch = self._adapter.poll(cursor)
@@ -144,12 +150,18 @@ class ChannelPoller:
             logs.event(log, "polled", channel=name, new=len(stored.ids), ids=" ".join(stored.ids))
         return True
 
-    def _catch_up_and_wait(self) -> bool:
-        lease = keys.lock_catch_up(self._channel.name)
-        if self._locks.lock(lease, self._token, seconds=CATCH_UP_EVERY * 1.5):
+    def _catch_up_if_due(self) -> bool:
+        name = self._channel.name
+        if not self._take_lease(keys.lock_catch_up(name)):
+            self._stop.wait(LEASE / 10)  # another clock does it
+            return False
+        wanted = self._returns.wanted_catch_up(name)
+        if wanted or time.monotonic() >= self._next_catch_up:
             self.catch_up()
-        self._stop.wait(CATCH_UP_EVERY)
-        return False
+            self._next_catch_up = time.monotonic() + CATCH_UP_EVERY
+            self._returns.end_catch_up(name, wanted)
+        self._stop.wait(GLANCE)
+        return True
 
     def _log_trouble(self, step: Callable[[], bool], error: Exception) -> None:
         expected = isinstance(error, (DeliveryError, redis.RedisError, LeaseVoid))

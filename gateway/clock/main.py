@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import FrameType
 
 import redis
@@ -26,6 +27,7 @@ from gateway.intake.intake import Intake
 from gateway.lanes import Backlog, Lanes
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat
+from gateway.processes.public_address import await_public_address
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect
 from gateway.storage.failover import check_server
@@ -55,6 +57,8 @@ def main(settings: Settings) -> None:
         channel.name: channel.adapter(channel.config, settings.site(channel, runtime))
         for channel in settings.channels.values()
     }
+    Heartbeat(store, "clock").start()
+    await_public_address(settings, stop)
     pollers = [
         ChannelPoller(channel, adapters[channel.name], store, intake, stop)
         for channel in settings.channels.values()
@@ -64,22 +68,34 @@ def main(settings: Settings) -> None:
         threading.Thread(target=poller.run, name=poller.name, daemon=True).start()
     streams = Streams(settings, adapters, store, intake, stop)
     streams.start()
-    reconciliation = Reconciliation(settings, store, intake, stop, contacts=streams.contacts)
-    threading.Thread(target=reconciliation.run, name="reconcile", daemon=True).start()
+    # A Chatwoot that is slow to answer holds up the looks at no other.
+    looks = [
+        Reconciliation(part, store, intake, stop, contacts=streams.contacts)
+        for part in _by_account(settings)
+    ]
+    for each in looks:
+        threading.Thread(target=each.run, name="reconcile", daemon=True).start()
     notices = DelayNotices(settings, Backlog(store), ringer)
     threading.Thread(target=notices.run, args=(stop,), name="delays", daemon=True).start()
-    Heartbeat(store, "clock").start()
-    _tick(lanes, ringer, [*pollers, *streams.listeners], stop)
+    _tick(lanes, ringer, [*pollers, *streams.listeners, *looks], stop)
     for poller in pollers:
         poller.release_leases()
     streams.release_leases()
-    reconciliation.release_leases()
+    for each in looks:
+        each.release_leases()
+
+
+def _by_account(settings: Settings) -> Iterator[Settings]:
+    """The same settings, with the channels of one account each."""
+    for account in settings.accounts.values():
+        channels = {n: each for n, each in settings.channels.items() if each.account == account}
+        yield replace(settings, channels=channels)
 
 
 def _tick(
     lanes: Lanes,
     ringer: Doorbell,
-    holders: Sequence[ChannelPoller | EventListener],
+    holders: Sequence[ChannelPoller | EventListener | Reconciliation],
     stop: threading.Event,
 ) -> None:
     while not stop.wait(TICK):

@@ -30,8 +30,10 @@ from gateway.errors import DeliveryError, ServerTrouble
 from gateway.intake.intake import Intake
 from gateway.intake.known_contacts import KnownContacts
 from gateway.lanes import KeyValues, Ledger, Locks, ids, keys
+from gateway.lanes.returns import Returns
 from gateway.lanes.watermark import Watermark, set_watermark, watermark_of
 from gateway.observability import logs
+from gateway.relay.retry_policy import backoff
 
 LAG = 300.0
 """Seconds. Chatwoot gives ids before it commits: a younger message may appear first, an older one
@@ -44,9 +46,10 @@ AT_ONCE, PAUSE = 50, 0.05
 requests (`config/initializers/rack_attack.rb`) is for all that the gateway has to do."""
 BROKEN = 3
 """So many conversations that Chatwoot fails to show are passed over; more, and Chatwoot is ill."""
-ROUNDS_OF_A_LEASE = 1.5
-"""Two clocks that look at once do no harm; a dead one must not keep others waiting for long.
-The lease lasts so many times the interval between two looks."""
+LEASE = 3.0
+"""Seconds that another clock waits if this one is killed. Renewed with every tick."""
+GLANCE = 0.5
+"""Seconds between two questions whether a look is due, or wanted since a web process returned."""
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +185,8 @@ class Reconciler:
 
 
 class Reconciliation:
-    """Looks for what was missed on every channel in turn, every minute or as set.
+    """Looks for what was missed on every channel in turn, every minute or as set, and at once
+    after a web process has returned.
 
     Of several clocks one does, for each channel. `contacts`: those of each account that does not
     tell by webhook what changes about them.
@@ -203,48 +207,96 @@ class Reconciliation:
         }
         self._every = settings.gateway.reconcile_every
         self._locks = Locks(store)
+        self._returns = Returns(store)
         self._stop = stop
         self._token = uuid4().hex
-        self._reconcilers = [
-            Reconciler(
-                channel,
-                chatwoots[channel.account.name],
-                Ledger(store),
-                KeyValues(store),
-                intake,
-                stop.wait,
-                contacts.get(channel.account.name),
+        self._watches = [
+            _Watch(
+                Reconciler(
+                    channel,
+                    chatwoots[channel.account.name],
+                    Ledger(store),
+                    KeyValues(store),
+                    intake,
+                    stop.wait,
+                    contacts.get(channel.account.name),
+                )
             )
             for channel in settings.channels.values()
         ]
 
     def run(self) -> None:
-        """Look at once, then at intervals, until the clock stops."""
+        """Look at once, then at intervals and whenever a web process returns, until the clock
+        stops."""
         while not self._stop.is_set():
-            for reconciler in self._reconcilers:
-                self._look(reconciler)
-            self._stop.wait(self._every)
+            for watch in self._watches:
+                self._attend(watch)
+            self._stop.wait(GLANCE)
+
+    def renew_lease(self) -> None:
+        """Keep the leases that are ours. Raises redis.RedisError."""
+        for watch in self._watches:
+            if watch.is_ours:
+                watch.is_ours = self._lock(watch)
 
     def release_leases(self) -> None:
         """Let another clock look at once, without waiting for the leases to run out."""
-        for reconciler in self._reconcilers:
+        for watch in self._watches:
             with suppress(redis.RedisError):
-                self._locks.unlock(keys.lock_reconciler(reconciler.channel.name), self._token)
+                self._locks.unlock(keys.lock_reconciler(watch.name), self._token)
 
-    def _look(self, reconciler: Reconciler) -> None:
-        name = reconciler.channel.name
+    def _lock(self, watch: _Watch) -> bool:
+        return self._locks.lock(keys.lock_reconciler(watch.name), self._token, seconds=LEASE)
+
+    def _attend(self, watch: _Watch) -> None:
         try:
-            lease = self._every * ROUNDS_OF_A_LEASE
-            if self._locks.lock(keys.lock_reconciler(name), self._token, seconds=lease):
-                reconciler.look()
+            if not watch.is_ours and self._lock(watch):
+                # Who had it before may have died before a look.
+                watch.is_ours, watch.next_look = True, 0.0
+            if watch.is_ours:
+                self._look_if_due(watch)
         except Exception as error:
             # Nor may a fault of ours end the thread, or keep other channels waiting.
+            watch.failures, watch.failed_at = watch.failures + 1, time.monotonic()
             expected = isinstance(error, (DeliveryError, redis.RedisError))
             logs.event(
                 log,
                 "not_reconciled",
                 level=logging.WARNING if expected else logging.ERROR,
                 error=None if expected else error,
-                channel=name,
+                channel=watch.name,
                 why=str(error),
             )
+
+    def _look_if_due(self, watch: _Watch) -> None:
+        """While replies wait for it there is no pause to speak of after a look that failed."""
+        wanted = self._returns.wanted_look(watch.name)
+        due = 0.0 if wanted else watch.next_look
+        if watch.failures:
+            pause = GLANCE if wanted else min(self._every, backoff(watch.failures))
+            due = max(due, watch.failed_at + pause)
+        if time.monotonic() < due:
+            return
+        watch.reconciler.look()
+        watch.failures, watch.next_look = 0, time.monotonic() + self._every
+        if wanted:
+            self._returns.end_look(watch.name, wanted)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """When a channel is looked at."""
+
+    reconciler: Reconciler
+    is_ours: bool = False
+    """We have the lease."""
+    next_look: float = 0.0
+    """Monotonic seconds."""
+    failures: int = 0
+    """Of the last looks, in a row."""
+    failed_at: float = 0.0
+    """Monotonic seconds."""
+
+    @property
+    def name(self) -> str:
+        return self.reconciler.channel.name

@@ -1,4 +1,4 @@
--- Lease due lanes whose destination's gate is open; of a closed one whose time has come, one lane
+-- Lease due lanes whose destination's gate is open and whose replies are not held; of a closed one whose time has come, one lane
 -- as the probe.
 -- ARGV[1] token: names this claim; repeated with it, the answer is the same
 -- ARGV[2] most lanes to lease
@@ -21,8 +21,11 @@ local function keep_soonest(at)
   if next_due < 0 or left < next_due then next_due = left end
 end
 
--- How many lanes this destination's gate lets through; 0 and the time to ask again if it is shut.
+-- How many lanes this destination's gate lets through; 0 and the time to ask again if it is shut, or
+-- if its replies are held.
 local function lanes_admitted(destination, most)
+  local held = held_until(destination)
+  if held then return 0, held end
   local gate = redis.call('HMGET', key_gate(destination), 'state', 'until')
   if not gate[1] then return most end
   local at = tonumber(gate[2])

@@ -264,6 +264,21 @@ def caught_up(channel: str) -> str:
     return f"gw:caught_up:{channel}"
 
 
+def hold(destination: str) -> str:
+    """String: the return of a web process, after which the replies to this destination wait."""
+    return f"gw:hold:{destination}"
+
+
+def look_wanted(channel: str) -> str:
+    """String: the return of a web process, after which nobody has looked at the inbox yet."""
+    return f"gw:look_wanted:{channel}"
+
+
+def catch_up_wanted(channel: str) -> str:
+    """String: the return of a web process, after which nobody has asked the network yet."""
+    return f"gw:catch_up_wanted:{channel}"
+
+
 def watermark(channel: str) -> str:
     """String: JSON of a `Watermark`."""
     return f"gw:watermark:{channel}"

@@ -22,6 +22,7 @@ from gateway.storage.connections import connect, connect_bytes
 from gateway.storage.embedded import data_folder, embedded_in
 from gateway.storage.failover import check_server
 from gateway.web.app import create_app
+from gateway.web.presence import Presence
 
 STORE_CONNECTIONS = 2
 DOORBELL_CONNECTIONS = 1
@@ -43,9 +44,13 @@ def _app(settings: Settings) -> Flask:
     store = connect(url, connections=STORE_CONNECTIONS, retries=0, greet=check_server)
     doorbell = Doorbell(connect_bytes(url, connections=DOORBELL_CONNECTIONS, retries=0))
     Heartbeat(store, "web").start()
-    return create_app(
+    app = create_app(
         settings,
         store=store,
         intake=Intake(Lanes(store, queue_key()), doorbell),
         runtime=Runtime(),
     )
+    presence = Presence(store, settings.channels.values())
+    presence.register(app)
+    presence.start()
+    return app

@@ -24,6 +24,7 @@ SECRETS = ("0123456789abcdef", "very-secret-token")
 CONFIG = """\
 [gateway]
 public_url = "https://gw.example.org"
+public_url_wait = 0
 secret = "0123456789abcdef"
 [chatwoot.main]
 url = "http://127.0.0.1:9"

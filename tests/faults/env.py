@@ -38,6 +38,7 @@ from tests.waiting import until
 CHANNELS = """
 [gateway]
 public_url = "http://127.0.0.1:1"
+public_url_wait = 0
 secret = "a long enough secret for the tests"
 uncertain_after = 0.3
 

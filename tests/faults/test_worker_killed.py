@@ -26,6 +26,7 @@ PEOPLE, EACH = 50, 7
 CHANNELS = """
 [gateway]
 public_url = "http://127.0.0.1:1"
+public_url_wait = 0
 secret = "a long enough secret for the tests"
 lease = 2
 uncertain_after = 1

@@ -16,12 +16,15 @@ from gateway.clock.channel_poller import ChannelPoller
 from gateway.config import Channel
 from gateway.errors import Unreachable
 from gateway.lanes import keys
+from gateway.lanes.returns import Returns
 from gateway.model import Batch, WebRequest
 from gateway.runtime import Runtime
+from gateway.web.presence import Presence
 from sandbox.faults import Fault, Kind
 from sandbox.twilio import TwilioStandIn
 from tests.relay.env import Env, Postcards
 from tests.scripted import Recorded, ScriptedServer, answer
+from tests.waiting import until
 
 ADA = "+15551230001"
 
@@ -143,6 +146,40 @@ def test_of_two_clocks_one_asks(
     stop.clear()
     two.run()
     assert asked == [one, two]
+
+
+def test_a_clock_that_was_killed_keeps_another_waiting_for_seconds(
+    env: Env, sms: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Twilio, "connect", lambda self: "connected")
+    stop = threading.Event()
+
+    def once(seconds: float | None = None) -> bool:
+        stop.set()
+        return True
+
+    monkeypatch.setattr(stop, "wait", once)
+    poller(env, sms, stop).run()
+    assert 0 < env.store.pttl(keys.lock_catch_up("cards")) <= 6000
+
+
+def test_what_came_while_web_was_away_is_in_as_soon_as_it_is_back(
+    env: Env, sms: Channel, twilio: TwilioStandIn, hooks: ScriptedServer
+) -> None:
+    """Though the clock has just asked, and will not by the calendar for minutes."""
+    stop = threading.Event()
+    clock = poller(env, sms, stop)
+    runs = threading.Thread(target=clock.run)
+    runs.start()
+    until(lambda: env.store.exists(keys.caught_up("cards")))
+    hooks.otherwise = answer(503, b"")
+    lost = twilio.customer_texts(ADA, twilio.number, "is anybody there?")
+    _heard(hooks, 1)
+    Presence(env.store, [sms]).look()
+    until(lambda: env.store.exists(keys.message(f"i:cards:{lost}")), 5)
+    until(lambda: not Returns(env.store).wanted_catch_up("cards"), 5)
+    stop.set()
+    runs.join(10)
 
 
 class Asked(Postcards):

@@ -42,6 +42,7 @@ from gateway.lanes import (
     keys,
 )
 from gateway.lanes.address_changes import AddressChange, AddressChanges
+from gateway.lanes.returns import Missed, Returns
 from gateway.lanes.route import Route
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.watermark import Watermark, set_watermark
@@ -288,6 +289,7 @@ def keep_notes(store: redis.Redis) -> None:
     indicators.push_press("shop", Inbound("1", "ann", "yes", press="p"))
     values = KeyValues(store)
     set_watermark(values, "shop", Watermark(1, 0.0, 0.0))
+    Returns(store).record("return", [Missed("shop", look=True, catch_up=True)])
     AddressChanges(values).record("shop", "old", AddressChange(7, "new"))
 
 

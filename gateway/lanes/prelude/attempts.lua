@@ -70,7 +70,9 @@ local function take(lane, destination, nonce, rates)
   local msg = key_message(head)
   local known = redis.call('HMGET', msg, 'ready', 'state')
   local ready = tonumber(known[1]) or 0
-  if ready > now then return give_back_and_rest(lane, destination, nonce) end
+  if ready > now or held_until(destination) then
+    return give_back_and_rest(lane, destination, nonce)
+  end
   if known[2] == 'sending' then count_crash(msg) end
   check_failover(lane, destination, msg, ready)
   if wait_for_slot(lane, destination, head, rates) then

@@ -26,4 +26,7 @@ local function key_parked(channel, id) return 'gw:parked:' .. channel .. ':' .. 
 local function key_flood(kind, customer) return 'gw:flood:' .. kind .. ':' .. customer end
 local function key_brake(customer) return 'gw:brake:' .. customer end
 local function key_cursor(channel) return 'gw:cursor:' .. channel end
+local function key_hold(destination) return 'gw:hold:' .. destination end
+local function key_look_wanted(channel) return 'gw:look_wanted:' .. channel end
+local function key_catch_up_wanted(channel) return 'gw:catch_up_wanted:' .. channel end
 local function key_lock_poller(channel) return 'gw:lock:poller:' .. channel end

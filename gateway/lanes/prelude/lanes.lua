@@ -63,6 +63,13 @@ local function open_gate(destination)
   end
 end
 
+-- Until when the replies to a destination wait, because a web process has returned and it is not known
+-- yet which older ones it has missed (record_return.lua). Nil if they need not.
+local function held_until(destination)
+  local left = redis.call('PTTL', key_hold(destination))
+  return left > 0 and now + left or nil
+end
+
 -- Give the lane back: due when its head may leave, or not at all if nothing waits.
 local function give_back(lane, destination, not_before)
   redis.call('DEL', key_lease(lane))
