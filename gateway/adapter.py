@@ -29,6 +29,7 @@ from gateway.model import (
     Portrait,
     Receipt,
     Sent,
+    Unread,
     WebRequest,
 )
 from gateway.one_or_several import one_or_several
@@ -265,10 +266,19 @@ class Adapter:
         """
         raise Forbidden(f"channel {self.site.channel} takes no webhooks")
 
-    def parse(self, request: WebRequest) -> Iterable[Inbound | Receipt]:
-        """Read a verified webhook. Nothing for a kind that is not handled.
+    def parse(self, request: WebRequest) -> Iterable[Inbound | Receipt | Unread]:
+        """Read a verified webhook. Nothing for a kind that is not handled. `Unread`, and a `read`
+        beside, where one thing that cannot be read must not hold up the others.
 
         Raises `Malformed` if the body is not what the network sends.
+        """
+        raise NotImplementedError
+
+    def read(self, unread: Unread) -> Iterable[Inbound | Receipt]:
+        """Make items of one thing that `parse`, `poll` or `catch_up` brought unread. Optional.
+
+        Called by several threads at once. Whatever it raises sets this one thing aside, at once or,
+        for a network that cannot be asked (`Retry`, `Uncertain`), after three attempts.
         """
         raise NotImplementedError
 
@@ -280,7 +290,8 @@ class Adapter:
         """Wait up to half a minute for something new after `cursor` (None: the first time ever).
 
         The cursor of the batch is stored together with its items; nothing is confirmed to the
-        network before. Raises a `DeliveryError` if the network cannot be asked.
+        network before. Bring `Unread` things, for `read`: what this method raises at stops the
+        channel until it is mended. Raises a `DeliveryError` if the network cannot be asked.
         """
         raise NotImplementedError
 
@@ -313,7 +324,7 @@ class Adapter:
         """Did this part, of whose sending nothing is known, arrive? Optional."""
         raise NotImplementedError
 
-    def catch_up(self, since: float) -> Iterable[Inbound]:
+    def catch_up(self, since: float) -> Iterable[Inbound | Unread]:
         """What customers wrote since then (Unix seconds), oldest first, with the ids that `parse`
         gives: what is known already is dropped by them. Optional, for networks that call us but
         can be asked as well, as a webhook that finds nobody may never be repeated.

@@ -296,11 +296,34 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """One thing that a network brought and nobody has read yet: `Adapter.read` makes items of it.
+
+    What cannot be read is set aside under its id, and what came with it goes on.
+    """
+
+    id: str
+    """The network's name of it: the same whenever it comes again."""
+    content: str
+    """What `Adapter.read` needs: the thing itself, or where it lies. It is stored if it is set
+    aside: no secrets."""
+
+    def __post_init__(self) -> None:
+        _set_storable(self, "id", "content")
+        if not self.id:
+            raise Malformed("something unread without an id")
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What one poll brought, and the cursor to come back with once it is stored."""
 
-    items: tuple[Inbound | Receipt, ...]
+    items: tuple[Inbound | Receipt | Unread, ...]
     cursor: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cursor, str):
+            raise _wrong("Batch.cursor", "a str", self.cursor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from adapters.email.checks import check_login
 from adapters.email.connections import Security, on_loopback
 from adapters.email.files import Place
 from adapters.email.inbox import Inbox
-from adapters.email.incoming import Reader
+from adapters.email.incoming import placed, read_mail
 from adapters.email.outbox import Outbox
 from adapters.email.outgoing import LIMITS, write
 from gateway.adapter import Adapter, ChannelConfig, Finding, Site, email_of
-from gateway.model import Addressee, Attachment, Batch, Capabilities, Part, Sent
+from gateway.bounded import Bounded, Overrun
+from gateway.errors import Permanent
+from gateway.model import Addressee, Attachment, Batch, Capabilities, Inbound, Part, Sent, Unread
 
 IMAP_PORTS = {"ssl": 993, "starttls": 143, "plain": 143}
 SMTP_PORTS = {"ssl": 465, "starttls": 587, "plain": 25}
@@ -68,6 +70,7 @@ class Email(Adapter):
         own = self.config
         login = own.username or own.address
         self._inbox = self._new_inbox()
+        self._bounded = Bounded()
         self._outbox = Outbox(
             host=own.smtp_host,
             port=own.smtp_port or SMTP_PORTS[own.smtp_security],
@@ -86,13 +89,32 @@ class Email(Adapter):
             username=own.username or own.address,
             password=own.password,
             folder=own.folder,
-            reader=Reader(own.address),
             deadline=self.deadline,
             idle=self.idle,
         )
 
     def poll(self, cursor: str | None) -> Batch:
         return self._inbox.poll(cursor)
+
+    def read(self, unread: Unread) -> Iterator[Inbound]:
+        """In a child process with limits: a few kilobytes of a mail can cost minutes and gigabytes.
+
+        Raises `Permanent` for a mail that is too large, or costs too much.
+        """
+        mail = self._inbox.fetch(unread.content)
+        if mail is None:  # moved or deleted meanwhile
+            return
+        try:
+            inbound = self._bounded.call(
+                read_mail, self.config.address, mail.content, is_whole=mail.is_whole
+            )
+        except Overrun as error:
+            raise Permanent(f"{error}: it is in the mailbox, as {unread.content}") from error
+        except RecursionError:
+            reason = f"It is nested too deeply: it is in the mailbox, as {unread.content}"
+            raise Permanent(reason) from None
+        if inbound is not None:
+            yield placed(inbound, unread.content)
 
     def open(self, attachment: Attachment) -> Iterator[bytes]:
         """Over a connection of its own: the one that is kept belongs to whoever polls."""
@@ -122,4 +144,5 @@ class Email(Adapter):
 
     def close(self) -> None:
         self._inbox.close()
+        self._bounded.close()
         super().close()

@@ -16,21 +16,27 @@ from selectors import EVENT_READ, PollSelector
 from typing import Any
 
 from imap_tools.errors import ImapToolsError, MailboxLoginError
-from imap_tools.message import MailMessage
 from pydantic import SecretStr
 
 from adapters.email.connections import Security, within
 from adapters.email.errors import login_meaning
 from adapters.email.files import Place, decode
 from adapters.email.imap import Mailbox, open_mailbox
-from adapters.email.incoming import Reader
+from adapters.email.slimming import Slim, slimmed
 from gateway.errors import Permanent, ServerTrouble, Unreachable
-from gateway.model import Batch, Inbound
+from gateway.model import Batch, Unread
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LARGEST_BATCH = 50
 PIECE = 64 * 1024
-QUOTED = re.compile(rb'BODY\[[^\]]*\] "((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+FETCHED_AT_ONCE = 1 << 20
+"""Bytes. A larger mail is fetched in pieces of this size."""
+LARGEST_MAIL = 40 << 20
+"""Bytes. Few servers take larger ones, and none of those that are well known."""
+SLOWEST_LINE = 200_000
+"""Bytes a second: a large mail gets so much more time than a small one."""
+SIZE = re.compile(rb"RFC822\.SIZE (\d+)", re.IGNORECASE)
+QUOTED = re.compile(rb'BODY\[[^\]]*\](?:<\d+>)? "((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 WITHOUT_IDLE = 10.0
 """Seconds between two looks into a mailbox that cannot tell of new mail."""
 LONGEST_RESCAN = 6 * 86400.0
@@ -59,7 +65,8 @@ class Cursor:
 
 
 class Inbox:
-    """One folder, over a connection that is kept from poll to poll. For one thread at a time."""
+    """One folder, over a connection that is kept from poll to poll. Threads that share it wait
+    for each other."""
 
     def __init__(
         self,
@@ -70,20 +77,19 @@ class Inbox:
         username: str,
         password: SecretStr,
         folder: str,
-        reader: Reader,
         deadline: float,
         idle: float,
     ) -> None:
         self._host, self._port, self._security = host, port, security
         self._username, self._password = username, password
         self._folder = folder
-        self._reader = reader
         self._deadline = deadline
         self._idle = idle
         self._mailbox: Mailbox | None = None
         self._state: dict[str, int] = {}
         self._idles = False
         self._closed = threading.Event()
+        self._using = threading.RLock()
 
     def poll(self, cursor: str | None) -> Batch:
         """The first poll ever reads nothing: it notes where the folder ends now."""
@@ -95,7 +101,7 @@ class Inbox:
             if not uids:
                 self._wait(mailbox)
                 uids = self._search(mailbox, known)
-            return self._fetch_batch(mailbox, known, uids)
+            return self._fetch_batch(known, uids)
 
     def check(self) -> str:
         """Log in and look at the folder. Returns a line for the log."""
@@ -151,27 +157,39 @@ class Inbox:
             if not _has_buffered(mailbox.client):
                 wait_for_data(mailbox.client.sock, self._idle)
 
-    def _fetch_batch(self, mailbox: Mailbox, cursor: Cursor, uids: list[int]) -> Batch:
+    def _fetch_batch(self, cursor: Cursor, uids: list[int]) -> Batch:
         if not uids:
             return Batch((), str(cursor))
         chosen = uids[:LARGEST_BATCH]
-        items = tuple(self._fetch(mailbox, chosen))
+        found = (f"{self._validity}:{uid}" for uid in chosen)
+        items = tuple(Unread(f"mail:{where}", where) for where in found)
         read = replace(cursor, uid=chosen[-1], at=int(time.time()))
         return Batch(items, str(read if len(chosen) < len(uids) else replace(read, since=0)))
 
-    def _fetch(self, mailbox: Mailbox, uids: list[int]) -> Iterator[Inbound]:
-        for uid in uids:
-            with within(self._deadline, lambda: mailbox.client.sock):
-                mails: list[MailMessage] = list(mailbox.fetch(uid_list=[str(uid)], mark_seen=False))
-            for mail in mails:
-                if (inbound := self._reader.read(mail.obj)) is not None:
-                    yield self._placed(inbound, uid)
+    def fetch(self, where: str) -> Slim | None:
+        """The mail of an `Unread`, without the bulk of its files; None if it is not there any more.
 
-    def _placed(self, inbound: Inbound, uid: int) -> Inbound:
-        """Its files, with all that `open` must know to find them again."""
-        here = f"{self._validity}:{uid}"
-        files = (replace(file, id=f"{here}:{file.id}") for file in inbound.attachments)
-        return replace(inbound, attachments=tuple(files))
+        Raises `Permanent` if it is too large, or if the server refuses to hand it over.
+        """
+        validity, uid = map(int, where.split(":"))
+        with self._connect() as mailbox:
+            if validity != self._validity or (size := self._size(mailbox, uid)) is None:
+                return None
+            if size > LARGEST_MAIL:
+                megabytes = LARGEST_MAIL >> 20
+                raise Permanent(
+                    f"The mail has {size >> 20} MB, and at most {megabytes} MB are read: it is "
+                    f"in the mailbox, as UID {uid}"
+                )
+            with within(self._deadline + size / SLOWEST_LINE, lambda: mailbox.client.sock):
+                return slimmed(_pieces(mailbox, uid, size))
+
+    def _size(self, mailbox: Mailbox, uid: int) -> int | None:
+        with within(self._deadline, lambda: mailbox.client.sock):
+            answer = _fetch(mailbox, uid, "RFC822.SIZE")
+        texts = (line[0] if isinstance(line, tuple) else line for line in answer)
+        found = next(filter(None, (SIZE.search(text) for text in texts if text)), None)
+        return int(found[1]) if found else None
 
     def open(self, place: Place) -> Iterator[bytes]:
         """A file of a mail. Raises `Permanent` if the mail is not in the folder any more."""
@@ -179,8 +197,7 @@ class Inbox:
             content = None
             if place.validity == self._validity:
                 with within(self._deadline, lambda: mailbox.client.sock):
-                    what = f"(BODY.PEEK[{place.section}])"
-                    content = _literal(mailbox.client.uid("FETCH", str(place.uid), what)[1])
+                    content = _literal(_fetch(mailbox, place.uid, f"BODY.PEEK[{place.section}]"))
         if content is None:
             raise Permanent("The mail with this file has been moved or deleted")
         data = decode(content, place.encoding)
@@ -189,10 +206,16 @@ class Inbox:
 
     @contextmanager
     def _connect(self) -> Iterator[Mailbox]:
-        try:
+        with self._using, self._meaning():
             if self._mailbox is None:
                 self._mailbox = self._open()
             yield self._mailbox
+
+    @contextmanager
+    def _meaning(self) -> Iterator[None]:
+        """Give up the connection if something goes wrong on it, and raise the gateway's error."""
+        try:
+            yield
         except MailboxLoginError as error:
             self._drop()
             raise login_meaning(error, self._host) from error
@@ -222,6 +245,29 @@ class Inbox:
             mailbox.client.shutdown()
             raise
         return mailbox
+
+
+def _pieces(mailbox: Mailbox, uid: int, size: int) -> Iterator[bytes]:
+    """A mail, whole, in pieces of bounded size. Some servers are wrong about a mail's size."""
+    if size <= FETCHED_AT_ONCE:
+        yield _literal(_fetch(mailbox, uid, "BODY.PEEK[]")) or b""
+        return
+    start, piece = 0, b""
+    while start == 0 or (len(piece) == FETCHED_AT_ONCE and start < 2 * LARGEST_MAIL):
+        piece = _literal(_fetch(mailbox, uid, f"BODY.PEEK[]<{start}.{FETCHED_AT_ONCE}>")) or b""
+        yield piece
+        start += FETCHED_AT_ONCE
+
+
+def _fetch(mailbox: Mailbox, uid: int, what: str) -> list[Any]:
+    """Raises `Permanent` if the server says no."""
+    verdict, answer = mailbox.client.uid("FETCH", str(uid), f"({what})")
+    if verdict != "OK":
+        raise Permanent(
+            f"The mail server refuses to hand it over: it is in the mailbox, as UID {uid}",
+            detail=repr(answer)[:200],
+        )
+    return answer
 
 
 def _literal(answer: list[Any]) -> bytes | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email import message_from_bytes
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 
-from inscriptis import get_text
-
+from adapters.email.capping import CAPPED
 from adapters.email.files import MOST_FILES, attachments
+from adapters.email.html import as_text
 from adapters.email.threads import OwnIds, message_ids, shortened, token_of
 from gateway.model import Inbound, Person
 from gateway.storable import storable
@@ -25,7 +26,6 @@ UNREADABLE = (
     LookupError,
     MessageError,
     OSError,
-    RecursionError,
     TypeError,
     ValueError,
 )
@@ -50,11 +50,35 @@ NOBODY = "unknown@invalid"
 """The peer of a mail that names no sender (.invalid is reserved, RFC 2606)."""
 
 
+LARGEST_BODY = 400_000
+"""Bytes of one text in a mail that are read."""
+LONGEST_TEXT = 90_000
+"""Characters of a mail that are shown."""
+CUT = "(… cut here. The whole e-mail is in the mailbox.)"
+
+
+def read_mail(address: str, content: bytes, *, is_whole: bool) -> Inbound | None:
+    """A mail in the mailbox `address`; None for one of our own that came back.
+
+    Raises RecursionError if it is nested too deeply.
+    """
+    mail = message_from_bytes(content, policy=CAPPED)
+    return Reader(address, knows_sizes=is_whole).read(mail)
+
+
+def placed(inbound: Inbound, where: str) -> Inbound:
+    """Its files, with all that `open` must know to find them again."""
+    files = (replace(file, id=f"{where}:{file.id}") for file in inbound.attachments)
+    return replace(inbound, attachments=tuple(files))
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Reads the mails of the mailbox `address`."""
 
     address: str
+    knows_sizes: bool = True
+    """Whether the files of a mail are there whole."""
 
     def read(self, mail: Message) -> Inbound | None:
         """None for one of our own mails that came back."""
@@ -72,6 +96,8 @@ class Reader:
         in_reply_to = message_ids(_header(mail, "In-Reply-To"))
         name, address = _sender(mail)
         files = attachments(mail, _decoded)
+        if not self.knows_sizes:
+            files = [replace(file, size=None) for file in files]
         return Inbound(
             id=message_id,
             peer=address or NOBODY,
@@ -162,13 +188,19 @@ def _date(mail: Message) -> float | None:
 
 
 def _text(mail: Message) -> str:
-    """The text/plain parts; without any, the HTML parts as text. Attachments are left out."""
+    """What was written, up to a limit. Attachments are left out."""
+    text = _written(mail)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}\n\n{CUT}"
+
+
+def _written(mail: Message) -> str:
+    """The text/plain parts; without any, the HTML parts as text."""
     bodies = list(_bodies(mail))
     plain = [_content(part) for part in bodies if part.get_content_type() == "text/plain"]
     if any(text.strip() for text in plain):
         return "\n\n".join(text.strip() for text in plain)
     html = [_content(part) for part in bodies if part.get_content_type() == "text/html"]
-    return "\n\n".join(get_text(text).strip() for text in html if text.strip())
+    return "\n\n".join(as_text(text).strip() for text in html if text.strip())
 
 
 def _bodies(mail: Message) -> Iterator[Message]:
@@ -186,8 +218,9 @@ def _content(part: Message) -> str:
     if not isinstance(payload, bytes):
         return ""
     # The HTML reader stops at what cannot be stored.
-    text = storable(decode(payload, part.get_content_charset("utf-8")))
-    return text.replace("\r\n", "\n")
+    text = storable(decode(payload[:LARGEST_BODY], part.get_content_charset("utf-8")))
+    text = text.replace("\r\n", "\n")
+    return text if len(payload) <= LARGEST_BODY else f"{text}\n\n{CUT}"
 
 
 def decode(data: bytes, declared: str) -> str:

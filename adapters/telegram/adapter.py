@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from telegram import Bot, Update
+from telegram import Update
 from telegram.constants import ChatAction
 
 from adapters.telegram import buttons
-from adapters.telegram.bot import BotConnection
+from adapters.telegram.bot import Bot, BotConnection
 from adapters.telegram.checks import webhook_finding
 from adapters.telegram.errors import MISREAD
 from adapters.telegram.files import LARGEST_FETCHED, LIMITS, portrait_of
-from adapters.telegram.incoming import NAMED, read
+from adapters.telegram.incoming import NAMED, read_update
 from adapters.telegram.outgoing import message_id, send
 from gateway.adapter import Adapter, ChannelConfig, Finding, Site, WebAddress, same
 from gateway.errors import Forbidden, Malformed, Permanent
@@ -30,6 +31,7 @@ from gateway.model import (
     Rate,
     Sent,
     Style,
+    Unread,
     WebRequest,
 )
 
@@ -80,25 +82,28 @@ class Telegram(Adapter):
         if not same(self.site.secret, request.headers.get("x-telegram-bot-api-secret-token", "")):
             raise Forbidden("X-Telegram-Bot-Api-Secret-Token is missing or wrong")
 
-    def parse(self, request: WebRequest) -> Iterator[Inbound]:
-        payload = request.json()
-        try:
-            yield from read(Update.de_json(payload, None))
-        except MISREAD as error:
-            raise Malformed(f"not an update of Telegram's: {type(error).__name__}") from error
+    def parse(self, request: WebRequest) -> Iterator[Unread]:
+        update = request.json()
+        if not isinstance(update, dict) or type(update.get("update_id")) is not int:
+            raise Malformed("not an update of Telegram's: it has no update_id")
+        yield _unread(update)
 
     def poll(self, cursor: str | None) -> Batch:
         """The cursor is the offset to ask from: Telegram forgets what lies before it."""
         updates = self._bot.ask(
-            lambda bot: bot.get_updates(
-                offset=int(cursor) if cursor else None,
-                timeout=LONG_POLL,
-                allowed_updates=ALLOWED_UPDATES,
+            lambda bot: bot.unread_updates(
+                int(cursor) if cursor else None, LONG_POLL, ALLOWED_UPDATES
             ),
             waiting=LONG_POLL,
         )
-        items = tuple(item for update in updates for item in read(update))
-        return Batch(items, str(updates[-1].update_id + 1) if updates else cursor or "")
+        items = tuple(_unread(update) for update in updates)
+        return Batch(items, str(updates[-1]["update_id"] + 1) if updates else cursor or "")
+
+    def read(self, unread: Unread) -> Iterator[Inbound]:
+        try:
+            yield from read_update(Update.de_json(json.loads(unread.content), None))
+        except MISREAD as error:
+            raise Malformed(f"not an update of Telegram's: {type(error).__name__}") from error
 
     def address(self, to: Addressee) -> str:
         """A private chat has the number of its user. Only who wrote to the bot can be written to:
@@ -193,3 +198,7 @@ class Telegram(Adapter):
     def close(self) -> None:
         self._bot.close()
         super().close()
+
+
+def _unread(update: Mapping[str, Any]) -> Unread:
+    return Unread(f"update:{update['update_id']}", json.dumps(update))

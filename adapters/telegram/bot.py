@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
-from telegram import Bot
+import telegram
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
@@ -14,6 +14,23 @@ from adapters.telegram.errors import MISREAD, Answered, meaning_of
 from gateway.errors import DeliveryError, Permanent, Uncertain, Unreachable
 from gateway.http import Answer, Session, check_fence, meaning
 from gateway.runtime import Runtime
+
+
+class Bot(telegram.Bot):
+    """The library's, which also brings updates as Telegram wrote them."""
+
+    async def unread_updates(
+        self, offset: int | None, timeout: int, allowed: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """`get_updates` reads all of them or, if it cannot read one, none."""
+        asked = {"offset": offset, "timeout": timeout, "allowed_updates": allowed}
+        patience = (self._request[0].read_timeout or 0) + timeout
+        updates: list[dict[str, Any]] = await self._post("getUpdates", asked, read_timeout=patience)
+        for update in updates:
+            if type(update["update_id"]) is not int:
+                raise TypeError("update_id is a number")
+        return updates
+
 
 T = TypeVar("T")
 Work = Callable[[Bot], Coroutine[Any, Any, T]]

@@ -18,7 +18,7 @@ NAMED = "telegram:"
 """What stands before a user's number in a contact's identifier."""
 
 
-def read(update: Update) -> Iterator[Inbound]:
+def read_update(update: Update) -> Iterator[Inbound]:
     if update.message is not None:
         yield from _inbound(update.message)
     # A live location is «edited» every few seconds, for hours.

@@ -19,9 +19,11 @@ import redis
 from gateway.adapter import Adapter
 from gateway.config import Channel
 from gateway.errors import DeliveryError
-from gateway.intake.intake import Intake
+from gateway.intake.intake import Intake, Stored
+from gateway.intake.reading import Item, Reading
 from gateway.lanes import CursorMove, KeyValues, LeaseVoid, Locks, keys
 from gateway.lanes.returns import Returns
+from gateway.model import Batch
 from gateway.observability import logs
 from gateway.relay.retry_policy import backoff
 
@@ -36,6 +38,9 @@ OVERLAP = 120.0
 """Seconds: a message may appear in a network's list some time after it was written."""
 LONGEST_CATCH_UP = 6 * 86400.0
 """Seconds. A customer's message is recognised as a repetition for seven days."""
+
+PAUSE = 1.0
+"""Seconds, at least, from one poll to the next if the first brought nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +62,7 @@ class ChannelPoller:
         self._returns = Returns(store)
         self._values = KeyValues(store)
         self._intake = intake
+        self._reading = Reading(store)
         self._stop = stop
         self._token = uuid4().hex
         self._lease = ""
@@ -105,7 +111,9 @@ class ChannelPoller:
             self._values.set(name, repr(math.floor(now) + OVERLAP))
             return 0
         since = max(float(known) - OVERLAP, now - LONGEST_CATCH_UP)
-        stored = self._intake.take(self._channel, self._adapter.catch_up(since))
+        found = self._adapter.catch_up(since)
+        items = self._reading.read_counted(self._channel, self._adapter, found)
+        stored = self._intake.take(self._channel, items)
         if stored.ids:
             ids = " ".join(stored.ids)
             logs.event(log, "caught_up", channel=self._channel.name, new=len(stored.ids), ids=ids)
@@ -142,13 +150,27 @@ class ChannelPoller:
         if not self._take_lease(keys.lock_poller(name)):
             self._stop.wait(LEASE / 10)  # another clock does it
             return False
-        cursor = self._values.get(keys.cursor(name))
+        began, cursor = time.monotonic(), self._values.get(keys.cursor(name))
         batch = self._adapter.poll(cursor)
         if batch.items or batch.cursor != cursor:
-            move = CursorMove(name, self._token, batch.cursor)
-            stored = self._intake.take(self._channel, batch.items, move=move)
+            stored = self._take(batch)
             logs.event(log, "polled", channel=name, new=len(stored.ids), ids=" ".join(stored.ids))
+        if not batch.items or batch.cursor == cursor:
+            self._stop.wait(began + PAUSE - time.monotonic())
         return True
+
+    def _take(self, batch: Batch) -> Stored:
+        """Store what the poll brought, and its cursor. If the network fails in the middle, what
+        came before that is stored, and the next poll brings the rest."""
+        items: list[Item] = []
+        try:
+            for item in self._reading.read_counted(self._channel, self._adapter, batch.items):
+                items.append(item)  # noqa: PERF402 - what came before an error is kept
+        except DeliveryError:
+            self._intake.take(self._channel, items)
+            raise
+        move = CursorMove(self._channel.name, self._token, batch.cursor)
+        return self._intake.take(self._channel, items, move=move)
 
     def _catch_up_if_due(self) -> bool:
         name = self._channel.name

@@ -14,12 +14,21 @@ from typing import Any, TypeVar, cast
 
 from gateway.chatwoot.events import Reply
 from gateway.chatwoot.files import LinkedFile
-from gateway.model import Addressee, Attachment, Inbound, Person
+from gateway.model import Addressee, Attachment, Inbound, Person, Unread
 
 VERSION = "1"
 
 Value = TypeVar(
-    "Value", Person, Attachment, Inbound, LinkedFile, Addressee, Reply, "NoteText", "Deletion"
+    "Value",
+    Person,
+    Attachment,
+    Inbound,
+    LinkedFile,
+    Addressee,
+    Reply,
+    Unread,
+    "NoteText",
+    "Deletion",
 )
 
 
@@ -44,7 +53,7 @@ class Deletion:
     peer: str
 
 
-def write(value: Inbound | Reply | NoteText | Deletion) -> str:
+def write(value: Inbound | Reply | Unread | NoteText | Deletion) -> str:
     known = _fields_of(value)
     known.pop("press", None)  # worth nothing by the time at which a body is read
     return json.dumps(known, default=_fields_of, ensure_ascii=False, separators=(",", ":"))
@@ -78,6 +87,11 @@ def read_reply(body: str, version: str) -> Reply:
 def read_note(body: str, version: str) -> NoteText:
     """Raises `UnknownVersion`."""
     return _make(NoteText, _load(body, version))
+
+
+def read_unread(body: str, version: str) -> Unread:
+    """Raises `UnknownVersion`."""
+    return _make(Unread, _load(body, version))
 
 
 def read_deletion(body: str, version: str) -> Deletion:

@@ -19,6 +19,11 @@ def inbound_id(channel: str, external_id: str) -> str:
     return f"i:{channel}:{_short(external_id)}"
 
 
+def unread_id(channel: str, name: str) -> str:
+    """The id of what was set aside, by the network's name of it."""
+    return f"u:{channel}:{_short(name)}"
+
+
 def reply_id(channel: str, message: int) -> str:
     """The id of an agent's reply, from Chatwoot's message id."""
     return f"o:{channel}:{message}"

@@ -327,6 +327,11 @@ def unreadable(channel: str, fingerprint: str) -> str:
     return f"gw:unreadable:{channel}:{fingerprint}"
 
 
+def reading(channel: str) -> str:
+    """Hash: what a poll brought and is being read → how often that began."""
+    return f"gw:reading:{channel}"
+
+
 def lock_poller(channel: str) -> str:
     """String: the clock that polls the channel, or listens to it."""
     return f"gw:lock:poller:{channel}"

@@ -21,6 +21,7 @@ TAKES_MEMORY = frozenset(
         "replay",
         "restore",
         "retry",
+        "set_aside",
         "tell_of_delay",
         "withdraw",
     }

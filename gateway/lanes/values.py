@@ -11,7 +11,7 @@ from gateway.lanes.route import Route
 from gateway.lanes.subject import Subject
 from gateway.model import Rate
 
-Kind = Literal["in", "out", "delete", "status", "note", "check_retry"]
+Kind = Literal["in", "out", "delete", "status", "note", "check_retry", "unread", "webhook"]
 Certainty = Literal["", "uncertain"]
 Trouble = Literal["", "refused", "down", "credentials", "throttled"]
 After = Literal["more", "stop"]

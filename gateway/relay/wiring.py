@@ -10,6 +10,8 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.downloads import Downloads, Home
 from gateway.config import Channel, Settings
 from gateway.files.scratch import Scratch
+from gateway.intake.doorbell import Doorbell
+from gateway.intake.intake import Intake
 from gateway.lanes import KeyValues, Kind, Lanes, Lease, Ledger, Locks, Pace, Routes
 from gateway.lanes.address_changes import AddressChanges
 from gateway.lanes.bodies import UnknownVersion
@@ -33,6 +35,7 @@ from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery, dra
 from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
 from gateway.relay.to_network.files import AgentFiles
 from gateway.relay.to_network.rendering import Renderer
+from gateway.relay.unread import UnreadDelivery
 from gateway.runtime import Runtime
 
 CHATWOOT_BURST, CONVERSATION_BURST = 200, 30
@@ -47,6 +50,7 @@ class Deliveries:
         self._routes = Routes(lanes.client)
         self._values = KeyValues(lanes.client)
         self._locks = Locks(lanes.client)
+        self._intake = Intake(lanes, Doorbell(lanes.client))
         self.chatwoots = {
             name: Chatwoot(account.api_url, account.account, account.token)
             for name, account in settings.accounts.items()
@@ -133,8 +137,11 @@ class Deliveries:
             files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
             contact_sync=ContactSync(chatwoot, channel.config.inbox, self._avatars(channel)),
         )
+        unread = UnreadDelivery(channel, adapter, self._intake, Pace(overall))
         return {
             "in": inbound,
+            "unread": unread,
+            "webhook": unread,
             "out": OutboundDelivery(
                 self._lanes, floods, channel, adapter, addressing, files, self.renderer
             ),

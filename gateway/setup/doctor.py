@@ -22,6 +22,7 @@ from gateway.setup.checks.network import FIX, look_at_network
 from gateway.setup.checks.public_url import is_private, look_at_address
 from gateway.setup.checks.reachable import explain_silence
 from gateway.setup.checks.redis import look_at_storage
+from gateway.setup.checks.set_aside import look_at_set_aside
 from gateway.setup.checks.token_rights import find_rights
 from gateway.setup.contact_webhook import ContactWebhook
 from gateway.setup.report import ReportLine, lines_about, report_failure
@@ -40,6 +41,8 @@ def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Re
     for channel in settings.channels.values():
         findings = look_at_network(settings, channel, runtime)
         yield from lines_about(f"channels.{channel.name}", findings)
+        kept = look_at_set_aside(channel, redis_url)
+        yield from lines_about(f"channels.{channel.name}", kept)
 
 
 def _examine_account(

@@ -17,15 +17,17 @@ from gateway.adapter import Adapter
 from gateway.config import Channel, Settings
 from gateway.errors import Rejected
 from gateway.intake.intake import Intake
+from gateway.intake.reading import Reading
+from gateway.intake.webhooks import as_unread
 from gateway.lanes import keys
-from gateway.model import Inbound, Receipt, WebRequest, only_items
+from gateway.model import Inbound, Receipt, WebRequest
 from gateway.observability import logs
 from gateway.observability.metrics import Counts
 from gateway.web.body import read_body
 from gateway.web.responses import sentence
 
 PATIENCE = 5
-"""How often a webhook that its adapter cannot read is refused before it is dropped."""
+"""How often a webhook that its adapter cannot read is refused before it is set aside."""
 
 PATIENCE_SECONDS = 86400
 
@@ -37,10 +39,11 @@ log = logging.getLogger(__name__)
 class UnreadableWebhook(Exception):
     """An adapter failed on an authentic webhook of its network: a bug in the adapter."""
 
-    def __init__(self, channel: str, fingerprint: str) -> None:
-        super().__init__(f"the adapter of {channel} cannot read this webhook")
+    def __init__(self, channel: Channel, fingerprint: str, request: WebRequest) -> None:
+        super().__init__(f"the adapter of {channel.name} cannot read this webhook")
         self.channel = channel
         self.fingerprint = fingerprint
+        self.request = request
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class ChannelWebhooks:
         self._intake = intake
         self._counts = counts
         self._store = store
+        self._reading = Reading(store)
 
     def register(self, app: Flask) -> None:
         # Some networks deliver by GET, or use it to prove that an address is ours.
@@ -90,7 +94,7 @@ class ChannelWebhooks:
         channel = self._settings.channels[name]
         web_request = self._web_request(channel)
         _verify(adapter, web_request)
-        parsed = _parse(adapter, channel, web_request)
+        parsed = self._parse(adapter, channel, web_request)
         self._store_items(channel, parsed.items)
         return Response(parsed.body, content_type=parsed.content_type)
 
@@ -99,7 +103,8 @@ class ChannelWebhooks:
 
         Most networks repeat what was not answered with 2xx, which is welcome: the adapter may be
         fixed in the meantime. But some repeat for ever, hold everything else back behind it, or
-        finally switch the whole webhook off, so that one message would cost all others.
+        finally switch the whole webhook off, so that one message would cost all others. It is then
+        set aside, whole.
         """
         times = self._count_refusals(error)
         dropped = times > PATIENCE
@@ -109,17 +114,19 @@ class ChannelWebhooks:
             what,
             level=logging.ERROR,
             error=error.__cause__,
-            channel=error.channel,
+            channel=error.channel.name,
             fingerprint=error.fingerprint,
             times=times,
         )
-        self._counts.add(what, error.channel)
+        self._counts.add(what, error.channel.name)
         if dropped:
-            return sentence(200, "Dropped: the gateway cannot read this webhook.")
+            unread = as_unread(error.fingerprint, error.request)
+            self._reading.keep(error.channel, unread, _why(error), kind="webhook")
+            return sentence(200, "Set aside: the gateway cannot read this webhook.")
         return sentence(500, "The gateway failed to read this webhook. Nothing was stored.")
 
     def _count_refusals(self, error: UnreadableWebhook) -> int:
-        key = keys.unreadable(error.channel, error.fingerprint)
+        key = keys.unreadable(error.channel.name, error.fingerprint)
         with self._store.pipeline() as steps:
             steps.incr(key)
             steps.expire(key, PATIENCE_SECONDS)
@@ -138,6 +145,21 @@ class ChannelWebhooks:
             form=request.form.to_dict() if request.mimetype in FORMS else {},
             body=body,
         )
+
+    def _parse(self, adapter: Adapter, channel: Channel, web_request: WebRequest) -> ParsedWebhook:
+        """Raises `Malformed`, redis.RedisError, or `UnreadableWebhook` for whatever else an adapter
+        raises."""
+        try:
+            found = adapter.parse(web_request)
+            items = tuple(self._reading.read(channel, adapter, found))
+            body, content_type = adapter.answer(web_request)
+        except (Rejected, redis.RedisError):
+            raise
+        except Exception as error:
+            content = web_request.url.encode() + b"\n" + web_request.body
+            fingerprint = hashlib.sha256(content).hexdigest()[:16]
+            raise UnreadableWebhook(channel, fingerprint, web_request) from error
+        return ParsedWebhook(items, body, content_type)
 
     def _store_items(self, channel: Channel, items: tuple[Inbound | Receipt, ...]) -> None:
         if not items:
@@ -166,15 +188,6 @@ def _verify(adapter: Adapter, web_request: WebRequest) -> None:
         raise TypeError(f"verify must raise Forbidden or return None, and returned a {kind}")
 
 
-def _parse(adapter: Adapter, channel: Channel, web_request: WebRequest) -> ParsedWebhook:
-    """Raises `Malformed`, or `UnreadableWebhook` for whatever else an adapter raises."""
-    try:
-        items = only_items(adapter.parse(web_request))
-        body, content_type = adapter.answer(web_request)
-    except Rejected:
-        raise
-    except Exception as error:
-        content = web_request.url.encode() + b"\n" + web_request.body
-        fingerprint = hashlib.sha256(content).hexdigest()[:16]
-        raise UnreadableWebhook(channel.name, fingerprint) from error
-    return ParsedWebhook(items, body, content_type)
+def _why(error: UnreadableWebhook) -> str:
+    kind = type(error.__cause__).__name__
+    return f"The adapter cannot read this webhook ({kind}): see the gateway's log"

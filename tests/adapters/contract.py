@@ -37,6 +37,7 @@ from gateway.model import (
     WebRequest,
 )
 from gateway.observability.logs import CHATTY
+from tests.adapters.reading import read_all
 from tests.adapters.subjects import CASES, Subject, with_header
 from tests.scripted import (
     Behaviour,
@@ -105,7 +106,7 @@ def signed(subject: Subject, case: Mapping[str, Any]) -> WebRequest:
 def take(adapter: Adapter, request: WebRequest) -> list[Inbound | Receipt]:
     """As the web process does it."""
     adapter.verify(request)
-    return list(adapter.parse(request))
+    return list(read_all(adapter, adapter.parse(request)))
 
 
 # ---- webhooks

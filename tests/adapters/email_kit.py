@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from email import message_from_bytes
 from typing import Any
 
 from adapters.email import Email
-from adapters.email.incoming import Reader
+from adapters.email.incoming import read_mail
 from gateway.adapter import Site
 from gateway.model import Inbound
 from gateway.runtime import Runtime
@@ -35,7 +34,7 @@ def channel(*, deadline: float = 10.0, idle: float = 0.2, **settings: Any) -> Em
 
 def read(mail: bytes) -> Inbound:
     """What the channel makes of a mail. Fails if it drops it."""
-    inbound = Reader(ADDRESS).read(message_from_bytes(mail))
+    inbound = read_mail(ADDRESS, mail, is_whole=True)
     assert inbound is not None
     return inbound
 

@@ -30,6 +30,7 @@ from gateway.http import fence
 from gateway.model import Batch, Inbound, Part
 from sandbox.mail import MailStandIn
 from tests.adapters.email_kit import PASSWORD, channel, mail
+from tests.adapters.reading import polled
 from tests.adapters.smtp_script import SmtpScript, closed_port
 from tests.waiting import until
 
@@ -65,25 +66,25 @@ def writes(provider: MailStandIn, *words: str) -> None:
 
 def test_the_first_poll_starts_from_now(provider: MailStandIn, mailbox: Email) -> None:
     writes(provider, "old")
-    first = mailbox.poll(None)
+    first = polled(mailbox, None)
     assert first.items == ()
-    assert mailbox.poll(first.cursor) == Batch((), first.cursor)
+    assert polled(mailbox, first.cursor) == Batch((), first.cursor)
     writes(provider, "new")
-    second = mailbox.poll(first.cursor)
+    second = polled(mailbox, first.cursor)
     assert texts(second) == ["new"]
-    assert mailbox.poll(second.cursor) == Batch((), second.cursor)
+    assert polled(mailbox, second.cursor) == Batch((), second.cursor)
 
 
 def test_a_batch_that_was_not_stored_comes_again(provider: MailStandIn, mailbox: Email) -> None:
-    start = mailbox.poll(None).cursor
+    start = polled(mailbox, None).cursor
     writes(provider, "one", "two")
-    assert mailbox.poll(start).items == mailbox.poll(start).items != ()
+    assert polled(mailbox, start).items == polled(mailbox, start).items != ()
 
 
 def test_mails_stay_unread(provider: MailStandIn, mailbox: Email) -> None:
-    start = mailbox.poll(None).cursor
+    start = polled(mailbox, None).cursor
     writes(provider, "one")
-    mailbox.poll(start)
+    polled(mailbox, start)
     box = MailBoxUnencrypted(provider.host, provider.imap_port, timeout=10)
     box.login(provider.user, provider.password)
     assert len(box.uids(AND(seen=False))) == 1
@@ -94,9 +95,9 @@ def test_new_mail_ends_the_waiting(provider: MailStandIn) -> None:
     adapter = channel(
         password=provider.password, imap_port=provider.imap_port, smtp_port=1, idle=20.0
     )
-    start = adapter.poll(None).cursor
+    start = polled(adapter, None).cursor
     found: list[Batch] = []
-    thread = threading.Thread(target=lambda: found.append(adapter.poll(start)))
+    thread = threading.Thread(target=lambda: found.append(polled(adapter, start)))
     began = monotonic()
     thread.start()
     while thread.is_alive():  # one written before IDLE begins may be told of only when it ends
@@ -111,12 +112,12 @@ def test_close_ends_the_waiting(provider: MailStandIn) -> None:
     adapter = channel(
         password=provider.password, imap_port=provider.imap_port, smtp_port=1, idle=60.0
     )
-    start = adapter.poll(None).cursor
+    start = polled(adapter, None).cursor
     ended = threading.Event()
 
     def wait() -> None:
         with suppress(DeliveryError):
-            adapter.poll(start)
+            polled(adapter, start)
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -138,10 +139,10 @@ def test_a_wait_ends_when_another_thread_shuts_and_closes_at_once() -> None:
 
 
 def test_at_most_fifty_at_once(provider: MailStandIn, mailbox: Email) -> None:
-    cursor = mailbox.poll(None).cursor
+    cursor = polled(mailbox, None).cursor
     writes(provider, *(f"number {n}" for n in range(60)))
-    batches = [mailbox.poll(cursor)]
-    batches.append(mailbox.poll(batches[0].cursor))
+    batches = [polled(mailbox, cursor)]
+    batches.append(polled(mailbox, batches[0].cursor))
     assert [len(batch.items) for batch in batches] == [50, 10]
     assert [text for batch in batches for text in texts(batch)] == [
         f"number {n}" for n in range(60)
@@ -149,38 +150,38 @@ def test_at_most_fifty_at_once(provider: MailStandIn, mailbox: Email) -> None:
 
 
 def test_after_a_renumbering_nothing_is_lost(provider: MailStandIn, mailbox: Email) -> None:
-    cursor = mailbox.poll(None).cursor
+    cursor = polled(mailbox, None).cursor
     writes(provider, "before")
-    read = mailbox.poll(cursor)
+    read = polled(mailbox, cursor)
     writes(provider, *(f"meanwhile {n}" for n in range(55)))
     provider.renumber()
     with pytest.raises(Unreachable):
-        mailbox.poll(read.cursor)
-    again = mailbox.poll(read.cursor)
-    rest = mailbox.poll(again.cursor)
+        polled(mailbox, read.cursor)
+    again = polled(mailbox, read.cursor)
+    rest = polled(mailbox, again.cursor)
     found = texts(again) + texts(rest)
     assert found == ["before", *(f"meanwhile {n}" for n in range(55))]
     ids = {
         item.id for item in (*read.items, *again.items, *rest.items) if isinstance(item, Inbound)
     }
     assert len(ids) == 56, "what is read twice must be known by its id"
-    assert mailbox.poll(rest.cursor).items == ()
+    assert polled(mailbox, rest.cursor).items == ()
 
 
 def test_a_cut_connection_is_opened_again(provider: MailStandIn, mailbox: Email) -> None:
-    cursor = mailbox.poll(None).cursor
+    cursor = polled(mailbox, None).cursor
     provider.cut_imap()
     writes(provider, "after")
     with pytest.raises(Unreachable):
-        mailbox.poll(cursor)
-    assert texts(mailbox.poll(cursor)) == ["after"]
+        polled(mailbox, cursor)
+    assert texts(polled(mailbox, cursor)) == ["after"]
 
 
 def test_one_broken_mail_holds_up_nothing(provider: MailStandIn, mailbox: Email) -> None:
-    cursor = mailbox.poll(None).cursor
+    cursor = polled(mailbox, None).cursor
     provider.customer_writes(ANNA, raw=b"\xff\xfe\r\n\r\n\x00garbage")
     provider.customer_writes(ANNA, raw=mail("fine"))
-    batch = mailbox.poll(cursor)
+    batch = polled(mailbox, cursor)
     assert len(batch.items) == 2
     assert texts(batch)[1] == "fine"
 
@@ -188,7 +189,7 @@ def test_one_broken_mail_holds_up_nothing(provider: MailStandIn, mailbox: Email)
 def test_a_wrong_password_is_told(provider: MailStandIn, mailbox: Email) -> None:
     provider.refuse_logins(times=None)
     with pytest.raises(BadCredentials):
-        mailbox.poll(None)
+        polled(mailbox, None)
     with pytest.raises(BadCredentials):
         mailbox.send(Part("p", ANNA, "x"))
     with pytest.raises(BadCredentials):
@@ -205,14 +206,14 @@ def test_a_server_that_speaks_no_imap(greeting: str) -> None:
         adapter = channel(imap_port=server.port, smtp_port=1, deadline=0.4)
         began = monotonic()
         with pytest.raises(Retry):
-            adapter.poll(None)
+            polled(adapter, None)
         assert monotonic() - began < 5
 
 
 def test_nobody_listens() -> None:
     adapter = channel(imap_port=closed_port(), smtp_port=closed_port())
     with pytest.raises(Unreachable):
-        adapter.poll(None)
+        polled(adapter, None)
     with pytest.raises(Unreachable):
         adapter.send(Part("p", ANNA, "x"))
 
@@ -221,9 +222,9 @@ def test_nobody_listens() -> None:
 
 
 def test_a_thread_holds_on_both_sides(provider: MailStandIn, mailbox: Email) -> None:
-    cursor = mailbox.poll(None).cursor
+    cursor = polled(mailbox, None).cursor
     asked = provider.customer_writes(ANNA, "Anna", "Parcel", "Where?")
-    batch = mailbox.poll(cursor)
+    batch = polled(mailbox, cursor)
     (question,) = batch.items
     assert isinstance(question, Inbound)
     text = "Grüße.\n\n.dot\n" + "long " * 400
@@ -244,7 +245,7 @@ def test_a_thread_holds_on_both_sides(provider: MailStandIn, mailbox: Email) -> 
     assert answer["Bcc"] is None
     assert answer.get_content().replace("\r\n", "\n").rstrip() == text.rstrip()
     provider.customer_writes(ANNA, "Anna", "Re: Parcel", "Thanks", in_reply_to=sent.external_id)
-    thanks = mailbox.poll(batch.cursor).items[0]
+    thanks = polled(mailbox, batch.cursor).items[0]
     assert isinstance(thanks, Inbound)
     assert thanks.thread == question.thread
     assert thanks.reply_to == sent.external_id
@@ -390,7 +391,7 @@ def test_the_password_gets_into_no_log_or_error(caplog: pytest.LogCaptureFixture
             with pytest.raises(DeliveryError) as unsent:
                 adapter.send(Part("p", ANNA, "x"))
             with pytest.raises(DeliveryError) as unread:
-                adapter.poll(None)
+                polled(adapter, None)
         for error in (unsent.value, unread.value):
             seen += [error.reason, error.detail, repr(adapter.config)]
     assert PASSWORD not in caplog.text + "".join(seen)

@@ -14,6 +14,7 @@ from gateway import errors
 from gateway.model import Attachment, File, Inbound, Part
 from sandbox.mail import MailStandIn
 from tests.adapters.email_kit import channel, mail, read
+from tests.adapters.reading import polled
 
 ANNA = "anna@customer.example"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
@@ -52,9 +53,9 @@ def with_files() -> EmailMessage:
 
 
 def taken(provider: MailStandIn, mailbox: Email, raw: bytes) -> Inbound:
-    start = mailbox.poll(None).cursor
+    start = polled(mailbox, None).cursor
     provider.customer_writes(ANNA, raw=raw)
-    (item,) = mailbox.poll(start).items
+    (item,) = polled(mailbox, start).items
     assert isinstance(item, Inbound)
     return item
 
@@ -86,13 +87,13 @@ def test_a_mail_that_is_nothing_but_a_file(provider: MailStandIn, mailbox: Email
 def test_opening_leaves_the_mail_unread_and_the_poll_alone(
     provider: MailStandIn, mailbox: Email
 ) -> None:
-    start = mailbox.poll(None).cursor
+    start = polled(mailbox, None).cursor
     provider.customer_writes(ANNA, raw=bytes(with_files()))
-    batch = mailbox.poll(start)
+    batch = polled(mailbox, start)
     assert isinstance(batch.items[0], Inbound)
     list(mailbox.open(batch.items[0].attachments[0]))
-    assert mailbox.poll(batch.cursor).items == ()
-    assert mailbox.poll(start).items == batch.items
+    assert polled(mailbox, batch.cursor).items == ()
+    assert polled(mailbox, start).items == batch.items
 
 
 def test_a_mail_that_was_moved_has_no_files(provider: MailStandIn, mailbox: Email) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-from email import message_from_bytes
 
 import pytest
 
-from adapters.email.incoming import NOBODY, Reader
+from adapters.email.incoming import NOBODY, read_mail
 from adapters.email.threads import KEPT_REFERENCES, OwnIds, shortened, token_of
 from tests.adapters.email_kit import ADDRESS, mail, read
 
@@ -132,7 +131,7 @@ def test_a_thread_keeps_its_token_without_our_ids() -> None:
 
 def test_our_own_mail_that_comes_back_is_dropped() -> None:
     ours = OwnIds.of(ADDRESS).make(token_of("t"), "p")
-    assert Reader(ADDRESS).read(message_from_bytes(mail(Message_ID=ours))) is None
+    assert read_mail(ADDRESS, mail(Message_ID=ours), is_whole=True) is None
 
 
 def test_long_threads_keep_their_first_and_newest_references() -> None:
@@ -173,7 +172,7 @@ def test_a_mail_that_cannot_be_read_is_told_to_the_agent(monkeypatch: pytest.Mon
     def broken(_: str) -> str:
         raise AssertionError("inside the HTML reader")
 
-    monkeypatch.setattr("adapters.email.incoming.get_text", broken)
+    monkeypatch.setattr("adapters.email.incoming.as_text", broken)
     inbound = read(mail("<p>x</p>", Content_Type="text/html"))
     assert "could not be read" in inbound.text
     assert inbound == read(mail("<p>x</p>", Content_Type="text/html"))

@@ -16,6 +16,7 @@ from gateway.model import Inbound, Part, Style
 from gateway.runtime import Runtime
 from gateway.text import render
 from sandbox.telegram import TelegramStandIn
+from tests.adapters.reading import polled, read_all
 from tests.adapters.subjects import WEBHOOK, TelegramSubject
 from tests.scripted import ScriptedServer, answer, refused_url, silence
 
@@ -58,9 +59,9 @@ def test_a_press_is_answered_and_the_button_marked(
     subject: TelegramSubject, server: ScriptedServer
 ) -> None:
     server.otherwise = answer(200, OK)
-    (press,) = subject.adapter(server.url).parse(
-        subject.request(subject.cases("parse")["a button"]["request"])
-    )
+    adapter = subject.adapter(server.url)
+    request = subject.request(subject.cases("parse")["a button"]["request"])
+    (press,) = read_all(adapter, adapter.parse(request))
     assert isinstance(press, Inbound)
     subject.adapter(server.url).acknowledge_press(press)
     assert calls(server)[-2:] == ["answerCallbackQuery", "editMessageReplyMarkup"]
@@ -132,10 +133,10 @@ def test_polling_asks_from_the_cursor(subject: TelegramSubject, server: Scripted
     server.script = [answer(200, {"ok": True, "result": [{**update, "update_id": 9}]})]
     server.otherwise = answer(200, {"ok": True, "result": []})
     adapter = subject.adapter(server.url)
-    first = adapter.poll(None)
+    first = polled(adapter, None)
     assert [item.id for item in first.items if isinstance(item, Inbound)] == ["42:7"]
     assert first.cursor == "10"
-    second = adapter.poll(first.cursor)
+    second = polled(adapter, first.cursor)
     assert (second.items, second.cursor) == ((), "10")
     asked = [request.form for request in server.requests if request.path.endswith("getUpdates")]
     assert [form.get("offset") for form in asked] == [None, "10"]
@@ -184,7 +185,7 @@ def test_both_ways_with_the_stand_in(telegram: TelegramStandIn, bot: Telegram) -
     assert "long polling" in bot.connect()
     telegram.greet(42, first_name="Ada", username="ada", language_code="en")
     asked = telegram.customer_says(42, "Hello")
-    batch = bot.poll(None)
+    batch = polled(bot, None)
     (hello,) = batch.items
     assert isinstance(hello, Inbound)
     assert (hello.text, hello.peer, hello.person.username) == ("Hello", "42", "ada")
@@ -196,7 +197,7 @@ def test_both_ways_with_the_stand_in(telegram: TelegramStandIn, bot: Telegram) -
     assert said["reply_to_message"]["message_id"] == asked
     assert sent.external_id == f"42:{said['message_id']}"
     telegram.customer_says(42, "Hallo", edit_of=asked)
-    edited = bot.poll(batch.cursor).items[0]
+    edited = polled(bot, batch.cursor).items[0]
     assert isinstance(edited, Inbound)
     assert edited.text == "✏️ Hallo"
     assert edited.reply_to == hello.id
@@ -221,9 +222,9 @@ def test_telegram_slows_down(telegram: TelegramStandIn, bot: Telegram) -> None:
 
 def test_polling_waits_for_a_message(telegram: TelegramStandIn, bot: Telegram) -> None:
     telegram.customer_says(42, "one")
-    cursor = bot.poll(None).cursor
+    cursor = polled(bot, None).cursor
     threading.Timer(0.3, lambda: telegram.customer_says(42, "two")).start()
     began = time.monotonic()
-    batch = bot.poll(cursor)
+    batch = polled(bot, cursor)
     assert [item.text for item in batch.items if isinstance(item, Inbound)] == ["two"]
     assert time.monotonic() - began < 10

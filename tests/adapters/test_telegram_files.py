@@ -22,6 +22,7 @@ from gateway.runtime import Runtime
 from sandbox.faults import Fault, Kind
 from sandbox.telegram import TelegramStandIn
 from sandbox.telegram.files import Upload, file_in
+from tests.adapters.reading import polled
 
 WEBHOOK = "https://gw.example/channels/bot/webhook"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
@@ -46,7 +47,7 @@ def bot(telegram: TelegramStandIn) -> Iterator[Telegram]:
 
 
 def came(bot: Telegram) -> Inbound:
-    (item,) = bot.poll(None).items
+    (item,) = polled(bot, None).items
     assert isinstance(item, Inbound)
     return item
 
@@ -290,4 +291,4 @@ def test_what_telegram_itself_reports_is_no_message(
     telegram.customer_sends(
         42, {"message_auto_delete_timer_changed": {"message_auto_delete_time": 60}}
     )
-    assert bot.poll(None).items == ()
+    assert polled(bot, None).items == ()

@@ -45,8 +45,9 @@ from gateway.lanes.address_changes import AddressChange, AddressChanges
 from gateway.lanes.returns import Missed, Returns
 from gateway.lanes.route import Route
 from gateway.lanes.scripts import Scripts
+from gateway.lanes.set_aside import SetAside
 from gateway.lanes.watermark import Watermark, set_watermark
-from gateway.model import Inbound, Rate, Receipt, Status
+from gateway.model import Inbound, Rate, Receipt, Status, Unread
 from gateway.observability.event_streams import StreamNotes
 from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.web.chatwoot_signature import SignedWebhooks
@@ -277,6 +278,9 @@ def poll(store: redis.Redis) -> None:
     ):
         assert locks.lock(key, "me", seconds=9)
     lanes_over(store).append([letter(1)], move=CursorMove("shop", "me", "uid 9"))
+    kept = SetAside(store)
+    assert kept.begin("shop", "uid 8") == 1
+    assert kept.keep("shop", "main", Unread("uid 8", "?"), "it cannot be read")
 
 
 def keep_notes(store: redis.Redis) -> None:

@@ -13,8 +13,10 @@ from adapters.telegram import Telegram
 from gateway.adapter import SecretStr
 from gateway.config import Channel
 from gateway.lanes import CursorMove, KeyValues, Locks, keys
+from gateway.model import only_items
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.telegram import TelegramStandIn
+from tests.adapters.reading import polled
 from tests.relay.env import Env, opened, settings_for
 
 ADA = 42
@@ -32,10 +34,11 @@ class Line:
         """Fetch and store what there is, as the clock does."""
         env, channel = self.env, self.env.channel
         assert Locks(env.store).lock(keys.lock_poller(channel.name), "clock", seconds=60)
-        batch = env.deliveries.adapters[channel.name].poll(
-            KeyValues(env.store).get(keys.cursor(channel.name))
+        adapter = env.deliveries.adapters[channel.name]
+        batch = polled(adapter, KeyValues(env.store).get(keys.cursor(channel.name)))
+        env.intake.take(
+            channel, only_items(batch.items), move=CursorMove(channel.name, "clock", batch.cursor)
         )
-        env.intake.take(channel, batch.items, move=CursorMove(channel.name, "clock", batch.cursor))
 
     def asks(self) -> dict[str, Any]:
         """A bot asks; what the customer then sees."""

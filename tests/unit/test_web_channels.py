@@ -129,8 +129,12 @@ def test_what_an_adapter_cannot_digest_is_refused_for_a_while_then_dropped(
     answers = [post(client, bad) for _ in range(PATIENCE + 2)]
     assert [answer.status_code for answer in answers] == [500] * PATIENCE + [200] * 2
     assert not any("Traceback" in answer.text or KEY in answer.text for answer in answers)
-    assert counts(store) == {"unreadable|shop": str(PATIENCE), "dropped|shop": "2"}
-    assert not waiting(store)
+    assert counts(store) == {
+        "unreadable|shop": str(PATIENCE),
+        "dropped|shop": "2",
+        "set_aside|shop": "1",
+    }
+    assert [name.rpartition(":")[0] for name in waiting(store)] == ["u:shop:webhook"]
     assert caplog.records[0].levelno == logging.ERROR
     assert post(client, bad | {"n": 2}).status_code == 500
     assert all(0 < store.ttl(key) <= 86400 for key in store.scan_iter(keys.unreadable("*", "*")))
