@@ -45,7 +45,7 @@ from gateway.relay.quarantine import Quarantine
 from gateway.relay.wiring import Deliveries
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect, connect_worker
-from gateway.storage.failover import check_server
+from gateway.storage.failover import ServerWatch
 
 LANE_CONNECTIONS = 3
 RING_EVERY = 2.0
@@ -222,8 +222,9 @@ def main(settings: Settings) -> None:
     """Work until SIGTERM. Raises redis.RedisError if Redis cannot be reached at the start."""
     stop, runtime = threading.Event(), Runtime()
     url = settings.gateway.redis_url
-    store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=check_server)
-    lanes, locks = Lanes(store, doorbell.queue_key()), Locks(store)
+    watch = ServerWatch()
+    store = connect(url, connections=LANE_CONNECTIONS, retries=3, greet=watch.greet)
+    lanes, locks = Lanes(store, doorbell.queue_key(), remember=watch.remember), Locks(store)
     deliveries = Deliveries(settings, lanes, runtime)
     limits = Limits(
         threads=settings.gateway.threads,

@@ -30,7 +30,7 @@ from gateway.observability.heartbeat import Heartbeat
 from gateway.processes.public_address import await_public_address
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect
-from gateway.storage.failover import check_server
+from gateway.storage.failover import ServerWatch
 
 CONNECTIONS = 3
 TICK = 1.0
@@ -47,10 +47,11 @@ def main(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    watch = ServerWatch()
     store = connect(
-        settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=check_server
+        settings.gateway.redis_url, connections=CONNECTIONS, retries=3, greet=watch.greet
     )
-    lanes = Lanes(store, doorbell.queue_key())
+    lanes = Lanes(store, doorbell.queue_key(), remember=watch.remember)
     ringer = Doorbell(store)
     intake, runtime = Intake(lanes, ringer), Runtime()
     adapters = {

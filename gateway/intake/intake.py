@@ -92,9 +92,8 @@ class Intake:
 
         `shown`: its status in Chatwoot, which is «failed» if the webhook found nobody.
         """
-        # If its webhook failed, nobody has accepted it before.
-        written = None if shown == "failed" else reply.written_at
-        entry = replace(reply_entry(channel, reply), age=age, shown=shown, written=written)
+        # Also if Chatwoot shows it as failed: it may have been recovered before, and forgotten.
+        entry = replace(reply_entry(channel, reply), age=age, shown=shown, written=reply.written_at)
         if age > MINUTE:  # a backlog is not a flood
             entry = replace(entry, brake=None)
         [outcome] = self._append([entry])

@@ -5,7 +5,8 @@
 -- ARGV[7] JSON of the outcome: {told?: the status that Chatwoot shows now, doubled?: number of
 --         doubles removed, routes?: what to remember of lanes, [[lane, {field: value}] …]}
 -- ARGV[8..11] rates in ms as for take
--- Returns {'next', …} | {'rest'} | {'void'}, see prelude/attempts.lua
+-- Returns {'next', …} | {'rest'} | {'void'}, see prelude/attempts.lua; the first time with a
+-- sequence number behind it
 
 local lane, destination, id, nonce = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local msg = key_message(id)
@@ -97,8 +98,11 @@ if redis.call('ZSCORE', key_lane(lane), id) then
   end
   shrink(known[1])
 end
-if ARGV[6] == 'stop' then
-  return give_back_and_rest(lane, destination, nonce)
+local function go_on()
+  if ARGV[6] == 'stop' then return give_back_and_rest(lane, destination, nonce) end
+  local rates = { tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]) }
+  return take(lane, destination, nonce, rates)
 end
-local rates = { tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]) }
-return take(lane, destination, nonce, rates)
+local answer = go_on()
+answer[#answer + 1] = redis.call('INCR', KEY_SEQUENCE)
+return answer

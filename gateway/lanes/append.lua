@@ -6,7 +6,8 @@
 -- ARGV[3] key of RQ's queue list: somebody must ring only if it is empty
 -- ARGV[4] JSON {} or {channel, token, cursor}: a poller's cursor, moved in the same step and only
 --         while the poller holds its lease
--- Returns {outcome of each: 'new' | 'duplicate' | 'withdrawn' …}, ring (0 or 1); or {'void'}, 0
+-- Returns {outcome of each: 'new' | 'duplicate' | 'withdrawn' …}, ring (0 or 1), sequence number;
+-- or {'void'}, 0
 
 local nonce = ARGV[1]
 local poll = cjson.decode(ARGV[4])
@@ -35,10 +36,18 @@ end
 
 -- What was written before a fail-over may be a message that the server has lost: accepted,
 -- delivered, and brought once more. The clocks of the one who wrote and of Redis need not agree.
+-- Of a customer's message whose network does not tell when it was written, any that comes within the
+-- time in which networks repeat a webhook may be old. (Chatwoot sends each webhook once.)
 local SKEW = 10000
+local REPEATED_WITHIN = 15 * 60000
+local function may_be_lost(item, at)
+  if item.written ~= cjson.null then return item.written < at + SKEW end
+  return item.kind == 'in' and now < at + REPEATED_WITHIN
+end
+
 local function check_failover(item)
-  local at = item.written ~= cjson.null and tonumber(redis.call('GET', KEY_FAILOVER))
-  if not at or item.written >= at + SKEW then return end
+  local at = tonumber(redis.call('GET', KEY_FAILOVER))
+  if not at or not may_be_lost(item, at) then return end
   mark_uncertain_by_failover(item.lane, key_message(item.id), at)
 end
 
@@ -75,4 +84,4 @@ for n, item in ipairs(cjson.decode(ARGV[2])) do
   asked[item.id] = true
   if outcomes[n] == 'duplicate' then count('duplicates', item.channel) end
 end
-return { outcomes, redis.call('LLEN', ARGV[3]) == 0 and 1 or 0 }
+return { outcomes, redis.call('LLEN', ARGV[3]) == 0 and 1 or 0, redis.call('INCR', KEY_SEQUENCE) }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
@@ -43,6 +43,8 @@ class Lanes:
     queue_key: str
     """RQ's list of waiting jobs: somebody must ring only while it is empty."""
     gates: GatePolicy = field(default_factory=GatePolicy)
+    remember: Callable[[int], object] = field(default=lambda sequence: None, compare=False)
+    """Called with each sequence number that Redis tells: one that has gone back is found so."""
     _run: Scripts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,11 +59,12 @@ class Lanes:
         """
         items = wire.storable([wire.item(entry) for entry in entries])
         cursor = {} if move is None else wire.cursor(move)
-        outcomes, ring = self._run(
+        outcomes, ring, *sequence = self._run(
             "append", nonce or uuid4().hex, items, self.queue_key, wire.storable(cursor)
         )
         if outcomes == ["void"]:
             raise LeaseVoid
+        self.remember(*sequence)
         return Appended(tuple(outcomes), bool(ring))
 
     def claim(
@@ -150,19 +153,20 @@ class Lanes:
             outcome["told"] = told
         if doubled:
             outcome["doubled"] = doubled
-        return wire.read_taken(
-            self._run(
-                "ack",
-                str(lease.lane),
-                lease.destination,
-                lease.token,
-                message,
-                nonce or uuid4().hex,
-                after,
-                wire.storable(outcome),
-                *pace.argv(),
-            )
+        answer = self._run(
+            "ack",
+            str(lease.lane),
+            lease.destination,
+            lease.token,
+            message,
+            nonce or uuid4().hex,
+            after,
+            wire.storable(outcome),
+            *pace.argv(),
         )
+        if (sequence := wire.sequence_in(answer)) is not None:
+            self.remember(sequence)
+        return wire.read_taken(answer)
 
     def defer(
         self,

@@ -58,12 +58,18 @@ def note(note: Note) -> dict[str, str]:
     }
 
 
+def sequence_in(answer: list[Any]) -> int | None:
+    """The sequence number behind what was handed out; None in the answer to a repetition."""
+    length = {"rest": 1, "next": 7}.get(answer[0], len(answer))
+    return int(answer[length]) if len(answer) > length else None
+
+
 def read_taken(answer: list[Any]) -> Taken | None:
     if answer[0] == "void":
         raise LeaseVoid
     if answer[0] == "rest":
         return None
-    _, message, flat, subject_flat, route_flat, now, gate_ok = answer
+    _, message, flat, subject_flat, route_flat, now, gate_ok, *_ = answer
     known, subject = _pairs(flat), _pairs(subject_flat)
     refused_at = int(known.get(MessageField.REFUSED_AT, 0))
     return Taken(

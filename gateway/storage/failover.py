@@ -3,13 +3,15 @@
 A replica that is promoted lacks what had not reached it; a server that does not write to its disk
 at once lacks a second. A message that left in that time waits again, and nothing tells that it
 left. So every connection begins by comparing the server's run id with the one that is noted among
-the data, and no command goes to a new run before that is settled. What follows is in
-`server_changed.lua`.
+the data, and no command goes to a new run before that is settled. A server may also be wrong about
+itself, if its log was cut or a backup was put in its place: so each process remembers the highest
+sequence number that it was answered with. What follows is in `server_changed.lua`.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,27 +27,49 @@ NEVER = "0" * 40
 log = logging.getLogger(__name__)
 
 
-def check_server(connection: Any) -> None:
-    """Greet the server at the other end of a connection that was just made.
+class ServerWatch:
+    """What one process was told by the server, to see that it went back. Threads may share it."""
 
-    For `redis_connect_func` of redis-py, whose connections have no types. Raises redis.RedisError;
-    then the connection is not used.
-    """
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._run = ""
+        self._sequence = 0
 
-    def ask(*command: str | int) -> Any:
-        connection.send_command(*command, check_health=False)
-        return connection.read_response()
+    def remember(self, sequence: int) -> None:
+        """Note a sequence number that the server has answered with."""
+        with self._lock:
+            self._sequence = max(self._sequence, sequence)
 
-    # Not on_connect, which asks first whether the connection is healthy: if the server is silent,
-    # redis-py makes a new one to ask again, which is greeted as well, and so on without an end.
-    connection.on_connect_check_health(check_health=False)
-    run = _info(ask, "server")["run_id"]
-    if _text(ask("GET", keys.SERVER_RUN)) == run:
-        return
-    kept = "kept" if _kept_everything(ask) else ""
-    outcome = _text(ask("EVAL", source("server_changed"), 0, run, kept))
-    if outcome == "lost":
-        logs.event(log, "redis_changed", level=logging.WARNING, run=run)
+    def greet(self, connection: Any) -> None:
+        """Greet the server at the other end of a connection that was just made.
+
+        For `redis_connect_func` of redis-py, whose connections have no types. Raises
+        redis.RedisError; then the connection is not used.
+        """
+
+        def ask(*command: str | int) -> Any:
+            connection.send_command(*command, check_health=False)
+            return connection.read_response()
+
+        # Not on_connect, which asks first whether the connection is healthy: if the server is
+        # silent, redis-py makes a new one to ask again, which is greeted as well, without an end.
+        connection.on_connect_check_health(check_health=False)
+        run = _info(ask, "server")["run_id"]
+        if self._run == run and _text(ask("GET", keys.SERVER_RUN)) == run:
+            return
+        kept = "kept" if _kept_everything(ask) else ""
+        told = self._sequence
+        outcome = _text(ask("EVAL", source("server_changed"), 0, run, kept, told))
+        if outcome == "lost":
+            logs.event(log, "redis_changed", level=logging.WARNING, run=run)
+        self._settle(run, forget=told if outcome == "lost" else 0)
+
+    def _settle(self, run: str, *, forget: int) -> None:
+        """What this run was told of may be less than was known; that is said once."""
+        with self._lock:
+            self._run = run
+            if self._sequence <= forget:
+                self._sequence = 0
 
 
 def _kept_everything(ask: Callable[..., Any]) -> bool:

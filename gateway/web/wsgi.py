@@ -20,7 +20,7 @@ from gateway.observability.heartbeat import Heartbeat
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect, connect_bytes
 from gateway.storage.embedded import data_folder, embedded_in
-from gateway.storage.failover import check_server
+from gateway.storage.failover import ServerWatch
 from gateway.web.app import create_app
 from gateway.web.presence import Presence
 
@@ -41,13 +41,14 @@ def app_from_environment() -> Flask:
 
 def _app(settings: Settings) -> Flask:
     url = settings.gateway.redis_url or embedded_in(data_folder()).url
-    store = connect(url, connections=STORE_CONNECTIONS, retries=0, greet=check_server)
+    watch = ServerWatch()
+    store = connect(url, connections=STORE_CONNECTIONS, retries=0, greet=watch.greet)
     doorbell = Doorbell(connect_bytes(url, connections=DOORBELL_CONNECTIONS, retries=0))
     Heartbeat(store, "web").start()
     app = create_app(
         settings,
         store=store,
-        intake=Intake(Lanes(store, queue_key()), doorbell),
+        intake=Intake(Lanes(store, queue_key(), remember=watch.remember), doorbell),
         runtime=Runtime(),
     )
     presence = Presence(store, settings.channels.values())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
 
 from gateway.chatwoot.client import Chatwoot
-from gateway.chatwoot.values import Message
+from gateway.chatwoot.values import Message, MessageType
 from gateway.errors import Uncertain
 from gateway.lanes import Entry, Routes, bodies, ids, keys
 from gateway.lanes.bodies import NoteText
@@ -393,9 +393,7 @@ def test_of_a_message_that_a_fail_over_forgot_every_share_is_looked_for(
     monkeypatch.setattr(env.network, "open", lambda attachment: iter([b"\x89PNG"]))
     many = tuple(Attachment(str(n), f"{n}.png", "image/png") for n in range(35))
     env.customer_writes("cats", attachments=many)
-    run_script = Scripts(env.store)
-    run_script("server_changed", "primary", "")
-    run_script("server_changed", "replica", "")
+    fail_over(env)
     # All of it was posted in the moments that the replica has not heard of.
     for share in ("", "~share2", "~share3"):
         way = env.deliveries.chatwoots["main"]
@@ -427,6 +425,52 @@ def test_what_redis_forgot_with_the_conversation_is_found_as_well(env: Env) -> N
     env.store.hset(keys.message("i:cards:first"), "uncertain", 1)
     env.drain()
     assert env.incoming() == ["first"]
+
+
+def fail_over(env: Env) -> None:
+    """Another server goes on, which may lack what the one before was told last."""
+    run_script = Scripts(env.store)
+    run_script("server_changed", "primary", "", 0)
+    run_script("server_changed", "replica", "", 0)
+
+
+def post_unheard(env: Env, text: str) -> None:
+    """What was posted in the moments that the replica has not heard of."""
+    way = env.deliveries.chatwoots["main"]
+    way.create_message(1, text, source_id=f"gw:cards:{text}")
+
+
+@pytest.mark.usefixtures("began")
+@pytest.mark.parametrize("step", ["conversation", "contact", "labels:1", "message:1:999"])
+def test_what_redis_forgot_is_found_whatever_step_it_has_kept(env: Env, step: str) -> None:
+    post_unheard(env, "second")
+    env.customer_writes("second")
+    fail_over(env)
+    name = keys.message("i:cards:second")
+    at = str(env.store.get(keys.FAILOVER))
+    doubt = {"uncertain": "failover", "failover": at, "announced_at": 0, "target": step}
+    env.store.hset(name, mapping=cast(Any, doubt))
+    settle(env, 2)
+    assert env.incoming() == ["first", "second"]
+
+
+@pytest.mark.usefixtures("began")
+def test_what_follows_a_forgotten_message_is_found_before_its_double(env: Env) -> None:
+    for text in ("second", "third"):
+        env.customer_writes(text)
+    fail_over(env)
+    post_unheard(env, "third")  # and «second» was not
+    settle(env, 3)
+    assert sorted(env.incoming()) == ["first", "second", "third"]
+
+
+@pytest.mark.usefixtures("began")
+def test_a_repetition_that_does_not_tell_its_age_is_looked_for_after_a_fail_over(env: Env) -> None:
+    post_unheard(env, "second")
+    fail_over(env)
+    env.customer_writes("second")
+    settle(env, 2)
+    assert env.incoming() == ["first", "second"]
 
 
 # Notes
@@ -480,6 +524,20 @@ def test_a_note_waits_as_long_before_it_is_looked_for(patient: Env) -> None:
     patient.drain_until(lambda: patient.count("delivered_note") == 1)
     assert time.monotonic() - began >= 0.9
     assert patient.notes() == ["It waits."]
+
+
+@pytest.mark.usefixtures("began")
+def test_a_note_that_a_fail_over_forgot_is_there_once(env: Env) -> None:
+    source = ids.source_id("cards", "o:cards:1:note")
+    env.deliveries.chatwoots["main"].create_message(
+        1, "It waits.", source_id=source, message_type=MessageType.NOTE
+    )
+    env.stop.set()
+    leave_note(env)
+    env.stop.clear()
+    fail_over(env)
+    env.drain_until(lambda: env.count("delivered_note") == 1)
+    assert env.notes() == ["It waits."]
 
 
 @pytest.mark.usefixtures("began")

@@ -24,6 +24,7 @@ from gateway.clock.reconcile import (
 )
 from gateway.errors import ServerTrouble, Unreachable
 from gateway.lanes import KeyValues, Ledger, keys
+from gateway.lanes.scripts import Scripts
 from gateway.lanes.watermark import watermark_of
 from gateway.model import Status
 from sandbox.chatwoot.contacts import attach, create_contact
@@ -435,3 +436,18 @@ def test_a_bug_in_a_look_does_not_end_the_looks(env: Env, monkeypatch: pytest.Mo
     monkeypatch.setattr(stop, "wait", lambda _: stop.is_set())
     reconciliation.run()
     assert seen == [0]
+
+
+def test_what_a_fail_over_forgot_is_in_doubt_though_chatwoot_shows_it_as_failed(
+    env: Env, reconciler: Reconciler
+) -> None:
+    reconciler.look()
+    number = env.chatwoot.agent_reply(1, "one")
+    env.shown(number)["status"] = "failed"
+    assert reconciler.look() == 1
+    env.store.delete(keys.message(f"o:cards:{number}"), keys.lane("out/cards/1"))
+    run_script = Scripts(env.store)
+    run_script("server_changed", "primary", "", 0)
+    run_script("server_changed", "replica", "", 0)
+    assert reconciler.look() == 1
+    assert env.store.hget(keys.message(f"o:cards:{number}"), "uncertain") == "failover"

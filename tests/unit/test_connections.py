@@ -14,7 +14,7 @@ import redis
 
 from gateway.storage.connections import connect, is_unverified
 from gateway.storage.durability import explain_failure
-from gateway.storage.failover import check_server
+from gateway.storage.failover import ServerWatch
 
 
 def test_no_more_connections_than_asked_for(redis_url: str, store: redis.Redis) -> None:
@@ -51,7 +51,7 @@ def test_a_server_that_says_nothing_is_left_in_time_with_retries_too() -> None:
     """A greeting that fails is not repeated within itself, ever deeper."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
-        client = connect(url, connections=1, timeout=0.05, retries=3, greet=check_server)
+        client = connect(url, connections=1, timeout=0.05, retries=3, greet=ServerWatch().greet)
         before = time.monotonic()
         with pytest.raises(redis.TimeoutError):
             client.ping()

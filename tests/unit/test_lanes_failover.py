@@ -17,9 +17,10 @@ from gateway.lanes import Lanes, keys
 from gateway.lanes.scripts import Scripts
 from gateway.storage.connections import connect
 from gateway.storage.embedded import EmbeddedValkey
-from gateway.storage.failover import check_server
+from gateway.storage.failover import ServerWatch
 from tests.unit.lanes_kit import (
     QUEUE,
+    UNLIMITED,
     claim_one,
     counted,
     lanes_over,
@@ -60,7 +61,7 @@ def test_what_came_afterwards_is_not(store: redis.Redis) -> None:
     lanes = lanes_over(store)
     met(store, "a")
     met(store, "b")
-    lanes.append([letter(1)])
+    lanes.append([replace(letter(1), written=server_time(store) + 60)])
     assert not taken(lanes, claim_one(lanes)).uncertain
     assert counted(store, "uncertain") == 0
 
@@ -124,6 +125,18 @@ def test_an_old_message_that_is_brought_once_more(store: redis.Redis) -> None:
     assert "uncertain" not in ledger(store, "m2")
 
 
+def test_what_does_not_tell_its_age_may_be_old_for_a_while(store: redis.Redis) -> None:
+    lanes = lanes_over(store)
+    met(store, "a")
+    met(store, "b")
+    lanes.append([letter(1), reply(1)])
+    assert ledger(store, "m1")["uncertain"] == "failover"
+    assert "uncertain" not in ledger(store, "r1"), "Chatwoot sends each webhook once"
+    store.set(keys.FAILOVER, round((server_time(store) - 16 * 60) * 1000))
+    lanes.append([letter(2, peer="bob")])
+    assert "uncertain" not in ledger(store, "m2")
+
+
 class Server:
     """A Valkey of our own that is started anew."""
 
@@ -159,10 +172,72 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
 def test_a_restart_is_noticed_by_the_next_command(server: tuple[str, Server]) -> None:
     mode, valkey = server
     valkey.start_anew()
-    client = connect(valkey.valkey.url, connections=2, retries=3, greet=check_server)
+    client = connect(valkey.valkey.url, connections=2, retries=3, greet=ServerWatch().greet)
     lanes = Lanes(client, QUEUE)
     lanes.append([letter(1)])
     time.sleep(1.1)  # what «everysec» promises
     valkey.start_anew()
     message = taken(lanes, claim_one(lanes))
     assert message.after_failover == (mode == "everysec")
+
+
+def test_a_restart_with_less_than_was_answered_is_noticed_though_it_says_that_all_is_kept(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path, "--appendfsync", "always")
+    try:
+        server.start_anew()
+        watch = ServerWatch()
+        client = connect(server.valkey.url, connections=2, retries=3, greet=watch.greet)
+        lanes = Lanes(client, QUEUE, remember=watch.remember)
+        lanes.append([letter(1)])
+        lanes.append([letter(2)])
+        server.stop()
+        cut(tmp_path)
+        server.start_anew()
+        fresh = connect(server.valkey.url, connections=1, retries=3, greet=ServerWatch().greet)
+        assert [bool(fresh.exists(keys.message(each))) for each in ("m1", "m2")] == [True, False]
+        assert not fresh.exists(keys.FAILOVER), "it remembers nothing of what was answered"
+        message = taken(lanes, claim_one(lanes))
+        assert message.after_failover
+    finally:
+        server.stop()
+
+
+def cut(folder: Path) -> None:
+    """Take the end off the append-only log, as a file system does that was not told in time."""
+    (log,) = folder.rglob("*.incr.aof")
+    with log.open("r+b") as file:
+        file.truncate(log.stat().st_size - 40)
+
+
+def went_back(store: redis.Redis, run: str, told: int) -> str:
+    return str(Scripts(store)("server_changed", run, "kept", told))
+
+
+def test_a_server_that_went_back_is_doubted_once_for_each_run(store: redis.Redis) -> None:
+    assert went_back(store, "a", 0) == "first"
+    store.set(keys.SEQUENCE, 8)
+    assert went_back(store, "b", 8) == "kept", "whoever remembers no more trusts it"
+    assert went_back(store, "b", 7) == "same"
+    store.set(keys.SEQUENCE, 20)  # it has gone on meanwhile
+    assert went_back(store, "b", 9) == "lost"
+    assert went_back(store, "b", 10) == "same"
+    assert went_back(store, "c", 21) == "lost"
+    assert went_back(store, "c", 22) == "same"
+
+
+def test_an_empty_server_has_gone_back_too(store: redis.Redis) -> None:
+    assert went_back(store, "a", 1) == "lost"
+
+
+def test_what_is_stored_and_what_is_done_have_numbers_that_rise(store: redis.Redis) -> None:
+    numbers: list[int] = []
+    lanes = Lanes(store, QUEUE, remember=numbers.append)
+    lanes.append([letter(1), letter(2)])
+    lease = claim_one(lanes)
+    message = taken(lanes, lease)
+    lanes.ack(lease, message.id, pace=UNLIMITED, nonce="n")
+    lanes.ack(lease, message.id, pace=UNLIMITED, nonce="n")
+    lanes.ack(lease, "m2", pace=UNLIMITED)
+    assert numbers == [1, 2, 3]

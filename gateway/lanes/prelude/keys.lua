@@ -7,6 +7,8 @@ local KEY_COUNTS = 'gw:counts'
 local KEY_DEAD_LETTERS = 'gw:dead_letters'
 local KEY_HEARTBEATS = 'gw:heartbeats'
 local KEY_SERVER_RUN = 'gw:server_run'
+local KEY_SERVER_BEGAN = 'gw:server_began'
+local KEY_SEQUENCE = 'gw:sequence'
 local KEY_FAILOVER = 'gw:failover'
 local KEY_FAILOVER_CLOSED = 'gw:failover_closed'
 

@@ -23,7 +23,14 @@ from gateway.relay.delivery import Done, NotNow
 from gateway.relay.floods import Floods
 from gateway.relay.retry_policy import Patience
 from gateway.relay.to_chatwoot.contact_sync import ContactSync
-from gateway.relay.to_chatwoot.exactly_once import Attempt, ExactlyOnce, Kept, Spot, spots_of
+from gateway.relay.to_chatwoot.exactly_once import (
+    Attempt,
+    ExactlyOnce,
+    Kept,
+    Spot,
+    spots_of,
+    where_unknown,
+)
 from gateway.relay.to_chatwoot.files import CustomerFiles, Fetched, Share
 from gateway.relay.to_chatwoot.new_conversations import NewConversations, is_incomplete
 from gateway.relay.to_chatwoot.person_locks import PersonLocks
@@ -90,11 +97,11 @@ class InboundDelivery:
         if copies := self.exactly_once.find(spots_of(taken), share.source):
             return Posted(self.exactly_once.keep_oldest(copies), remembered)
         place = self._search(attempt, message) if must_search(taken.route) else remembered
-        if taken.uncertain and not taken.target:
-            # Nothing is known of the earlier attempt, not even when it was.
-            anywhere = Spot(place.conversation_id, 0 if place.contact_id else place.newest)
-            if copies := self.exactly_once.find([anywhere], share.source):
-                return Posted(self.exactly_once.keep_oldest(copies), place)
+        unknown = where_unknown(
+            taken, place.conversation_id, 0 if place.contact_id else place.newest
+        )
+        if copies := self.exactly_once.find(unknown, share.source):
+            return Posted(self.exactly_once.keep_oldest(copies), place)
         made = self._post(attempt, message, share, place)
         return Posted(self.exactly_once.keep_oldest_of_all(taken, share.source, made), place)
 

@@ -144,6 +144,17 @@ def spots_of(taken: Taken) -> tuple[Spot, ...]:
     return tuple(Spot.read(step) for step in taken.target.split() if step.startswith(MESSAGE))
 
 
+def where_unknown(taken: Taken, conversation: int, newest: int = 0) -> tuple[Spot, ...]:
+    """Where to look for an attempt of which it is not known where it went, if it went at all.
+
+    After a fail-over that is all of the conversation: whatever the server has kept of the message
+    and of its lane may be older than the attempt, and what was posted since may be younger.
+    """
+    if taken.after_failover:
+        return (Spot(conversation, 0),)
+    return (Spot(conversation, newest),) if taken.uncertain and not taken.target else ()
+
+
 def last_step(taken: Taken) -> str:
     """What the newest attempt was about to do."""
     return taken.target.rpartition(" ")[2]

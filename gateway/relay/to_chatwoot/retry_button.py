@@ -85,7 +85,8 @@ class RetryCheckDelivery:
         """Its own webhook never reached us, or comes later: then it will be a repetition."""
         age = max(0.0, time.time() - reply.written_at)
         entry = reply_entry(self.channel, reply)
-        self.lanes.append([replace(entry, age=age, shown=message.status)])
+        late = replace(entry, age=age, shown=message.status, written=reply.written_at)
+        self.lanes.append([late])
 
 
 def _readdressed(reply: Reply, subject: Subject) -> Reply:

@@ -17,7 +17,13 @@ from gateway.model import Status
 from gateway.relay.cached import Cached
 from gateway.relay.delivery import Done
 from gateway.relay.retry_policy import Patience
-from gateway.relay.to_chatwoot.exactly_once import Attempt, ExactlyOnce, Spot, spots_of
+from gateway.relay.to_chatwoot.exactly_once import (
+    Attempt,
+    ExactlyOnce,
+    Spot,
+    spots_of,
+    where_unknown,
+)
 
 DRAWS_DELIVERED = (4, 11)
 """Before it the dashboard draws «delivered» on API inboxes as a clock, as if it were on its way
@@ -88,7 +94,8 @@ class NoteDelivery:
         note = bodies.read_note(taken.body, taken.version)
         self.exactly_once.require_wait(taken)
         source = ids.source_id(lease.lane.channel, taken.id)
-        if copies := self.exactly_once.find(spots_of(taken), source):
+        spots = [*spots_of(taken), *where_unknown(taken, note.conversation)]
+        if copies := self.exactly_once.find(spots, source):
             return Done(doubled=self.exactly_once.keep_oldest(copies).removed)
         # If the conversation was deleted, nobody is left to be told.
         with suppress(Missing):
