@@ -173,6 +173,15 @@ class ChannelConfig(BaseModel):
         default=ConversationDefaults(),
         description="a table of what a conversation is given when it begins",
     )
+    survey: bool = Field(
+        default=True,
+        description="whether Chatwoot's surveys can be answered on the network, by a button or a "
+        "digit; else only on the page that they link to",
+    )
+    survey_hint: str = Field(
+        default="Or answer with a number from 1 (poor) to 5 (excellent).",
+        description="what stands below a survey where the network has no buttons",
+    )
     brake: int = Field(
         default=60,
         ge=0,

@@ -10,13 +10,14 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
 from gateway.chatwoot.admin import Admin
 from gateway.chatwoot.api import Api, Json, storable_json
 from gateway.chatwoot.conversation_defaults import Priority
-from gateway.chatwoot.errors import Missing
+from gateway.chatwoot.errors import Missing, SurveyRefused
 from gateway.chatwoot.fields import Fields
 from gateway.chatwoot.limits import attribute, fitting
 from gateway.chatwoot.multipart import Form
@@ -25,7 +26,9 @@ from gateway.chatwoot.refusals import (
     message_refused,
     source_id_taken,
     status_refused,
+    survey_refused,
 )
+from gateway.chatwoot.surveys import SURVEY
 from gateway.chatwoot.values import (
     Contact,
     Conversation,
@@ -34,6 +37,7 @@ from gateway.chatwoot.values import (
     Message,
     MessageType,
     Profile,
+    survey_answer,
 )
 from gateway.model import File, Status
 
@@ -308,6 +312,33 @@ class Chatwoot:
         path = f"{self._conversation(conversation_id)}/messages/{message_id}"
         return self._api.write("PATCH", path, body, Message.read, status_refused)
 
+    def answer_survey(
+        self,
+        inbox: Inbox,
+        source_id: str,
+        conversation_id: int,
+        message_id: int,
+        *,
+        rating: int,
+        feedback: str = "",
+    ) -> None:
+        """Answer a survey for a customer, in place of what they answered before.
+
+        `source_id`: the customer's address in that conversation. Needs no token, and is allowed for
+        two weeks. Raises `SurveyRefused`.
+        """
+        answer: dict[str, Json] = {"rating": rating}
+        if feedback:
+            answer["feedback_message"] = feedback
+        path = (
+            f"/public/api/v1/inboxes/{_segment(inbox.identifier)}/contacts/{_segment(source_id)}"
+            f"/conversations/{conversation_id}/messages/{message_id}"
+        )
+        body: dict[str, Json] = {"submitted_values": {"csat_survey_response": answer}}
+        kept = self._api.write("PATCH", path, body, _rating, survey_refused)
+        if kept != rating:  # not a survey, or a release that drops such an answer without a word
+            raise SurveyRefused("Chatwoot has not kept the answer to a survey")
+
     def delete_message(self, conversation_id: int, message_id: int) -> None:
         """Replace a message by «deleted». Its id and source id stay."""
         path = f"{self._conversation(conversation_id)}/messages/{message_id}"
@@ -367,6 +398,17 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
 
 def _nothing(_: Fields) -> None:
     return None
+
+
+def _rating(fields: Fields) -> int | None:
+    if fields.optional_text("content_type") != SURVEY:
+        return None
+    return survey_answer(fields).optional_integer("rating")
+
+
+def _segment(text: str) -> str:
+    """A part of a path. Rails takes a dot for the beginning of a format."""
+    return quote(text, safe="").replace(".", "%2E")
 
 
 def _form(body: Mapping[str, Json], files: Sequence[File]) -> Form:

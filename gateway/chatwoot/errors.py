@@ -25,6 +25,10 @@ class Invalid(Permanent):
         self.attributes = attributes
 
 
+class SurveyRefused(Permanent):
+    """Chatwoot does not take this answer to a survey: it is too old, or is none any more."""
+
+
 class TooMuch(Permanent):
     """The web server before Chatwoot does not take as much at once."""
 

@@ -39,6 +39,10 @@ class Reply:
     is lost."""
     choices: tuple[str, ...] = ()
     """What it lets the customer choose from; the text has them numbered."""
+    survey: bool = False
+    """It asks the customer for a rating."""
+    survey_page: str = ""
+    """The path of the page on which it is answered, if the text does not have its address."""
     files: tuple[LinkedFile, ...] = ()
     contact: int = 0
     """Chatwoot's id of the contact."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.chatwoot.api import invalid_error, reason_in, refused_fields
-from gateway.chatwoot.errors import AddressTaken, Stumbled, TooMuch
+from gateway.chatwoot.errors import AddressTaken, Stumbled, SurveyRefused, TooMuch
 from gateway.errors import DeliveryError, Throttled
 from gateway.http import Answer, meaning
 
@@ -43,6 +43,15 @@ def message_refused(answer: Answer) -> DeliveryError | None:
         return None
     refused = invalid_error(answer)
     return Stumbled(refused.reason, after=FLOOD_PAUSE, detail=refused.detail)
+
+
+def survey_refused(answer: Answer) -> DeliveryError | None:
+    """Whatever Chatwoot objects to (`public/api/v1/inboxes/messages_controller.rb`), 500 included,
+    it will not take later either."""
+    if not 400 <= answer.status <= 500 or answer.status in {401, 408, 429}:
+        return None
+    detail = f"{answer.method} {answer.status}: {reason_in(answer)}"
+    return SurveyRefused("Chatwoot does not take this answer to a survey", detail=detail)
 
 
 def status_refused(answer: Answer) -> DeliveryError | None:

@@ -3,7 +3,7 @@ asked: Chatwoot sends a webhook once, and once only."""
 
 from __future__ import annotations
 
-from gateway.chatwoot import interactive
+from gateway.chatwoot import interactive, surveys
 from gateway.chatwoot.events import Ignored, MarkedFailed, MessageDeleted, Reply, SentElsewhere
 from gateway.chatwoot.values import OURS, Conversation, Message, MessageType
 
@@ -22,6 +22,8 @@ def as_event(
         )
     if message.external_echo:
         return SentElsewhere(message.id, conversation.id, conversation.inbox_id, message.is_failed)
+    is_survey = message.content_type == surveys.SURVEY
+    needs_link = is_survey and not surveys.has_link(message.content)
     text, content_type = plain_breaks(message.content), message.content_type
     return Reply(
         message=message.id,
@@ -35,6 +37,8 @@ def as_event(
         written_at=message.created_at,
         attributes=conversation.attributes,
         choices=interactive.choices(content_type, message.items),
+        survey=is_survey,
+        survey_page=surveys.page_of(conversation.uuid) if needs_link else "",
         files=message.attachments,
         contact=conversation.contact.id,
         to=conversation.contact.addressee,

@@ -85,6 +85,8 @@ class Inbox:
     """«Channel::Api» for the inboxes that the gateway can serve."""
     lock_to_single_conversation: bool = False
     webhook_url: str = ""
+    identifier: str = ""
+    """Its name in the addresses that need no token."""
     secret: SecretStr | None = None
     """The key of webhook signatures: told to administrators, by Chatwoot 4.13 and newer."""
 
@@ -97,6 +99,7 @@ class Inbox:
             channel_type=fields.optional_text("channel_type"),
             lock_to_single_conversation=fields.optional_flag("lock_to_single_conversation"),
             webhook_url=fields.optional_text("webhook_url"),
+            identifier=fields.optional_text("inbox_identifier"),
             secret=SecretStr(secret) if secret else None,
         )
 
@@ -178,6 +181,8 @@ class Conversation:
     labels: tuple[str, ...] = ()
     priority: str = ""
     """Empty if it has none."""
+    uuid: str = ""
+    """Its name in the addresses of surveys; webhooks do not tell it."""
 
     @classmethod
     def read(cls, fields: Fields) -> Conversation:
@@ -194,6 +199,7 @@ class Conversation:
             newest_message=max([message.optional_integer("id") or 0 for message in messages] + [0]),
             labels=() if fields.values.get("labels") is None else fields.text_list("labels"),
             priority=fields.optional_text("priority"),
+            uuid=fields.optional_text("uuid"),
         )
 
     @classmethod
@@ -244,6 +250,8 @@ class Message:
     deleted: bool = False
     external_echo: bool = False
     """The customer has it already: it was sent past the gateway. Retry takes this off."""
+    feedback: str = ""
+    """Of a survey: what the customer has written beside their rating."""
     sender_name: str = ""
     by_an_agent: bool = False
     """A person of the team wrote it: no rule, no bot, not Chatwoot itself."""
@@ -288,11 +296,20 @@ class Message:
             external_error=attributes.optional_text("external_error"),
             deleted=attributes.optional_flag("deleted"),
             external_echo=attributes.values.get("external_echo") in {True, "true"},
+            feedback=survey_answer(fields).optional_text("feedback_message"),
             sender_name=sender.optional_text("name"),
             by_an_agent=sender.optional_text("type") == "user",
             attachments=files_in(fields),
             created_at=created_at,
         )
+
+
+def survey_answer(message: Fields) -> Fields:
+    """What the customer has answered to a survey; empty for any other message, and without one."""
+    submitted = message.optional_object("content_attributes").values.get("submitted_values")
+    if not isinstance(submitted, dict):  # forms submit lists
+        return Fields.of({})
+    return Fields.of(submitted).optional_object("csat_survey_response")
 
 
 def named_type(fields: Fields) -> MessageType:

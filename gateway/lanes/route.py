@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 K = TypeVar("K")
@@ -16,6 +16,28 @@ def _read_choices(text: str) -> tuple[str, ...]:
 
 def _read_context(text: str) -> dict[str, str]:
     return dict(json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A survey that a customer was sent, and how they have answered it."""
+
+    message: int
+    """Chatwoot's number of it."""
+    conversation: int
+    source: str
+    """The customer's address in that conversation, as Chatwoot has it."""
+    open: bool = True
+    """Nothing has been said since: a bare digit answers it."""
+    rating: int = 0
+    """1 to 5; 0 before it is answered."""
+    rated_at: float = 0.0
+    """Unix seconds."""
+
+
+def _read_survey(text: str) -> Survey:
+    names = {field.name for field in fields(Survey)}
+    return Survey(**{name: value for name, value in json.loads(text).items() if name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +72,8 @@ class Route:
     """in: when their picture was last looked for, in Unix seconds."""
     choices: tuple[str, ...] | None = None
     """in, out: what the customer may answer with a number now."""
+    survey: Survey | None = None
+    """in, out: the survey that the customer was sent last."""
     peer: str | None = None
     """out: the address that the contact has, in whose place Chatwoot made one up."""
     changed_peer: str | None = None
@@ -100,6 +124,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "subject": str,
     "avatar": int,
     "choices": _read_choices,
+    "survey": _read_survey,
     "peer": str,
     "changed_peer": str,
     "thread": str,
@@ -107,7 +132,9 @@ _READ: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def _text(value: int | str | tuple[str, ...] | Mapping[str, str]) -> str:
+def _text(value: int | str | Survey | tuple[str, ...] | Mapping[str, str]) -> str:
+    if isinstance(value, Survey):
+        return json.dumps(asdict(value), ensure_ascii=False)
     if isinstance(value, str):
         return value
     if isinstance(value, int):

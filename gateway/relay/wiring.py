@@ -32,6 +32,7 @@ from gateway.relay.to_chatwoot.person_locks import PersonLocks
 from gateway.relay.to_chatwoot.retry_button import RetryCheckDelivery
 from gateway.relay.to_chatwoot.routing import Routing
 from gateway.relay.to_chatwoot.statuses import NoteDelivery, StatusDelivery, draws_delivered
+from gateway.relay.to_chatwoot.surveys import Surveys
 from gateway.relay.to_network.delivery import DeleteDelivery, OutboundDelivery
 from gateway.relay.to_network.files import AgentFiles
 from gateway.relay.to_network.rendering import Renderer
@@ -116,6 +117,7 @@ class Deliveries:
             teams=self.teams[channel.account.name],
             agents=self.agents[channel.account.name],
         )
+        inbox = Cached(partial(chatwoot.inbox, channel.config.inbox))
         inbound = InboundDelivery(
             lanes=self._lanes,
             ledger=self._ledger,
@@ -126,7 +128,7 @@ class Deliveries:
             pace=Pace(overall, each),
             routing=Routing(
                 chatwoot,
-                inbox=Cached(partial(chatwoot.inbox, channel.config.inbox)),
+                inbox=inbox,
                 addresses=addressing,
                 contacts=Contacts(chatwoot, channel.config.inbox),
                 new_conversations=new_conversations,
@@ -135,6 +137,7 @@ class Deliveries:
             person_locks=PersonLocks(self._locks, channel.account.name),
             exactly_once=exactly_once,
             files=CustomerFiles(adapter, self.scratch, channel.account.upload_limit),
+            surveys=Surveys(channel, chatwoot, inbox, self._ledger),
             contact_sync=ContactSync(chatwoot, channel.config.inbox, self._avatars(channel)),
         )
         unread = UnreadDelivery(channel, adapter, self._intake, Pace(overall))

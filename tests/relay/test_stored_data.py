@@ -43,7 +43,7 @@ from gateway.lanes import (
 )
 from gateway.lanes.address_changes import AddressChange, AddressChanges
 from gateway.lanes.returns import Missed, Returns
-from gateway.lanes.route import Route
+from gateway.lanes.route import Route, Survey
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.set_aside import SetAside
 from gateway.lanes.watermark import Watermark, set_watermark
@@ -95,6 +95,7 @@ ROUTE: Final = Route(
     subject="Parcel",
     avatar=1,
     choices=("yes", "no"),
+    survey=Survey(9, 7, "ann"),
     peer="ann",
     changed_peer="ann",
     thread="t",

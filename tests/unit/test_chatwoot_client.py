@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ from gateway.chatwoot.api import until_next_minute
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import AddressTaken, Invalid, Missing, NotAllowed, Stumbled
 from gateway.chatwoot.limits import CUT_NOTE
-from gateway.chatwoot.values import MessageType
+from gateway.chatwoot.values import Inbox, MessageType
 from gateway.errors import (
     BadCredentials,
     DeliveryError,
@@ -26,6 +27,7 @@ from gateway.errors import (
 )
 from gateway.http import Answer, fence
 from gateway.model import Status
+from sandbox.server import Head, Reply, Server
 from tests.unit.chatwoot_script import (
     TOKEN,
     Script,
@@ -458,3 +460,26 @@ def test_threads_share_a_client(script: Script, chatwoot: Chatwoot) -> None:
     for thread in threads:
         thread.join(10)
     assert sorted(ids) == list(range(40))
+
+
+def test_no_dot_of_an_address_is_left_for_rails_to_read() -> None:
+    """It takes one for the beginning of a format, and finds no such address."""
+    paths = list[str]()
+
+    def answer(head: Head, read: Callable[[], bytes]) -> Reply:
+        paths.append(head.path)
+        told = {"content_type": "input_csat", "content_attributes": json.loads(read())}
+        return Reply(200, json.dumps(told).encode())
+
+    server = Server(answer, 0)
+    server.start()
+    try:
+        inbox = Inbox(7, identifier="aBc")
+        chatwoot = Chatwoot(server.url, 1, SecretStr("t"))
+        chatwoot.answer_survey(inbox, "ada.l/+@x.org", 12, 56, rating=4)
+    finally:
+        server.stop()
+    [path] = paths
+    assert path == (
+        "/public/api/v1/inboxes/aBc/contacts/ada%2El%2F%2B%40x%2Eorg/conversations/12/messages/56"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from gateway.lanes.route import Route, merged
+from gateway.lanes.route import Route, Survey, merged
 from gateway.lanes.subject import Subject
 from gateway.model import Status
 
@@ -21,6 +21,7 @@ FULL = Route(
     subject="Parcel",
     avatar=1700000000,
     choices=("Yes", "Nö"),
+    survey=Survey(56, 7, "+15551230001", open=False, rating=4, rated_at=1700000000.5),
     peer="+15551230001",
     changed_peer="",
     thread="t",

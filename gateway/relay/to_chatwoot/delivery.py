@@ -17,7 +17,7 @@ from gateway.chatwoot.values import Message, MessageType
 from gateway.config import Channel
 from gateway.errors import Retry, Uncertain
 from gateway.lanes import Lane, Lanes, Lease, Ledger, Pace, Routes, Taken, bodies, ids
-from gateway.lanes.route import Route
+from gateway.lanes.route import Route, Survey
 from gateway.model import Inbound
 from gateway.relay.delivery import Done, NotNow
 from gateway.relay.floods import Floods
@@ -38,6 +38,7 @@ from gateway.relay.to_chatwoot.place import Place, must_search, remembered_place
 from gateway.relay.to_chatwoot.quoting import Reference, find_reference, with_quotation
 from gateway.relay.to_chatwoot.routing import Routing
 from gateway.relay.to_chatwoot.subjects import with_subject
+from gateway.relay.to_chatwoot.surveys import Surveys
 
 LATE = 300.0
 """Seconds after which a message also tells when it was written."""
@@ -67,6 +68,7 @@ class InboundDelivery:
     person_locks: PersonLocks
     exactly_once: ExactlyOnce
     files: CustomerFiles
+    surveys: Surveys
     contact_sync: ContactSync
 
     @property
@@ -77,6 +79,8 @@ class InboundDelivery:
         """Post a customer's message, in several shares if Chatwoot does not take it in one."""
         message = bodies.read_inbound(taken.body, taken.version)
         self.exactly_once.require_wait(taken)
+        if (survey := self._answer_survey(taken, message)) is not None:
+            return Done(routes={lease.lane: Route(survey=survey)}, external=f"to {survey.message}")
         text = with_subject(taken.route, message, _with_choice(taken.route, message))
         text = _with_time(message, text)
         *earlier, last = self.files.shares(self.channel.name, message, text)
@@ -90,6 +94,16 @@ class InboundDelivery:
                 taken = replace(taken, uncertain=taken.after_failover)
         posted = self._deliver_share(Attempt(self.lanes, lease, taken), message, last)
         return self._remember(lease.lane, taken, message, posted)
+
+    def _answer_survey(self, taken: Taken, message: Inbound) -> Survey | None:
+        """The survey that the message has answered; None if it is to be posted as a message."""
+        answer = self.surveys.answer_in(taken, message)
+        if answer is None:
+            return None
+        source = ids.source_id(self.channel.name, message.id)
+        if taken.uncertain and self.exactly_once.find(spots_of(taken), source):
+            return None  # Chatwoot refused it then, and it was posted
+        return answer.survey if self.surveys.submit(answer) else None
 
     def _deliver_share(self, attempt: Attempt, message: Inbound, share: Share) -> Posted:
         """Find the share where an earlier attempt may have left it, or else post it."""
@@ -180,6 +194,8 @@ class InboundDelivery:
         route = route.updated(self.contact_sync.sync(taken, message, place))
         if message.subject:
             route = replace(route, subject=message.subject)
+        if (asked := taken.route.survey) is not None and asked.open:
+            route = replace(route, survey=replace(asked, open=False))
         if taken.route.brake is not None:
             self.floods.tell(message.peer, shown.conversation_id)
         routes = {lane: route}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.chatwoot import interactive
+from gateway.chatwoot import interactive, surveys
 from gateway.chatwoot.events import Reply
 from gateway.model import Button, Capabilities
 from gateway.text import length
@@ -30,6 +30,19 @@ def choices_in(reply: Reply, able: Capabilities) -> Choices:
         buttons = (Button(label, number) for number, label in enumerate(reply.choices, start=1))
         return Choices(bare, buttons=tuple(buttons))
     return Choices(reply.text, listed=reply.choices)
+
+
+def survey_in(reply: Reply, able: Capabilities, site: str, hint: str) -> Choices:
+    """A survey with its five ratings as buttons, or else with a line that asks for a digit.
+
+    `site`: where Chatwoot is, for the link. `hint`: the line.
+    """
+    link = f"{site}{reply.survey_page}" if reply.survey_page else ""
+    text = interactive.BELOW.join(filter(None, (reply.text, link)))
+    if _fits(surveys.RATINGS, able):
+        buttons = (Button(label, number) for number, label in enumerate(surveys.RATINGS, start=1))
+        return Choices(text, buttons=tuple(buttons))
+    return Choices(interactive.BELOW.join(filter(None, (text, hint))))
 
 
 def _fits(labels: tuple[str, ...], able: Capabilities) -> bool:

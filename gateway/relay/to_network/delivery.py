@@ -12,14 +12,14 @@ from gateway.chatwoot.files import LinkedFile
 from gateway.config import Channel
 from gateway.errors import Permanent
 from gateway.lanes import Lane, Lanes, Lease, Pace, Taken, bodies, ids, notes
-from gateway.lanes.route import Route, merged
-from gateway.model import Part, Sent
+from gateway.lanes.route import Route, Survey, merged
+from gateway.model import Capabilities, Part, Sent
 from gateway.relay.addressing import Address, Addressing
 from gateway.relay.delivery import Done, announce, still_seen
 from gateway.relay.floods import Floods
 from gateway.relay.retry_policy import MAY_HAVE_ARRIVED, Patience, is_too_old
 from gateway.relay.to_network import parts
-from gateway.relay.to_network.choices import Choices, choices_in
+from gateway.relay.to_network.choices import Choices, choices_in, survey_in
 from gateway.relay.to_network.files import AgentFiles
 from gateway.relay.to_network.rendering import Renderer
 
@@ -61,7 +61,7 @@ class OutboundDelivery:
             raise Permanent("Too old to be sent now: it waited longer than this channel allows")
         address = self.addressing.find(lease, taken, reply)
         self.floods.withhold(taken, reply, address.peer)
-        choices = choices_in(reply, self.adapter.capabilities)
+        choices = self._choices(reply)
         planned = self._parts(taken, reply, address, choices)
         waiting = [(part, files) for part, files in planned if part.number not in taken.parts]
         sent: Sent | None = None
@@ -80,20 +80,37 @@ class OutboundDelivery:
             self.lanes.record_part(lease, taken.id, part.number, part.total, ids)
         return Done(
             external=sent.external_id if sent else "",
-            routes=merged(address.routes, self._offered(lease, taken, choices, address)),
+            routes=merged(address.routes, self._offered(lease, taken, reply, choices, address)),
         )
 
+    def _choices(self, reply: Reply) -> Choices:
+        able, config = self.adapter.capabilities, self.channel.config
+        if not reply.survey:
+            return choices_in(reply, able)
+        if not config.survey:  # a sentence with a link, as Chatwoot made it
+            able, hint = Capabilities(), ""
+        else:
+            hint = config.survey_hint
+        return survey_in(reply, able, self.channel.account.url, hint)
+
     def _offered(
-        self, lease: Lease, taken: Taken, choices: Choices, address: Address
+        self, lease: Lease, taken: Taken, reply: Reply, choices: Choices, address: Address
     ) -> dict[Lane, Route]:
         """What the customer may answer with a number now; any later reply ends the offer. Kept
         with the replies to know of it here, and where the customer's answer will be read."""
-        listed = choices.listed
-        if not listed and not taken.route.choices:
+        listed, survey = choices.listed, self._survey_after(taken, reply)
+        if not listed and not taken.route.choices and survey is None:
             return {}
-        offer = Route(choices=listed)
+        offer = Route(choices=listed, survey=survey)
         answers = ids.inbound_lane(self.channel.name, address.peer, address.thread)
         return {lease.lane: offer, answers: offer}
+
+    def _survey_after(self, taken: Taken, reply: Reply) -> Survey | None:
+        """The survey that a digit answers from now on, or no more; None: as before."""
+        if reply.survey and self.channel.config.survey:
+            return Survey(reply.message, reply.conversation, reply.peer)
+        known = taken.route.survey
+        return replace(known, open=False) if known is not None and known.open else None
 
     def _send(self, part: Part) -> Sent:
         """Raises TypeError, in words for its author, if an adapter does not tell the id."""
