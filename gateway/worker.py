@@ -158,6 +158,11 @@ class GatewayWorker(SimpleWorker):
         )
         self._process = process
 
+    def _set_ip_address(self, connection: redis.Redis) -> None:
+        """RQ asks for a client's address to show it. Redis-py cannot read the answer where the path
+        of a Unix socket contains a space or `=`, and no drain would ever run."""
+        self.ip_address = "unknown"
+
     def subscribe(self) -> None:
         """RQ's remote commands are not for us: it would take a connection and a thread for them."""
 

@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import requests
 
 from gateway.storage.connections import connect
 from gateway.storage.embedded import embedded_in
+from sandbox.chatwoot import ChatwootStandIn
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -58,22 +61,30 @@ def port() -> int:
 
 @pytest.fixture
 def gateway(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The gateway, started; its output is in `output`."""
-    (tmp_path / "channels.toml").write_text(CONFIG)
-    (tmp_path / "run_test_adapter.py").write_text(ADAPTER)
+    with started(tmp_path, port, CONFIG) as process:
+        yield process
+
+
+@contextmanager
+def started(folder: Path, port: int, config: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The gateway, started in `folder`; its output is in `output` there."""
+    (folder / "channels.toml").write_text(config)
+    (folder / "run_test_adapter.py").write_text(ADAPTER)
     environ = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     environ |= {"PYTHONPATH": str(ROOT), "GATEWAY_BIND": f"127.0.0.1:{port}"}
-    with (tmp_path / "output").open("w") as output:
+    with (folder / "output").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "run"],
-            cwd=tmp_path,
+            cwd=folder,
             env=environ,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    yield process
-    process.terminate()
-    process.wait(15)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(15)
 
 
 def test_starts_serves_and_stops(
@@ -98,3 +109,27 @@ def test_starts_serves_and_stops(
     said = (tmp_path / "output").read_text()
     assert "Traceback" not in said
     assert not any(secret in said for secret in SECRETS)
+
+
+def test_delivers_from_a_folder_with_a_space_in_its_name(port: int) -> None:
+    """Redis-py cannot read a client's address that contains one. The path must be short: a long one
+    would put the server's socket elsewhere."""
+    with (
+        tempfile.TemporaryDirectory(prefix="my own = ") as name,
+        ChatwootStandIn() as chatwoot,
+    ):
+        folder = Path(name)
+        inbox = chatwoot.add_inbox("Pigeons", None)
+        changed = CONFIG.replace("http://127.0.0.1:9", chatwoot.url)
+        changed = changed.replace("very-secret-token", chatwoot.access_token)
+        with started(folder, port, changed.replace("inbox = 7", f"inbox = {inbox}")):
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: _ready(url), 60)
+            hook = f"{url}/channels/pigeons/webhook?id=m1"
+            assert requests.post(hook, timeout=10).status_code == 200
+            until(lambda: _contents(chatwoot) == ["coo"], 30)
+
+
+def _contents(chatwoot: ChatwootStandIn) -> list[str | None]:
+    with chatwoot.store.reading():
+        return [message.content for message in chatwoot.store.messages]
