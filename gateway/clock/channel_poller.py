@@ -25,6 +25,7 @@ from gateway.lanes import CursorMove, KeyValues, LeaseVoid, Locks, keys
 from gateway.lanes.returns import Returns
 from gateway.model import Batch
 from gateway.observability import logs
+from gateway.observability.channel_states import ChannelNotes
 from gateway.relay.retry_policy import backoff
 
 LEASE = 6.0
@@ -61,6 +62,7 @@ class ChannelPoller:
         self._locks = Locks(store)
         self._returns = Returns(store)
         self._values = KeyValues(store)
+        self._notes = ChannelNotes(store, channel.name)
         self._intake = intake
         self._reading = Reading(store)
         self._stop = stop
@@ -135,6 +137,7 @@ class ChannelPoller:
             except Exception as error:
                 failures += 1
                 self._log_trouble(step, error)
+                self._notes.failed(str(error) or type(error).__name__)
                 # Another clock, on another machine, may reach the network.
                 self._lease = ""
                 self.release_leases()
@@ -142,6 +145,7 @@ class ChannelPoller:
 
     def _connect(self) -> bool:
         found = self._adapter.connect()
+        self._notes.connected()
         logs.event(log, "connected", channel=self._channel.name, found=found)
         return True
 
@@ -155,6 +159,7 @@ class ChannelPoller:
         if batch.items or batch.cursor != cursor:
             stored = self._take(batch)
             logs.event(log, "polled", channel=name, new=len(stored.ids), ids=" ".join(stored.ids))
+        self._notes.polled()
         if not batch.items or batch.cursor == cursor:
             self._stop.wait(began + PAUSE - time.monotonic())
         return True
@@ -180,6 +185,7 @@ class ChannelPoller:
         wanted = self._returns.wanted_catch_up(name)
         if wanted or time.monotonic() >= self._next_catch_up:
             self.catch_up()
+            self._notes.polled()
             self._next_catch_up = time.monotonic() + CATCH_UP_EVERY
             self._returns.end_catch_up(name, wanted)
         self._stop.wait(GLANCE)

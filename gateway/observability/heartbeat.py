@@ -6,6 +6,8 @@ import logging
 import os
 import socket
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from typing import cast
 from uuid import uuid4
 
@@ -16,7 +18,10 @@ from gateway.lanes.scripts import Scripts
 from gateway.observability import logs
 
 FORGOTTEN_AFTER = 3600.0
-"""Seconds of silence after which a process is forgotten."""
+"""Seconds of silence after which a process is forgotten, if another of its role lives."""
+ALIVE_WITHIN = 60.0
+"""Seconds. A process that was silent for longer counts as dead: it beats each ten."""
+ROLES = ("web", "worker", "clock")
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +37,10 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def beat(self) -> None:
-        """Note that this process lives, forget those long gone. Raises redis.RedisError."""
+        """Note that this process lives, forget those long gone of its role.
+
+        Raises redis.RedisError.
+        """
         self._run_script("heartbeat", self._name, round(FORGOTTEN_AFTER * 1000))
 
     def start(self) -> None:
@@ -89,12 +97,26 @@ def last_heartbeats(store: redis.Redis) -> dict[str, float]:
 
     Raises redis.RedisError.
     """
-    now, newest = _now(store), dict[str, float]()
-    for name, at in _beats(store):
-        role, age = name.split(":", 1)[0], max(0.0, now - at)
-        if age <= FORGOTTEN_AFTER:
-            newest[role] = min(age, newest.get(role, age))
+    newest: dict[str, float] = {}
+    for role, age in _ages(store):
+        newest[role] = min(age, newest.get(role, age))
     return newest
+
+
+def living_processes(store: redis.Redis) -> dict[str, int]:
+    """Role → how many of its processes live; 0 for one that nobody plays.
+
+    Raises redis.RedisError.
+    """
+    living = Counter(role for role, age in _ages(store) if age <= ALIVE_WITHIN)
+    return {role: living[role] for role in ROLES}
+
+
+def _ages(store: redis.Redis) -> Iterator[tuple[str, float]]:
+    """Role, and seconds since the last sign of life, of each process."""
+    now = _now(store)
+    for name, at in _beats(store):
+        yield name.split(":", 1)[0], max(0.0, now - at)
 
 
 def _now(store: redis.Redis) -> float:

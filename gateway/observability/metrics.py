@@ -6,9 +6,10 @@ a worker counted. The scripts of the lanes count most of it themselves.
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import cast
@@ -24,8 +25,11 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway.lanes import Backlog, Waiting, keys
+from gateway.lanes.scripts import Scripts
+from gateway.observability.channel_states import ChannelState, read_channel_states
 from gateway.observability.event_streams import StreamState, read_streams
-from gateway.observability.heartbeat import last_heartbeats
+from gateway.observability.heartbeat import last_heartbeats, living_processes
+from gateway.storage.memory_guard import used_share
 
 DIRECTIONS = ("in", "out", "status")
 
@@ -40,30 +44,59 @@ class Vitals:
     dead_letters: int
     heartbeats: Mapping[str, float]
     """Role → seconds since its last sign of life."""
+    processes: Mapping[str, int]
+    """Role → how many of its processes live."""
+    channels: Mapping[str, ChannelState]
+    """Channel → whether its network is reached, for each that a clock has tried."""
+    redis_share: float
+    """How much of Redis's memory limit is in use; 0 without a limit."""
     streams: Mapping[str, StreamState]
     """Account → its event stream, for each that the clock listens to."""
 
 
-def read_vitals(store: redis.Redis) -> Vitals:
-    """Raises redis.RedisError."""
+def read_vitals(store: redis.Redis, channels: Collection[str]) -> Vitals:
+    """`channels`: those that are configured. Raises redis.RedisError."""
+    states = read_channel_states(store)
     return Vitals(
         Backlog(store).read(),
         store.xlen(keys.DEAD_LETTERS),
         last_heartbeats(store),
+        living_processes(store),
+        {name: states[name] for name in channels if name in states},
+        used_share(store),
         read_streams(store),
     )
 
 
 class Counts:
-    """Counts what happens outside of the lanes."""
+    """Counts what happens outside of the lanes. Threads may share it."""
 
     def __init__(self, store: redis.Redis) -> None:
-        self._store = store
+        self._run_script = Scripts(store)
+        self._lock = threading.Lock()
+        self._unwritten: Counter[str] = Counter()
 
     def add(self, what: str, channel: str) -> None:
-        """One more. Quietly not counted if Redis is away: no webhook is refused for a count."""
-        with contextlib.suppress(redis.RedisError):
-            self._store.hincrby(keys.COUNTS, f"{what}|{channel}", 1)
+        """One more; if Redis is away it is written later: no webhook is refused for a count."""
+        self.add_later(what, channel)
+        self.write()
+
+    def add_later(self, what: str, channel: str) -> None:
+        """One more, without a call to a Redis that has just failed."""
+        with self._lock:
+            self._unwritten[f"{what}|{channel}"] += 1
+
+    def write(self) -> None:
+        """Write what is not written yet, if Redis is there."""
+        with self._lock:
+            due, self._unwritten = self._unwritten, Counter()
+        if not due:
+            return
+        try:
+            self._run_script("count", *(word for counted in due.items() for word in counted))
+        except redis.RedisError:
+            with self._lock:
+                self._unwritten += due
 
 
 class GatewayCollector(Collector):
@@ -77,7 +110,7 @@ class GatewayCollector(Collector):
         counted = list(_counted(cast(dict[str, str], self._store.hgetall(keys.COUNTS))))
         yield from _counters(counted)
         yield _delivery_seconds(counted)
-        yield from self._gauges(read_vitals(self._store))
+        yield from self._gauges(read_vitals(self._store, self._channels))
 
     def _gauges(self, vitals: Vitals) -> Iterator[Metric]:
         yield self._oldest(vitals.backlog)
@@ -91,6 +124,13 @@ class GatewayCollector(Collector):
         for role, age in sorted(vitals.heartbeats.items()):
             beats.add_metric([role], age)
         yield beats
+        yield _processes(vitals.processes)
+        yield GaugeMetricFamily(
+            "gateway_redis_memory_share",
+            "Of Redis's memory limit in use; 0 without a limit.",
+            value=vitals.redis_share,
+        )
+        yield from self._connections(vitals.channels)
         yield from _streams(vitals.streams)
 
     def _oldest(self, backlog: Waiting) -> Metric:
@@ -104,6 +144,25 @@ class GatewayCollector(Collector):
         for (channel, direction), age in sorted(known.items()):
             oldest.add_metric([channel, direction], age)
         return oldest
+
+    def _connections(self, states: Mapping[str, ChannelState]) -> Iterator[Metric]:
+        trouble = GaugeMetricFamily(
+            "gateway_channel_trouble",
+            "1 while the clock does not reach a channel's network.",
+            labels=["channel"],
+        )
+        polled = GaugeMetricFamily(
+            "gateway_channel_poll_age_seconds",
+            "Since a channel's network was last asked with success.",
+            labels=["channel"],
+        )
+        for channel in sorted(self._channels):
+            state = states.get(channel)
+            trouble.add_metric([channel], int(state is not None and state.is_in_trouble))
+            if state is not None and state.last_poll is not None:
+                polled.add_metric([channel], state.last_poll)
+        yield trouble
+        yield polled
 
 
 def exposition(collector: Collector) -> bytes:
@@ -144,6 +203,16 @@ def _delivery_seconds(counted: Iterable[tuple[str, str, float]]) -> Metric:
             count = known.get((f"delivered_{kind}", channel), 0)
             seconds.add_metric([channel, kind], count_value=int(count), sum_value=value)
     return seconds
+
+
+def _processes(living: Mapping[str, int]) -> Metric:
+    """Zero where a role has none: an absent series would raise no alert."""
+    processes = GaugeMetricFamily(
+        "gateway_processes", "Processes with a sign of life in the last minute.", labels=["role"]
+    )
+    for role, number in living.items():
+        processes.add_metric([role], number)
+    return processes
 
 
 def _streams(streams: Mapping[str, StreamState]) -> Iterator[Metric]:

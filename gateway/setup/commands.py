@@ -89,4 +89,7 @@ def _setup_summary(bad: int, changed: int) -> str:
 
 def _doctor_summary(lines: list[ReportLine]) -> str:
     bad = sum(line.is_bad for line in lines)
-    return f"{bad} to fix." if bad else "All is well."
+    if bad:
+        return f"{bad} to fix."
+    notes = sum(line.finding.verdict is Verdict.NOTE for line in lines)
+    return f"Nothing to fix; see the notes ({notes})." if notes else "All is well."

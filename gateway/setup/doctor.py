@@ -13,6 +13,7 @@ from gateway.config import ChatwootAccount, Settings
 from gateway.errors import DeliveryError
 from gateway.runtime import Runtime
 from gateway.setup.checks.account import look_at_account
+from gateway.setup.checks.at_work import look_at_work
 from gateway.setup.checks.conversation_defaults import look_at_conversation_defaults
 from gateway.setup.checks.event_stream import look_at_stream
 from gateway.setup.checks.failed_calls import look_at_calls
@@ -36,6 +37,7 @@ def examine(settings: Settings, redis_url: str, runtime: Runtime) -> Iterator[Re
     yield from lines_about("redis", look_at_storage(redis_url))
     if settings.gateway.public_url:
         yield from lines_about("gateway", look_at_address(settings.gateway.public_url))
+    yield from look_at_work(settings, redis_url)
     for account in settings.accounts.values():
         yield from _examine_account(settings, account, redis_url)
     for channel in settings.channels.values():

@@ -8,10 +8,33 @@ from typing import cast
 
 import redis
 
+from gateway.lanes import keys
+
 FULL = 0.85
 """Of Redis's memory limit."""
 ASK_EVERY = 5.0
 """Seconds."""
+
+
+READY_SECONDS = 60
+"""For which the key stays that `require_writable` writes."""
+
+
+def used_share(store: redis.Redis) -> float:
+    """How much of Redis's memory limit is in use; 0 without a limit. Raises redis.RedisError."""
+    memory = cast(dict[str, int], store.info("memory"))
+    limit = memory.get("maxmemory", 0)
+    return memory["used_memory"] / limit if limit else 0.0
+
+
+def require_writable(store: redis.Redis) -> None:
+    """Raise redis.RedisError if a webhook that came now could not be stored.
+
+    It writes: a server may answer and yet be full, a replica, or short of replicas or disk.
+    """
+    if (share := used_share(store)) > FULL:
+        raise redis.OutOfMemoryError(f"Redis is {share:.0%} full")
+    store.set(keys.READY, 1, ex=READY_SECONDS)
 
 
 class MemoryGuard:
@@ -28,12 +51,8 @@ class MemoryGuard:
         with self._lock:
             # While it is full it is asked each time: what has room again must be taken at once.
             if self._share > FULL or time.monotonic() - self._asked >= ASK_EVERY:
-                self._share = self._used()
+                self._share = used_share(self._store)
                 self._asked = time.monotonic()
             if self._share > FULL:
                 raise redis.OutOfMemoryError(f"Redis is {self._share:.0%} full")
 
-    def _used(self) -> float:
-        memory = cast(dict[str, int], self._store.info("memory"))
-        limit = memory.get("maxmemory", 0)
-        return memory["used_memory"] / limit if limit else 0.0

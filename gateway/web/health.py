@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +14,17 @@ from werkzeug.exceptions import Unauthorized
 
 from gateway.adapter import same
 from gateway.lanes import GateState
+from gateway.observability.channel_states import ChannelState
 from gateway.observability.event_streams import StreamState
 from gateway.observability.logs import Redactor
-from gateway.observability.metrics import GatewayCollector, Vitals, exposition, read_vitals
+from gateway.observability.metrics import (
+    Counts,
+    GatewayCollector,
+    Vitals,
+    exposition,
+    read_vitals,
+)
+from gateway.storage.memory_guard import require_writable
 from gateway.web.responses import sentence
 
 
@@ -34,11 +42,15 @@ class Health:
         collector: GatewayCollector,
         redact: Redactor,
         admin_token: str,
+        channels: Collection[str],
+        counts: Counts,
     ) -> None:
         self._store = store
         self._collector = collector
         self._redact = redact
         self._admin_token = admin_token
+        self._channels = channels
+        self._counts = counts
 
     def register(self, app: Flask) -> None:
         app.add_url_rule("/healthz", "healthz", self.alive)
@@ -51,12 +63,17 @@ class Health:
         return sentence(200, "alive")
 
     def ready(self) -> Response:
-        """Configuration and Redis. No backlog: it must not take the web process out of rotation.
+        """Whether a webhook could be stored. No backlog: it must not take the web process out of
+        rotation.
 
         The configuration needs no look: without a good one this process would not run.
         """
         try:
-            self._store.ping()
+            require_writable(self._store)
+        except redis.OutOfMemoryError:
+            return sentence(503, "Not ready: Redis is full.")
+        except redis.ResponseError:
+            return sentence(503, "Not ready: Redis takes no writes.")
         except redis.RedisError:
             return sentence(503, "Not ready: Redis does not answer.")
         return sentence(200, "ready")
@@ -64,11 +81,12 @@ class Health:
     def backlog(self) -> Response:
         """Raises redis.RedisError and Unauthorized."""
         self._admit()
-        return jsonify(_shown(read_vitals(self._store), self._redact))
+        return jsonify(_shown(read_vitals(self._store, self._channels), self._redact))
 
     def metrics(self) -> Response:
         """Raises redis.RedisError and Unauthorized."""
         self._admit()
+        self._counts.write()
         return Response(exposition(self._collector), content_type=CONTENT_TYPE_LATEST)
 
     def _admit(self) -> None:
@@ -99,9 +117,21 @@ def _shown(vitals: Vitals, redact: Redactor) -> Mapping[str, Any]:
         ],
         "dead_letters": vitals.dead_letters,
         "heartbeat_age_seconds": {r: round(age, 3) for r, age in vitals.heartbeats.items()},
+        "processes": dict(vitals.processes),
+        "redis_memory_share": round(vitals.redis_share, 3),
+        "channels": {name: _channel(state, redact) for name, state in vitals.channels.items()},
         "event_streams": {
             account: _stream(state, redact) for account, state in vitals.streams.items()
         },
+    }
+
+
+def _channel(state: ChannelState, redact: Redactor) -> Mapping[str, Any]:
+    return {
+        "trouble": state.is_in_trouble,
+        "since": _before(state.since),
+        "last_poll": None if state.last_poll is None else _before(state.last_poll),
+        "reason": redact(state.why),
     }
 
 

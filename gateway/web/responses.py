@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from gateway.errors import Forbidden, Malformed, Rejected
 from gateway.observability import logs
 from gateway.observability.logs import Redactor
+from gateway.observability.metrics import Counts
 
 RETRY_AFTER = 5
 """Seconds after which a caller may try again."""
@@ -25,8 +26,9 @@ def sentence(status: int, text: str) -> Response:
 class ErrorResponses:
     """The response to every error that a view may raise."""
 
-    def __init__(self, redact: Redactor) -> None:
+    def __init__(self, redact: Redactor, counts: Counts) -> None:
         self._redact = redact
+        self._counts = counts
 
     def register(self, app: Flask) -> None:
         app.register_error_handler(Forbidden, self._forbidden)
@@ -51,7 +53,10 @@ class ErrorResponses:
 
     def _redis_away(self, error: redis.RedisError) -> Response:
         detail = f"{type(error).__name__}: {error}"
-        logs.event(log, "unavailable", level=logging.ERROR, channel=_channel(), detail=detail)
+        channel = _channel()
+        logs.event(log, "unavailable", level=logging.ERROR, channel=channel, detail=detail)
+        if channel is not None:
+            self._counts.add_later("unavailable", channel)
         response = sentence(503, "The gateway cannot store this at the moment. Please try again.")
         response.headers["Retry-After"] = str(RETRY_AFTER)
         return response

@@ -18,6 +18,7 @@ from gateway.errors import Unreachable
 from gateway.lanes import keys
 from gateway.lanes.returns import Returns
 from gateway.model import Batch, WebRequest
+from gateway.observability.channel_states import read_channel_states
 from gateway.runtime import Runtime
 from gateway.web.presence import Presence
 from sandbox.faults import Fault, Kind
@@ -214,6 +215,29 @@ def test_a_clock_that_does_not_get_through_makes_way_for_another(
         one.renew_lease()  # with every tick
         stop.clear()
     assert networks[1].asked == 1
+
+
+def test_whether_a_network_is_reached_is_noted(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = replace(env.channel, adapter=Asked)
+    network = Asked(channel.config, env.settings.site(channel, Runtime()))
+    network.cut_off, stop = True, threading.Event()
+
+    def once(seconds: float | None = None) -> bool:
+        stop.set()
+        return True
+
+    monkeypatch.setattr(stop, "wait", once)
+    monkeypatch.setattr(Asked, "poll", _then(stop, Asked.poll))
+    clock = ChannelPoller(channel, network, env.store, env.intake, stop)
+    clock.run()
+    cut_off = read_channel_states(env.store)[channel.name]
+    assert cut_off.is_in_trouble and cut_off.last_poll is None
+    network.cut_off = False
+    stop.clear()
+    clock.run()
+    reached = read_channel_states(env.store)[channel.name]
+    assert not reached.is_in_trouble
+    assert reached.last_poll is not None and reached.last_poll < 60
 
 
 def _then(stop: threading.Event, poll: Callable[..., Batch]) -> Callable[..., Batch]:

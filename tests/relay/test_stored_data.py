@@ -42,12 +42,14 @@ from gateway.lanes import (
     keys,
 )
 from gateway.lanes.address_changes import AddressChange, AddressChanges
+from gateway.lanes.failed_calls import NotedCall, note_call
 from gateway.lanes.returns import Missed, Returns
 from gateway.lanes.route import Route, Survey
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.set_aside import SetAside
 from gateway.lanes.watermark import Watermark, set_watermark
 from gateway.model import Inbound, Rate, Receipt, Status, Unread
+from gateway.observability.channel_states import ChannelNotes
 from gateway.observability.event_streams import StreamNotes
 from gateway.observability.heartbeat import Heartbeat, Liveness
 from gateway.web.chatwoot_signature import SignedWebhooks
@@ -289,18 +291,22 @@ def keep_notes(store: redis.Redis) -> None:
     Heartbeat(store, "clock").beat()
     Liveness(Locks(store), 60.0).show()
     StreamNotes(store, "main").connected()
+    ChannelNotes(store, "shop").polled()
     indicators = IndicatorQueue(store)
     assert indicators.push_typing("shop", 7, "ann")
     indicators.push_press("shop", Inbound("1", "ann", "yes", press="p"))
     values = KeyValues(store)
     set_watermark(values, "shop", Watermark(1, 0.0, 0.0))
     Returns(store).record("return", [Missed("shop", look=True, catch_up=True)])
+    note_call(values, "shop", NotedCall(1, "404 Not Found", written_at=0.0))
     AddressChanges(values).record("shop", "old", AddressChange(7, "new"))
 
 
 def call_web(store: redis.Redis, redis_url: str) -> None:
-    """A webhook that the adapter cannot read, and one that Chatwoot has signed."""
-    assert post(make_app(store, redis_url).test_client(), {"kind": "break"}).status_code == 500
+    """A webhook that the adapter cannot read, one that Chatwoot has signed, a look at readiness."""
+    client = make_app(store, redis_url).test_client()
+    assert post(client, {"kind": "break"}).status_code == 500
+    assert client.get("/readyz").status_code == 200
     channel = SimpleNamespace(name="shop", config=SimpleNamespace(signing_secret="secret"))
     headers = {"x-chatwoot-delivery": "d1", "x-chatwoot-signature": "s1"}
     SignedWebhooks(store).remember(cast(Channel, channel), headers)

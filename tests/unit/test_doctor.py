@@ -15,8 +15,10 @@ import redis
 
 from adapters.twilio import Twilio
 from gateway.adapter import Adapter, Finding
-from gateway.lanes import KeyValues
+from gateway.lanes import KeyValues, keys
 from gateway.lanes.failed_calls import NotedCall, note_call
+from gateway.observability.channel_states import ChannelNotes
+from gateway.observability.heartbeat import ROLES, Heartbeat
 from gateway.setup.checks import failed_calls
 from gateway.setup.checks.known_bugs import known_bugs
 from gateway.setup.checks.public_url import is_private
@@ -32,14 +34,19 @@ from tests.waiting import until
 @pytest.fixture
 def world(
     tmp_path: Path,
+    store: redis.Redis,
     redis_url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[World]:
-    """Everything was set up, and is well."""
+    """Everything was set up, runs, and is well."""
     with small_world(tmp_path, redis_url, monkeypatch, capsys) as built:
         assert built.run("setup")[0] == 0
         built.finish()
+        for role in ROLES:
+            Heartbeat(store, role).beat()
+        for name in ("bot", "sms", "post"):
+            ChannelNotes(store, name).connected()
         yield built
 
 
@@ -70,6 +77,8 @@ def test_after_setup_all_is_green(world: World) -> None:
         ("redis", "memory"),
         ("redis", "connections"),
         ("gateway", "public address"),
+        *(("gateway", check) for check in ("processes", "gates", "waiting", "dead letters")),
+        *((f"channels.{c}", "connection") for c in ("bot", "sms", "post")),
         ("chatwoot.main", "version"),
         ("chatwoot.main", "token"),
         ("chatwoot.main", "queue"),
@@ -468,3 +477,56 @@ def test_calls_that_the_clock_missed_are_red(world: World, store: redis.Redis) -
     note_call(KeyValues(store), "sms", call)
     assert world.red() == {("channels.sms", "calls")}
     assert "1970-01-01 00:00 UTC" in world.examined()["channels.sms", "calls"]["text"]
+
+
+def test_without_a_worker_not_all_is_well(world: World, store: redis.Redis) -> None:
+    names = store.hkeys(keys.HEARTBEATS)
+    store.hset(keys.HEARTBEATS, next(n for n in names if n.startswith("worker")), 1000)
+    assert world.red() == {("gateway", "processes")}
+    found = world.examined()["gateway", "processes"]
+    assert "no worker is alive (last seen" in found["text"]
+    assert "`python -m gateway worker`" in found["cure"]
+    store.delete(keys.HEARTBEATS)
+    assert "nothing is delivered" in world.examined()["gateway", "processes"]["text"]
+
+
+def test_dead_letters_are_a_note_and_then_not_all_is_well(world: World, store: redis.Redis) -> None:
+    store.xadd(keys.DEAD_LETTERS, {"id": "o:bot:1", "reason": "gone"})
+    found = world.examined()["gateway", "dead letters"]
+    assert found["verdict"] == "note" and "dead list" in found["cure"]
+    assert world.run("doctor")[1].endswith("Nothing to fix; see the notes (1).\n")
+
+
+def test_an_old_message_and_the_gate_that_holds_it_are_red(
+    world: World, store: redis.Redis
+) -> None:
+    destination, lane = "channel/bot", "out/bot/7"
+    store.sadd(keys.DESTINATIONS, destination)
+    store.zadd(keys.due(destination), {lane: 0})
+    store.zadd(keys.lane(lane), {"o:bot:1": 1})
+    store.hset(keys.message("o:bot:1"), mapping={"channel": "bot", "appended": 1000})
+    assert world.red() == {("gateway", "waiting")}
+    gate = {"state": "closed", "reason": "it cannot be reached", "since": 1000}
+    store.hset(keys.gate(destination), mapping=gate)
+    assert world.red() == {("gateway", "waiting"), ("gateway", "gates")}
+    found = world.examined()
+    assert "bot (out) for" in found["gateway", "waiting"]["text"]
+    assert "it cannot be reached" in found["gateway", "gates"]["text"]
+
+
+def test_a_channel_that_brings_nothing_in_is_red(world: World, store: redis.Redis) -> None:
+    notes = ChannelNotes(store, "post")
+    notes.failed("the mailbox INBOX/Support does not exist")
+    assert world.red() == {("channels.post", "connection")}
+    assert "INBOX/Support" in world.examined()["channels.post", "connection"]["text"]
+    long_ago = {"why": "", "since": 1000, "last_poll": 1000}
+    store.hset(keys.CHANNEL_STATES, "post", json.dumps(long_ago))
+    assert world.red() == {("channels.post", "connection")}
+
+
+def test_a_full_redis_is_red(world: World, store: redis.Redis) -> None:
+    store.config_set("maxmemory", round(store.info("memory")["used_memory"] / 0.9))
+    try:
+        assert world.red() == {("redis", "memory")}
+    finally:
+        store.config_set("maxmemory", 0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import redis
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.lanes import keys
+from gateway.observability.channel_states import ChannelNotes
 from gateway.observability.heartbeat import Heartbeat
 from gateway.storage.connections import connect
 from tests.unit.web_kit import ADMIN, CHATWOOT_TOKEN, KEY, SECRETS, make_app, post, settings, text
@@ -47,6 +50,9 @@ def test_nothing_to_tell(client: FlaskClient) -> None:
         "closed_gates": [],
         "dead_letters": 0,
         "heartbeat_age_seconds": {},
+        "processes": {"web": 0, "worker": 0, "clock": 0},
+        "redis_memory_share": 0.0,
+        "channels": {},
         "event_streams": {},
     }
 
@@ -121,3 +127,66 @@ def test_the_front_page_leads_to_the_others(client: FlaskClient) -> None:
     for page in ("/healthz", "/readyz", "/health/backlog", "/metrics"):
         assert f'href="{page}"' in front
     assert client.get("/no-such-page").status_code == 404
+
+
+@pytest.fixture
+def full(store: redis.Redis) -> Iterator[redis.Redis]:
+    """A server with 85 % of its memory in use, but not all of it."""
+    store.config_set("maxmemory", round(store.info("memory")["used_memory"] / 0.9))
+    yield store
+    store.config_set("maxmemory", 0)
+
+
+def test_not_ready_while_redis_is_full_and_what_was_refused_is_counted(
+    client: FlaskClient, full: redis.Redis
+) -> None:
+    assert post(client, text()).status_code == 503
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "Not ready: Redis is full.\n")
+    assert 'gateway_unavailable_total{channel="shop"} 1.0' in metrics(client)
+    full.config_set("maxmemory", 0)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_not_ready_where_redis_takes_no_writes(client: FlaskClient, store: redis.Redis) -> None:
+    store.config_set("min-replicas-to-write", 1)
+    try:
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, "Not ready: Redis takes no writes.\n")
+    finally:
+        store.config_set("min-replicas-to-write", 0)
+
+
+def test_a_channel_that_brings_nothing_in_is_seen(client: FlaskClient, store: redis.Redis) -> None:
+    notes = ChannelNotes(store, "desk")
+    notes.polled()
+    assert 'gateway_channel_trouble{channel="desk"} 0.0' in metrics(client)
+    assert 'gateway_channel_trouble{channel="shop"} 0.0' in metrics(client), "nothing is known yet"
+    notes.failed(f"{KEY} is refused")
+    notes.failed(f"{KEY} is refused")
+    said = metrics(client)
+    assert 'gateway_channel_trouble{channel="desk"} 1.0' in said
+    (age,) = (line for line in said if line.startswith("gateway_channel_poll_age_seconds{"))
+    assert float(age.split()[1]) < 60
+    shown = client.get("/health/backlog", headers=BEARER).json
+    assert shown is not None
+    assert shown["channels"]["desk"]["trouble"] is True
+    assert shown["channels"]["desk"]["reason"] == "[secret] is refused"
+    assert shown["channels"]["desk"]["last_poll"]
+    notes.polled()
+    assert 'gateway_channel_trouble{channel="desk"} 0.0' in metrics(client)
+
+
+def test_a_role_that_nobody_plays_is_zero_and_not_absent(
+    client: FlaskClient, store: redis.Redis
+) -> None:
+    Heartbeat(store, "clock").beat()
+    store.hset(keys.HEARTBEATS, "worker:a:1", store.time()[0] - 61)
+    said = metrics(client)
+    assert 'gateway_processes{role="clock"} 1.0' in said
+    assert 'gateway_processes{role="worker"} 0.0' in said
+    assert 'gateway_processes{role="web"} 0.0' in said
+
+
+def metrics(client: FlaskClient) -> list[str]:
+    return client.get("/metrics", headers=BEARER).text.splitlines()

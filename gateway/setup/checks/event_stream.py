@@ -13,6 +13,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.config import ChatwootAccount
 from gateway.errors import BadCredentials, DeliveryError
 from gateway.observability.event_streams import StreamState, read_streams
+from gateway.setup.checks.durations import duration
 from gateway.storage.connections import connect
 
 
@@ -50,9 +51,9 @@ def _listening(state: StreamState | None) -> Finding:
         text = "no clock has listened to the event stream yet"
         return Finding.note("listening", text, "Start the gateway, and run doctor again beside it.")
     if state.connected:
-        text = f"the clock has listened for {_duration(state.since)}"
+        text = f"the clock has listened for {duration(state.since)}"
         return Finding.good("listening", text)
-    text = f"nobody has listened for {_duration(state.since)}: {state.why or 'no reason is known'}"
+    text = f"nobody has listened for {duration(state.since)}: {state.why or 'no reason is known'}"
     cure = "Check that the clock runs, and see event=stream_trouble in its log."
     return Finding.bad("listening", text, cure)
 
@@ -63,9 +64,3 @@ def _state(account: ChatwootAccount, redis_url: str) -> StreamState | None:
             return read_streams(client).get(account.name)
         except (redis.RedisError, OSError):  # another check reports that
             return None
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
