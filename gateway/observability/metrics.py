@@ -104,13 +104,13 @@ class GatewayCollector(Collector):
 
     def __init__(self, store: redis.Redis, channels: Iterable[str]) -> None:
         self._store = store
-        self._channels = tuple(channels)
+        self.channels = tuple(channels)
 
     def collect(self) -> Iterator[Metric]:
         counted = list(_counted(cast(dict[str, str], self._store.hgetall(keys.COUNTS))))
         yield from _counters(counted)
         yield _delivery_seconds(counted)
-        yield from self._gauges(read_vitals(self._store, self._channels))
+        yield from self._gauges(read_vitals(self._store, self.channels))
 
     def _gauges(self, vitals: Vitals) -> Iterator[Metric]:
         yield self._oldest(vitals.backlog)
@@ -140,7 +140,7 @@ class GatewayCollector(Collector):
             "Age of the oldest undelivered message.",
             labels=["channel", "direction"],
         )
-        known = dict.fromkeys(product(self._channels, DIRECTIONS), 0.0) | dict(backlog.oldest)
+        known = dict.fromkeys(product(self.channels, DIRECTIONS), 0.0) | dict(backlog.oldest)
         for (channel, direction), age in sorted(known.items()):
             oldest.add_metric([channel, direction], age)
         return oldest
@@ -156,7 +156,7 @@ class GatewayCollector(Collector):
             "Since a channel's network was last asked with success.",
             labels=["channel"],
         )
-        for channel in sorted(self._channels):
+        for channel in sorted(self.channels):
             state = states.get(channel)
             trouble.add_metric([channel], int(state is not None and state.is_in_trouble))
             if state is not None and state.last_poll is not None:

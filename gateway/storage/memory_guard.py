@@ -55,4 +55,3 @@ class MemoryGuard:
                 self._asked = time.monotonic()
             if self._share > FULL:
                 raise redis.OutOfMemoryError(f"Redis is {self._share:.0%} full")
-

@@ -48,7 +48,7 @@ def create_app(
     ChatwootWebhooks(settings, intake, changes, counts, SignedWebhooks(store)).register(app)
     collector = GatewayCollector(store, settings.channels)
     redact = Redactor(settings.secret_values())
-    Health(store, collector, redact, settings.admin_token, settings.channels, counts).register(app)
+    Health(store, collector, redact, settings.admin_token, counts).register(app)
     app.add_url_rule("/", "front", _front)
     ErrorResponses(redact, counts).register(app)
     app.after_request(_as_declared)

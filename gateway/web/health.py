@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,14 +42,12 @@ class Health:
         collector: GatewayCollector,
         redact: Redactor,
         admin_token: str,
-        channels: Collection[str],
         counts: Counts,
     ) -> None:
         self._store = store
         self._collector = collector
         self._redact = redact
         self._admin_token = admin_token
-        self._channels = channels
         self._counts = counts
 
     def register(self, app: Flask) -> None:
@@ -81,7 +79,7 @@ class Health:
     def backlog(self) -> Response:
         """Raises redis.RedisError and Unauthorized."""
         self._admit()
-        return jsonify(_shown(read_vitals(self._store, self._channels), self._redact))
+        return jsonify(_shown(read_vitals(self._store, self._collector.channels), self._redact))
 
     def metrics(self) -> Response:
         """Raises redis.RedisError and Unauthorized."""
