@@ -480,8 +480,8 @@ def test_calls_that_the_clock_missed_are_red(world: World, store: redis.Redis) -
 
 
 def test_without_a_worker_not_all_is_well(world: World, store: redis.Redis) -> None:
-    names = store.hkeys(keys.HEARTBEATS)
-    store.hset(keys.HEARTBEATS, next(n for n in names if n.startswith("worker")), 1000)
+    (worker,) = (n for n in map(str, store.hkeys(keys.HEARTBEATS)) if n.startswith("worker"))
+    store.hset(keys.HEARTBEATS, worker, 1000)
     assert world.red() == {("gateway", "processes")}
     found = world.examined()["gateway", "processes"]
     assert "no worker is alive (last seen" in found["text"]
@@ -504,10 +504,12 @@ def test_an_old_message_and_the_gate_that_holds_it_are_red(
     store.sadd(keys.DESTINATIONS, destination)
     store.zadd(keys.due(destination), {lane: 0})
     store.zadd(keys.lane(lane), {"o:bot:1": 1})
-    store.hset(keys.message("o:bot:1"), mapping={"channel": "bot", "appended": 1000})
+    store.hset(keys.message("o:bot:1"), mapping={"channel": "bot", "appended": "1000"})
     assert world.red() == {("gateway", "waiting")}
-    gate = {"state": "closed", "reason": "it cannot be reached", "since": 1000}
-    store.hset(keys.gate(destination), mapping=gate)
+    store.hset(
+        keys.gate(destination),
+        mapping={"state": "closed", "reason": "it cannot be reached", "since": 1000},
+    )
     assert world.red() == {("gateway", "waiting"), ("gateway", "gates")}
     found = world.examined()
     assert "bot (out) for" in found["gateway", "waiting"]["text"]
