@@ -33,6 +33,10 @@ from gateway.storage.memory_guard import used_share
 
 DIRECTIONS = ("in", "out", "status")
 
+FROM_THE_FIRST = ("unavailable", "unreadable", "dropped", "set_aside")
+"""Counters that alerts watch: shown at 0 too, because of a series that appears with its first count
+Prometheus cannot tell that it has increased."""
+
 FIELD = re.compile(r"(?P<what>[a-z][a-z0-9_]*)\|(?P<channel>.+)")
 
 
@@ -107,7 +111,9 @@ class GatewayCollector(Collector):
         self.channels = tuple(channels)
 
     def collect(self) -> Iterator[Metric]:
-        counted = list(_counted(cast(dict[str, str], self._store.hgetall(keys.COUNTS))))
+        zeros = {f"{what}|{name}": "0" for what in FROM_THE_FIRST for name in self.channels}
+        known = cast(dict[str, str], self._store.hgetall(keys.COUNTS))
+        counted = list(_counted(zeros | known))
         yield from _counters(counted)
         yield _delivery_seconds(counted)
         yield from self._gauges(read_vitals(self._store, self.channels))
