@@ -13,6 +13,8 @@ from faults.traffic import read_name
 from faults.verdict import History, Verdict, judge_all
 from sandbox.chatwoot import ChatwootStandIn
 
+MOST_LATE = 0.01
+"""Share of the replies that may come after younger ones, because they were told of late."""
 REPLICATION = 1.0
 """Seconds that a replica that is connected may be behind."""
 
@@ -25,6 +27,8 @@ class Reckoning:
     outward: Verdict
     second_conversations: int
     """Of customers who should have one: a conversation that was made twice."""
+    replies: int = 0
+    """How many agents wrote."""
 
     @property
     def lost(self) -> int:
@@ -49,9 +53,15 @@ class Reckoning:
         return self.inward.late + self.outward.late
 
     @property
+    def late_replies(self) -> int:
+        """Whose webhook came late, or never. What networks tell late nobody can put right."""
+        return self.outward.late
+
+    @property
     def kept(self) -> bool:
         """Whether the promise was."""
-        return not (self.lost or self.doubled_in_chatwoot or self.reordered or self.outward.doubled)
+        broken = self.lost or self.doubled_in_chatwoot or self.reordered or self.outward.doubled
+        return not broken and self.late_replies <= MOST_LATE * self.replies
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -85,6 +95,7 @@ def reckon(
         inward=judge_all(_inward(streams, shown, failed_over)),
         outward=judge_all(_outward(streams, books, settle)),
         second_conversations=_second_conversations(chatwoot, resolved),
+        replies=sum(len(each.fed) for name, each in streams.items() if name.startswith("out:")),
     )
 
 

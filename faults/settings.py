@@ -15,6 +15,7 @@ KEY = "the wire's own key"
 TEMPLATE = """\
 [gateway]
 public_url = "http://127.0.0.1:{port}"
+public_url_wait = 3
 secret = "only for the faults, and long enough"
 lease = {lease:g}
 uncertain_after = {uncertain_after:g}

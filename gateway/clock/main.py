@@ -27,7 +27,6 @@ from gateway.intake.intake import Intake
 from gateway.lanes import Backlog, Lanes
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat
-from gateway.processes.public_address import await_public_address
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect
 from gateway.storage.failover import ServerWatch
@@ -59,7 +58,6 @@ def main(settings: Settings) -> None:
         for channel in settings.channels.values()
     }
     Heartbeat(store, "clock").start()
-    await_public_address(settings, stop)
     pollers = [
         ChannelPoller(channel, adapters[channel.name], store, intake, stop)
         for channel in settings.channels.values()

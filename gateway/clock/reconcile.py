@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 from uuid import uuid4
@@ -66,6 +66,8 @@ class Reconciler:
     pause: Callable[[float], object] = time.sleep
     contacts: KnownContacts | None = None
     """Where the contact of each reply that was missed is noted, if webhooks do not tell of them."""
+    _read: dict[int, float] = field(init=False, default_factory=dict)
+    """Of a look that failed: the conversations that it had read, and when they had changed last."""
 
     def look(self) -> int:
         """Store what was missed. Returns the number of replies.
@@ -104,18 +106,20 @@ class Reconciler:
         if self.channel.is_called_by_chatwoot:
             calls.conclude()
         set_watermark(self.values, self.channel.name, replace(mark, message=newest, looked=now))
+        self._read.clear()
         return recovered
 
     def _read_messages(self, mark: Watermark, now: float) -> Iterator[tuple[Conversation, Message]]:
         """Of all changed conversations, even if Chatwoot cannot show one of them."""
         broken: list[ServerTrouble] = []
-        for number, conversation in enumerate(self._list_changed(mark, now)):
+        for number, conversation in enumerate(self._list_unread(mark, now)):
             if number >= AT_ONCE:
                 self.pause(PAUSE)
             try:
                 with suppress(Missing):  # deleted between the two calls
                     for message in self._messages_of(conversation.id, mark.message):
                         yield conversation, message
+                self._read[conversation.id] = conversation.updated_at
             except ServerTrouble as error:
                 broken.append(error)
                 if len(broken) > BROKEN:  # it is not the conversation
@@ -131,6 +135,14 @@ class Reconciler:
             yield from latest
         else:
             yield from self.chatwoot.messages_after(conversation, mark)
+
+    def _list_unread(self, mark: Watermark, now: float) -> Iterator[Conversation]:
+        """A look that failed goes on where it was: a Chatwoot in trouble would never get through
+        it from the beginning."""
+        for conversation in self._list_changed(mark, now):
+            read = self._read.get(conversation.id)
+            if not read or read != conversation.updated_at:
+                yield conversation
 
     def _list_changed(self, mark: Watermark, now: float) -> Iterable[Conversation]:
         seconds = min(LONGEST_LOOK, now - mark.looked + LAG)

@@ -108,9 +108,9 @@ class GatewaySettings(BaseModel):
         default=30.0,
         ge=0,
         le=300,
-        description="seconds that worker and clock wait at their start, at most, until public_url "
-        "answers: Chatwoot marks a message in red when it cannot call there; 0 where this machine "
-        "cannot reach that address",
+        description="seconds that a worker waits at its start, at most, until public_url answers: "
+        "Chatwoot marks a message in red when it cannot call there; 0 where this machine cannot "
+        "reach that address",
     )
     linger: float = Field(
         default=1.0, ge=0, le=30, description="seconds a worker waits for more before it goes idle"

@@ -126,6 +126,29 @@ def test_nothing_excuses_a_double_in_chatwoot(scene: Scene) -> None:
     assert (found.doubled_in_chatwoot, found.kept) == (1, False)
 
 
+@pytest.mark.parametrize(("told_late", "kept"), [(1, True), (2, False)])
+def test_one_reply_in_a_hundred_may_come_behind_younger_ones(
+    scene: Scene, told_late: int, kept: bool
+) -> None:
+    scene.feed(OUT, 100 - told_late)
+    older = range(101 - told_late, 101)
+    for number in older:  # as their webhooks were refused
+        scene.notes.note_fed(Message(OUT, number), number)
+    younger = 101
+    scene.notes.note_fed(Message(OUT, younger), younger)
+    scene.send(*range(1, 101 - told_late), younger, *older)
+    found = scene.reckoning()
+    assert (found.late_replies, found.kept) == (told_late, kept)
+
+
+def test_customers_messages_may_come_as_late_as_their_network_likes(scene: Scene) -> None:
+    scene.notes.note_fed(Message(IN, 2), 1.0)
+    scene.notes.note_fed(Message(IN, 1), 9.0)
+    scene.post(2, 1)
+    found = scene.reckoning()
+    assert (found.late, found.late_replies, found.kept) == (1, 0, True)
+
+
 def test_a_double_that_the_gateway_has_removed_is_none(scene: Scene) -> None:
     scene.feed(IN, 1)
     _, second = scene.post(1, 1)

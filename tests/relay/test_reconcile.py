@@ -304,6 +304,35 @@ def test_a_look_that_breaks_off_keeps_what_it_found_and_the_next_finds_the_rest(
     assert sorted(texts(env)) == ["one", "two"]
 
 
+def test_a_look_that_broke_off_goes_on_where_it_was(
+    env: Env, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Chatwoot that answers two calls in three would never show twenty conversations in a row."""
+    others = talks(env, 3)
+    reconciler.look()
+    for number in others:
+        env.chatwoot.agent_reply(number, f"to {number}")
+    asked: list[int] = []
+    shown = Chatwoot.latest_messages
+
+    def noted(self: Chatwoot, conversation: int) -> tuple[Message, ...]:
+        asked.append(conversation)
+        if len(asked) == len(others):
+            raise Unreachable("closed the connection")
+        return shown(self, conversation)
+
+    monkeypatch.setattr(Chatwoot, "latest_messages", noted)
+    with pytest.raises(Unreachable):
+        reconciler.look()
+    read, asked[:] = asked[:-1], [0, 0, 0, 0]
+    env.chatwoot.agent_reply(read[0], "it goes on meanwhile")
+    reconciler.look()
+    assert read[0] in asked
+    assert read[1] not in asked
+    env.drain()
+    assert len(texts(env)) == len(others) + 1
+
+
 def test_a_conversation_deleted_between_two_calls_stops_nothing(
     env: Env, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
