@@ -4,6 +4,8 @@
 # of tests the files in QUICK, chosen for what they tell of the whole and for taking seconds.
 # make faults N=2000 KILLS=40 SEED=1 MINUTES=60 SENTINELS=1 EVENTS=websocket: the gateway killed at
 # random, and what became of it.
+# make live URL=https://chat.example.com TOKEN=… ACCOUNT=2: this gateway against any Chatwoot; EVENTS=webhook
+# if it can call this machine, YES=1 for an account with conversations.
 
 PYTHON ?= python3
 WORKERS ?= auto
@@ -16,7 +18,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick check bench faults ci outdated
+.PHONY: run test quick check bench faults live ci outdated
 .DELETE_ON_ERROR:
 
 # With settings the gateway; without, the sandbox: the gateway with stand-ins for all it talks to.
@@ -46,6 +48,10 @@ faults: $(VENV)/.installed-dev
 	@exec $(BIN)/python -m faults $(if $(N),--messages $(N)) $(if $(KILLS),--kills $(KILLS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 	  $(if $(SENTINELS),--sentinels) $(if $(EVENTS),--events $(EVENTS))
+
+live: $(VENV)/.installed
+	@exec $(BIN)/python -m live $(if $(EVENTS),--events $(EVENTS)) $(if $(YES),--yes) \
+	  "$(URL)" "$(TOKEN)" "$(ACCOUNT)"
 
 ci: check test
 

@@ -77,7 +77,7 @@ def _require_empty(options: Options) -> None:
     desk.close()
     if count:
         raise CannotBegin(
-            f"account {options.account} has {count} conversations. Name an empty account, or add "
+            f"account {options.account} has conversations ({count}). Name an empty account, or add "
             "--yes to check in this one: what others have in it stays untouched."
         )
 

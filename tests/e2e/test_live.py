@@ -43,7 +43,7 @@ def test_an_account_with_conversations_is_refused_unless_told() -> None:
         chatwoot.agent_start_conversation(contact, inbox, "hello")
         done = live(chatwoot)
         assert done.returncode == 2
-        assert "has 1 conversations" in done.stderr
+        assert "has conversations (1)" in done.stderr
         assert "--yes" in done.stderr
         assert len(list(chatwoot.store.inboxes)) == 1
 

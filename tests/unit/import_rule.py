@@ -13,11 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILDING_BLOCKS = {"bounded", "model", "errors", "adapter", "http", "runtime", "storable", "text"}
-OURS = {"gateway", "adapters", "sandbox", "tests", "bench", "faults"}
+OURS = {"gateway", "adapters", "sandbox", "live", "tests", "bench", "faults"}
 MAY_IMPORT = {
     "gateway": {"gateway"},
     "adapters": {"adapters", "gateway"},
     "sandbox": {"sandbox", "gateway"},
+    "live": {"live", "sandbox", "gateway"},
 }
 MUST_NOT_SEE = {
     "gateway.relay.to_chatwoot": {"gateway.relay.to_network"},
