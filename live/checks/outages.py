@@ -51,14 +51,16 @@ def _away(scene: Scene) -> None:
             ada.writes(f"while away {line}")
             scene.desk.reply(number, f"answer while away {line}")
     scene.restart()
-    for channel, (ada, number) in people.items():
+    for channel, (ada, _) in people.items():
         ada.shown("while away 2")
         ada.gets("answer while away 2", seconds=90)
         out = [text["text"].split("\n")[0] for text in ada.has()]
         expect(out == [f"answer while away {line}" for line in range(3)], (channel, out))
-        came = [text for text in ada.texts(number) if "while away" in text]
-        numbers = [text.partition("while away ")[2][:1] for text in came]
-        expect(numbers == ["0", "1", "2"], (channel, came))
+        said = [text for each in ada.conversations() for text in ada.texts(int(each["id"]))]
+        came = [text.partition("while away ")[2][:1] for text in said if "while away" in text]
+        # A mail that answers none begins a conversation of its own: they come side by side.
+        in_order = sorted(came) if channel == "email" else came
+        expect(in_order == ["0", "1", "2"], (channel, said))
 
 
 def _nothing_red(scene: Scene) -> None:

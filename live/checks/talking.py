@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from live.checks import Check, on_each
 from live.scene import CHANNELS, Scene
 from live.waiting import expect, stays, wait_for
 
 SEVERAL = 8
+BETWEEN_REPLIES = 0.3
+"""Seconds: faster than any agent, and slower than Chatwoot's jobs are out of step."""
 
 
 def _customer_writes(scene: Scene, channel: str) -> None:
@@ -64,6 +68,7 @@ def _many_at_once_to_customer(scene: Scene, channel: str) -> None:
     wanted = [f"answer {n} of {SEVERAL}" for n in range(1, SEVERAL + 1)]
     for text in wanted:
         scene.desk.reply(number, text)
+        time.sleep(BETWEEN_REPLIES)
     ada.gets(wanted[-1])
     got = [text for each in ada.has() for text in wanted if text in each["text"].split("\n")[0]]
     expect(got == wanted, got)
