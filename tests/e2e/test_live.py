@@ -31,7 +31,7 @@ def test_every_check_is_ok_and_nothing_is_left(version: str, events: str) -> Non
         assert (wrong, done.returncode) == ([], 0), done.stdout + done.stderr
         count = int(done.stdout.splitlines()[-1].split(" of ")[0])
         assert count >= 60
-        assert list(chatwoot.store.inboxes) == list(chatwoot.store.contacts) == []
+        assert (list(chatwoot.store.inboxes), list(chatwoot.store.contacts)) == ([], [])
         assert chatwoot.conversations() == []
         assert list(chatwoot.store.webhooks) == []
 
