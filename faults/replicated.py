@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +28,7 @@ from redis.retry import Retry
 
 from gateway.config.sentinels import Sentinels
 from gateway.storage.embedded import EmbeddedValkey
+from sandbox.ports import free_ports
 
 NAME = "gateway-tests"
 DOWN_AFTER = 500
@@ -243,11 +243,3 @@ def _write(home: Path, settings: dict[str, object]) -> Path:
 
 def _program() -> str:
     return EmbeddedValkey(Path()).command()[0]
-
-
-def free_ports(count: int) -> Iterator[int]:
-    """Free ports of 127.0.0.1, for programs that must be given one."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        ports = [one.getsockname()[1] for one in sockets]
-    return iter(ports)

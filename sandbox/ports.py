@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import socket
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from sandbox.state import StateFile
+
+OUT_OF_THE_WAY = range(15_000, 32_000)
+"""Below those that the kernel gives to whoever asks for any port: such a one could be another's
+between its choice and the moment at which a program binds it."""
+TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ def keep_ports(path: Path, wanted: Ports | None = None) -> Ports:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """So many free ports of 127.0.0.1."""
+    """So many free ports of 127.0.0.1, for programs that must be told one."""
     with contextlib.ExitStack() as held:
         return tuple(_hold(held, 0) for _ in range(count))
 
@@ -55,12 +61,19 @@ def _read_ports(path: Path) -> dict[str, int]:
 
 
 def _hold(held: contextlib.ExitStack, port: int) -> int:
-    """Bind the port, or any other if it is taken; it is let go when `held` closes."""
-    listener = held.enter_context(socket.socket())
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError:
-        listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return int(listener.getsockname()[1])
+    """Bind the port, or any other if it is taken or 0; it is let go when `held` closes.
+
+    Raises OSError if none can be bound.
+    """
+    for candidate in (port or _choose(), *(_choose() for _ in range(TRIES))):
+        listener = held.enter_context(socket.socket())
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", candidate))
+            listener.listen()
+            return candidate
+    raise OSError("no port of 127.0.0.1 can be bound")
+
+
+def _choose() -> int:
+    return secrets.choice(OUT_OF_THE_WAY)

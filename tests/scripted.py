@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -152,7 +153,17 @@ class ScriptedServer:
             return self.script.pop(0) if self.script else self.otherwise
 
 
+def refused_port() -> int:
+    """A port where nobody listens, nor will: it is held for as long as this process runs."""
+    return int(_bound_and_deaf().getsockname()[1])
+
+
 def refused_url() -> str:
-    """An address where nobody listens: the port was ours a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+    return f"http://127.0.0.1:{refused_port()}"
+
+
+@cache
+def _bound_and_deaf() -> socket.socket:
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound

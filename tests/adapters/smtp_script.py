@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import socketserver
 import threading
 from collections.abc import Mapping
@@ -72,8 +71,3 @@ class SmtpScript:
     @property
     def port(self) -> int:
         return int(self._server.server_address[1])
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

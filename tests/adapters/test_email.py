@@ -31,7 +31,8 @@ from gateway.model import Batch, Inbound, Part
 from sandbox.mail import MailStandIn
 from tests.adapters.email_kit import PASSWORD, channel, mail
 from tests.adapters.reading import polled
-from tests.adapters.smtp_script import SmtpScript, closed_port
+from tests.adapters.smtp_script import SmtpScript
+from tests.scripted import refused_port
 from tests.waiting import until
 
 ANNA = "anna@customer.example"
@@ -211,7 +212,7 @@ def test_a_server_that_speaks_no_imap(greeting: str) -> None:
 
 
 def test_nobody_listens() -> None:
-    adapter = channel(imap_port=closed_port(), smtp_port=closed_port())
+    adapter = channel(imap_port=refused_port(), smtp_port=refused_port())
     with pytest.raises(Unreachable):
         polled(adapter, None)
     with pytest.raises(Unreachable):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import requests
 from gateway.storage.connections import connect
 from gateway.storage.embedded import embedded_in
 from sandbox.chatwoot import ChatwootStandIn
+from sandbox.ports import free_ports
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -55,8 +55,8 @@ def _ready(url: str) -> bool:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    (free,) = free_ports(1)
+    return free
 
 
 @pytest.fixture

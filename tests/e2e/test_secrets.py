@@ -27,6 +27,7 @@ from gateway.config import Settings, load
 from gateway.storage.connections import connect_bytes
 from gateway.storage.embedded import EmbeddedValkey
 from sandbox.chatwoot.posting import signature
+from sandbox.ports import free_ports
 from tests.scripted import Exchange, ScriptedServer
 from tests.unit.web_kit import reply
 from tests.waiting import until
@@ -147,7 +148,7 @@ def gateway(tmp_path: Path, away: ScriptedServer) -> Iterator[Gateway]:
     valkey.prepare()
     url = valkey.url.replace("unix://", "unix://:marked-redis%2Fpassword@")
     server = subprocess.Popen([*valkey.command(), "--requirepass", REDIS])
-    here = f"http://127.0.0.1:{_free_port()}"
+    here = f"http://127.0.0.1:{free_ports(1)[0]}"
     (tmp_path / "channels.toml").write_text(CHANNELS.format(here=here, away=away.url))
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": url}
     environ |= {"GATEWAY_BIND": here.removeprefix("http://"), "PYTHONUNBUFFERED": "1"}
@@ -167,11 +168,6 @@ def gateway(tmp_path: Path, away: ScriptedServer) -> Iterator[Gateway]:
         process.wait(15)
         server.kill()
         server.wait()
-
-
-def _free_port() -> int:
-    with ScriptedServer() as server:
-        return int(server.url.rpartition(":")[2])
 
 
 def _ready(url: str) -> bool:

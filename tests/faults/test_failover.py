@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from faults.replicated import ReplicatedRedis, free_ports
+from faults.replicated import ReplicatedRedis
 from gateway import config
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
@@ -17,6 +17,7 @@ from gateway.lanes import Lanes, keys
 from gateway.model import Inbound, Person
 from gateway.storage.connections import connect
 from sandbox.chatwoot import ChatwootStandIn
+from sandbox.ports import free_ports
 from tests.faults.roles import HOOK, SIGNED, answers, posted, running, write_settings
 from tests.waiting import until
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from faults.replicated import free_ports
 from gateway.storage.connections import connect
 from gateway.storage.embedded import EmbeddedValkey
 from sandbox.chatwoot import ChatwootStandIn
+from sandbox.ports import free_ports
 from tests.faults.roles import HOOK, ROOT, SIGNED, answers, write_settings
 from tests.waiting import until
 

@@ -11,7 +11,6 @@ import pytest
 import redis
 import requests
 
-from faults.replicated import free_ports
 from gateway import config
 from gateway.intake.doorbell import Doorbell, queue_key
 from gateway.intake.intake import Intake
@@ -21,6 +20,7 @@ from gateway.observability.heartbeat import last_heartbeats
 from gateway.storage.connections import connect
 from gateway.storage.embedded import EmbeddedValkey
 from sandbox.chatwoot import ChatwootStandIn
+from sandbox.ports import free_ports
 from tests.faults.roles import (
     HOOK,
     SIGNED,

@@ -28,6 +28,7 @@ from gateway.errors import (
 from gateway.http import Answer, fence
 from gateway.model import Status
 from sandbox.server import Head, Reply, Server
+from tests.scripted import refused_url
 from tests.unit.chatwoot_script import (
     TOKEN,
     Script,
@@ -419,9 +420,7 @@ def test_a_question_whose_answer_is_lost_can_be_asked_again(
 
 
 def test_nobody_at_the_address() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    chatwoot = Chatwoot(f"http://127.0.0.1:{port}", 1, SecretStr(TOKEN))
+    chatwoot = Chatwoot(refused_url(), 1, SecretStr(TOKEN))
     assert type(refusal(lambda: post(chatwoot))) is Unreachable
     chatwoot.close()
 
