@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.env import Env, customer_says, env
+from tests.faults.env import Env, customer_says
 from tests.faults.stepping import Step
-
-__all__ = ["env"]
 
 WEB = [
     Step("append", "before"),

@@ -8,10 +8,8 @@ import pytest
 
 from gateway.lanes import Ledger
 from gateway.model import Receipt, Status
-from tests.faults.env import Env, env
+from tests.faults.env import Env
 from tests.faults.stepping import Step
-
-__all__ = ["env"]
 
 ONCE = ["one", "two"]
 TWICE = ["one", "one", "two"]

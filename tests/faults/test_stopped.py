@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.env import Env, env
+from tests.faults.env import Env
 from tests.faults.stepping import Step
 from tests.waiting import until
-
-__all__ = ["env"]
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="only Linux tells there that a process is stopped"

@@ -18,9 +18,7 @@ from gateway.setup.contact_webhook import ContactWebhook
 from gateway.web import create_app
 from sandbox.chatwoot.contacts import merge_contacts
 from sandbox.web import WebServer
-from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
-
-__all__ = ["pair"]
+from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv
 
 NEW, THIRD = "+15551230002", "+15551230003"
 NEW_EMAIL = "ada@new.example"

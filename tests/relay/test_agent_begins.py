@@ -5,9 +5,7 @@ from __future__ import annotations
 from gateway.lanes import Backlog
 from gateway.model import Person
 from sandbox.chatwoot.contacts import merge_contacts
-from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
-
-__all__ = ["pair"]
+from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv
 
 
 def test_the_first_word_goes_to_the_contacts_phone_and_the_answer_comes_back(

@@ -11,9 +11,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.lanes import keys
 from gateway.model import Person
 from tests.relay.env import Env
-from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
-
-__all__ = ["pair"]
+from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv
 
 CREATED, STATUS = "conversation_created", "conversation_status_changed"
 

@@ -11,9 +11,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.model import Person
 from sandbox.chatwoot.contacts import delete_contact, merge_contacts
 from sandbox.chatwoot.store import Store
-from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
-
-__all__ = ["pair"]
+from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv
 
 ADA = Person(name="Ada", phone=PHONE, email=EMAIL, username="ada", language="en")
 NUMBERED = Person(name="Ada", identifier="telegram:4711")

@@ -21,9 +21,7 @@ from gateway.model import Person
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.chatwoot.inboxes import create_inbox
 from tests.relay.env import Env, opened, settings_for, webhook
-from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv, pair
-
-__all__ = ["pair"]
+from tests.relay.two_channel_env import EMAIL, PHONE, TwoChannelEnv
 
 ADA = Person(name="Ada", phone=PHONE)
 
