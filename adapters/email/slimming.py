@@ -9,6 +9,7 @@ SECTION = 1 << 20
 """Bytes that are kept of what stands between two boundaries."""
 WHOLE = 4 << 20
 """Bytes that are kept of a mail."""
+BOUNDARY = b"\n--"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +21,21 @@ class Slim:
 
 
 def slimmed(pieces: Iterable[bytes]) -> Slim:
-    """What is kept of a mail that comes in pieces: all lines that may be boundaries, and of those
-    between them the first."""
-    kept, rest, section, is_whole = bytearray(), b"", 0, True
+    """What is kept of a mail that comes in pieces: of what stands between two lines that may be
+    boundaries, the beginning."""
+    kept, total, room, rest = bytearray(), 0, SECTION, b""
     for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            section = 0 if line.startswith(b"--") else section + len(line) + 1
-            if section > SECTION or len(kept) > WHOLE:
-                is_whole = False
-            else:
-                kept += line + b"\n"
-        if len(rest) > SECTION:  # one endless line
-            rest, is_whole = rest[:SECTION], False
-    return Slim(bytes(kept + rest), is_whole)
+        total += len(piece)
+        if len(kept) >= WHOLE:
+            continue
+        text, start = rest + piece, 0
+        whole_lines = max(text.rfind(b"\n"), len(text) - SECTION)  # a boundary may be cut off
+        while start < whole_lines:
+            at = text.find(BOUNDARY, start + 1, whole_lines)
+            end = whole_lines if at < 0 else at
+            kept += text[start : min(end, start + room)]
+            room = SECTION if at >= 0 else max(0, room - (end - start))
+            start = end
+        rest = text[start:]
+    kept += rest[: room or None]
+    return Slim(bytes(kept[: WHOLE + SECTION]), len(kept) == total)

@@ -14,7 +14,7 @@ from pymap.backend.dict import Identity as DictIdentity
 from pymap.backend.dict.filter import FilterSet
 from pymap.backend.dict.mailbox import MailboxData, MailboxSet, Message
 from pymap.concurrent import Subsystem
-from pymap.exceptions import InvalidAuth
+from pymap.exceptions import InvalidAuth, TemporaryFailure
 from pymap.imap import IMAPServer
 from pymap.parsing.message import AppendMessage
 from pymap.parsing.specials.flag import Flag
@@ -30,9 +30,15 @@ Json = dict[str, Any]
 class Inbox(MailboxData):
     """The INBOX; it keeps each mail byte for byte, so that it can be saved."""
 
-    def __init__(self, *caches: Any) -> None:
+    def __init__(self, *caches: Any, faults: Faults) -> None:
         super().__init__(*caches)
         self.raw: dict[int, bytes] = {}
+        self._faults = faults
+
+    async def get(self, uid: int, cached_msg: Any) -> Message:
+        if self._faults.take("FETCH", str(uid)):
+            raise TemporaryFailure("this mail cannot be read")
+        return await super().get(uid, cached_msg)
 
     async def append(self, append_msg: AppendMessage, *, recent: bool = False) -> Message:
         message = await super().append(append_msg, recent=recent)
@@ -43,6 +49,10 @@ class Inbox(MailboxData):
         """Add a new mail and tell the clients that idle. Returns its UID."""
         fresh = AppendMessage(mail, datetime.now(UTC))
         return (await self.append(fresh, recent=True)).uid
+
+    async def next_uid(self) -> int:
+        """What the next mail will have."""
+        return int(self._max_uid) + 1
 
     async def dump(self) -> Json:
         """Everything that a client could remember about the mailbox."""
@@ -72,14 +82,18 @@ class Inbox(MailboxData):
 class Mailboxes(MailboxSet):
     """The support user's mailboxes."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
         super().__init__()
-        self.inbox = self._inbox = Inbox(self._content_cache, self._thread_cache)
+        self._faults = faults
+        self.inbox = self._inbox = self._empty()
+
+    def _empty(self) -> Inbox:
+        return Inbox(self._content_cache, self._thread_cache, faults=self._faults)
 
     async def renumber(self) -> None:
         """A new UIDVALIDITY and new UIDs, as after a provider has moved the mailbox."""
         old = self.inbox
-        fresh = Inbox(self._content_cache, self._thread_cache)
+        fresh = self._empty()
         fresh._uid_validity = old.uid_validity + 1
         self.inbox = self._inbox = fresh
         for mail in old.raw.values():
@@ -152,7 +166,7 @@ class ImapServer:
         config.apply_context()
         login = _Login(config, faults)
         login.users_dict[user] = UserMetadata(config, user, password=password)
-        self.mailboxes = Mailboxes()
+        self.mailboxes = Mailboxes(faults)
         config.set_cache[user] = (self.mailboxes, FilterSet())
         self._serve = IMAPServer(login, config)
         self._writers: set[asyncio.StreamWriter] = set()

@@ -31,7 +31,8 @@ class MailStandIn:
     """One support mailbox over IMAP and SMTP, and the mailboxes of its customers.
 
     Both servers speak plain text on `host`; `user` and `password` open both. Faults match the
-    methods LOGIN (paths «imap», «smtp»), RCPT and DATA (the recipient's address). Events of its
+    methods LOGIN (paths «imap», «smtp»), FETCH (the mail's UID), RCPT and DATA (the recipient's
+    address). Events of its
     feed: `mail`, with the mailbox it was delivered to.
     """
 
@@ -129,7 +130,7 @@ class MailStandIn:
                 composed.add_attachment(data, main, sub, filename=file_name)
         mail = raw if raw is not None else bytes(composed)
         self._run(self._deliver(self.address, mail))
-        return str(_parsed(mail)["Message-ID"] or "")
+        return str(_headers(mail)["Message-ID"] or "")
 
     def inbox_of(self, address: str) -> list[EmailMessage]:
         """The mails in a mailbox, the support's or a customer's, oldest first."""
@@ -146,6 +147,11 @@ class MailStandIn:
     def refuse_logins(self, *, times: int | None = 1) -> None:
         """IMAP and SMTP say that the password is wrong."""
         self.faults.add(Fault(Kind.STATUS, method="LOGIN", times=times))
+
+    def refuse_fetch_of_next(self) -> None:
+        """IMAP hands the next mail that arrives over to nobody."""
+        uid = self._run(self._imap.mailboxes.inbox.next_uid())
+        self.faults.add(Fault(Kind.STATUS, "FETCH", str(uid), times=None))
 
     def refuse_recipient(
         self, address: str, status: int, text: str, *, times: int | None = 1
@@ -199,7 +205,7 @@ class MailStandIn:
             with self._lock:
                 self._mailboxes.setdefault(address.lower(), []).append(mail)
         await self._save()
-        parsed = _parsed(mail)
+        parsed = _headers(mail)
         self.feed.publish(
             {
                 "type": "mail",
@@ -264,6 +270,12 @@ class MailStandIn:
 
 def _parsed(mail: bytes) -> EmailMessage:
     return message_from_bytes(mail, EmailMessage, policy=policy.default)
+
+
+def _headers(mail: bytes) -> EmailMessage:
+    """The mail without what is in it, which may be large."""
+    head = mail.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    return _parsed(head + b"\n\n")
 
 
 def _not_found(head: Head, read: Callable[[], bytes]) -> Reply:
