@@ -97,6 +97,8 @@ class Intake:
         if age > MINUTE:  # a backlog is not a flood
             entry = replace(entry, brake=None)
         [outcome] = self._append([entry])
+        if outcome == "new":  # that the conversation began may have been told as little as this
+            self._record_conversation(channel, reply.peer, reply.conversation)
         return outcome == "new"
 
     def take_event(self, channel: Channel, event: Event) -> str:
@@ -133,13 +135,16 @@ class Intake:
             self._doorbell.ring_if_idle()
 
     def _note_new_conversation(self, channel: Channel, event: ConversationCreated) -> str:
+        if not self._record_conversation(channel, event.peer, event.conversation):
+            return "ignored:ConversationCreated"
+        return "noted:conversation_started"
+
+    def _record_conversation(self, channel: Channel, peer: str, conversation: int) -> bool:
         """The customer's next message goes into the newest conversation with them, as on Chatwoot's
         own channels. A thread stays where it is: its lane has another name. So does a conversation
         with a made-up address, which becomes known with its first reply: it has no lane yet."""
-        lane = ids.inbound_lane(channel.name, event.peer)
-        if not self._routes.record_conversation_started(lane, event.conversation):
-            return "ignored:ConversationCreated"
-        return "noted:conversation_started"
+        lane = ids.inbound_lane(channel.name, peer)
+        return self._routes.record_conversation_started(lane, conversation)
 
     def _note_sent_elsewhere(self, channel: Channel, event: SentElsewhere) -> str:
         """The customer has this message already, and must not get it from us: also not when an

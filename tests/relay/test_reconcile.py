@@ -56,6 +56,23 @@ def texts(env: Env) -> list[str]:
     return [part.text for part in env.network.sent]
 
 
+def test_the_answer_is_in_the_conversation_that_an_agent_began_unheard(
+    env: Env, reconciler: Reconciler
+) -> None:
+    """Neither that it began was told, nor what was said in it."""
+    reconciler.look()
+    [known] = env.chatwoot.conversations()
+    contact, inbox = known["meta"]["sender"]["id"], env.channel.config.inbox
+    begun = env.chatwoot.agent_start_conversation(contact, inbox, "Your parcel is here")
+    assert reconciler.look() == 1
+    env.drain()
+    assert "Your parcel is here" in texts(env)
+    env.customer_writes("I will fetch it")
+    env.drain()
+    said = [message["content"] for message in env.chatwoot.messages(begun)]
+    assert said == ["Your parcel is here", "I will fetch it"]
+
+
 def test_what_was_written_while_the_gateway_was_away_is_sent_once_and_in_order(
     env: Env, reconciler: Reconciler
 ) -> None:
