@@ -259,6 +259,9 @@ class Adapter:
 
     Config: ClassVar[type[ChannelConfig]] = ChannelConfig
     capabilities: ClassVar[Capabilities] = Capabilities()
+    account_settings: ClassVar[tuple[str, ...]] = ()
+    """The settings that tell the channel's account from any other: no two channels may have the
+    same. Empty: unknown."""
     deadline: ClassVar[float] = 20.0
     """Seconds that one call to the network may take in all."""
     config: ChannelConfig

@@ -54,8 +54,12 @@ class InOrder(click.Group):
 def gateway() -> None:
     """Connects outside networks to Chatwoot.
 
-    Reads channels.toml, or the file that GATEWAY_CONFIG names.
+    Reads channels.toml, or the file that GATEWAY_CONFIG names, and variables from .env beside it.
     """
+    from gateway.commands.settings import config_path
+    from gateway.config.env_file import env_file_beside
+
+    env_file_beside(config_path()).apply(os.environ)
 
 
 @gateway.command()

@@ -59,6 +59,7 @@ class Email(Adapter):
             return security
 
     config: Config
+    account_settings = ("address", "folder")
     capabilities = Capabilities(threads=True, files=LIMITS, idempotent=True, age_limit=86400.0)
     deadline = 20.0
     """Seconds for each step of sending and of reading."""

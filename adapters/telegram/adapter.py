@@ -57,6 +57,7 @@ class Telegram(Adapter):
         )
 
     config: Config
+    account_settings = ("token",)
     capabilities = Capabilities(
         text_limit=4096,
         text_unit="utf16",

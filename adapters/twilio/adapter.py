@@ -40,6 +40,7 @@ class Twilio(Adapter):
         api_url: WebAddress = "https://api.twilio.com"
 
     config: Config
+    account_settings = ("account_sid", "sender")
     capabilities = Capabilities(text_limit=1600, receipts=frozenset(Status))  # Twilio paces itself
 
     def verify(self, request: WebRequest) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 from gateway.commands.printing import print_problems, print_table
 from gateway.commands.settings import load_settings
 from gateway.config import ConfigError, Problem
+from gateway.config.env_file import env_file_beside
 from gateway.config.sentinels import are_sentinels
+from gateway.processes.launch import environment_problems
 from gateway.runtime import Runtime
 from gateway.setup.checks.sentinels import look_at_sentinels
 from gateway.storage.durability import look_at
@@ -19,12 +22,16 @@ HEADINGS = ("channel", "adapter", "inbox", "webhook", "webhook of the Chatwoot i
 
 def check() -> int:
     """Returns 1 if anything is wrong with the settings or with Redis."""
+    wrong = environment_problems(os.environ)
     try:
         settings = load_settings()
     except ConfigError as error:
-        print_problems(error.problems, sys.stdout)
+        print_problems((*error.problems, *wrong), sys.stdout)
         return 1
     problems, notes = _look_at_redis(settings.gateway.redis_url)
+    problems = (*problems, *wrong)
+    if env_file_beside(settings.path).is_open_to_others:
+        notes = (*notes, "Other users of this machine can read .env: run `chmod 600 .env`.")
     if problems:
         print_problems(problems, sys.stdout)
     else:

@@ -110,6 +110,7 @@ class _Reader:
         accounts = self._accounts()
         channels = self._channels(accounts)
         _report_shared_inboxes(channels.values(), report)
+        _report_shared_accounts(channels.values(), report)
         if gateway is None:
             return None
         if not gateway.public_url:
@@ -318,4 +319,23 @@ def _report_shared_inboxes(channels: Iterable[Channel], report: Report) -> None:
                 ("channels", channel.name, "inbox"),
                 f"inbox {inbox} already belongs to channel «{first}»",
                 "Create a separate API inbox for each channel, in Chatwoot's settings.",
+            )
+
+
+def _report_shared_accounts(channels: Iterable[Channel], report: Report) -> None:
+    """Two channels of one bot or mailbox would take each other's messages."""
+    taken: dict[tuple[object, ...], str] = {}
+    for channel in channels:
+        names = channel.adapter.account_settings
+        if not names:
+            continue
+        own = (channel.adapter, *(getattr(channel.config, name) for name in names))
+        first = taken.setdefault(own, channel.name)
+        if first != channel.name:
+            report.add(
+                ("channels", channel.name, names[-1]),
+                f"{' and '.join(names)} are those of channel «{first}»"
+                if len(names) > 1
+                else f"is that of channel «{first}»",
+                f"Remove one of the two channels, or give this one {names[-1]} of its own.",
             )

@@ -11,6 +11,8 @@ from typing import Any
 from gateway.config.lines import Path
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[^}]*)\}|\$\{")
+_WITHOUT_BRACES = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
+_PLACEHOLDER = re.compile(r"[….]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -56,6 +58,11 @@ def _value(value: Any, path: Path, environ: Mapping[str, str], expansion: Expans
     if isinstance(value, list):
         return [_value(item, path, environ, expansion) for item in value]
     if isinstance(value, str):
+        if _WITHOUT_BRACES.fullmatch(value):
+            raise _Unresolved(
+                f"is {value}, without braces",
+                f"Write ${{{value[1:]}}}, or ${value} if that is the text itself.",
+            )
         return _REFERENCE.sub(lambda match: _replacement(match, environ, expansion), value)
     return value
 
@@ -74,7 +81,23 @@ def _replacement(match: re.Match[str], environ: Mapping[str, str], expansion: Ex
         state = "is empty" if name in environ else "is not set"
         raise _Unresolved(
             f"the environment variable {name} {state}",
-            f"Set it before you start the gateway: export {name}=…",
+            f"Write {name}=… in the file .env beside the settings, or export it.",
         )
+    _require_clean(name, value)
     expansion.values[value] = match.group()
     return value
+
+
+def _require_clean(name: str, value: str) -> None:
+    """No secret begins or ends with a blank; a copied one may."""
+    if _PLACEHOLDER.fullmatch(value):
+        raise _Unresolved(
+            f"the environment variable {name} still has a placeholder, {value}",
+            "Put the real value in its place.",
+        )
+    if value != value.strip():
+        what = "a carriage return" if value.endswith("\r") else "a blank or line end"
+        raise _Unresolved(
+            f"the environment variable {name} begins or ends with {what}",
+            "Remove it; save the file that it comes from with Unix line ends.",
+        )

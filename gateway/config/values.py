@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,11 @@ def _require_length_or_empty(secret: SecretStr) -> SecretStr:
 
 
 def _require_content(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
+    text = secret.get_secret_value()
+    if not text.strip():
         raise ValueError("must not be empty")
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("contains characters that no token has: copy it again, without blanks")
     return secret
 
 

@@ -74,6 +74,11 @@ def web_command(environ: Mapping[str, str]) -> list[str]:
     return [*command, "gateway.web.wsgi:app_from_environment()"]
 
 
+def environment_problems(environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """What `run` and `web` would refuse."""
+    return (*_web_problems(environ), *_worker_problems(environ))
+
+
 def bind_address(environ: Mapping[str, str]) -> str:
     """`GATEWAY_BIND`; or every interface with the `PORT` that a platform sets; or loopback."""
     if address := environ.get("GATEWAY_BIND"):
@@ -127,10 +132,12 @@ def _is_number(text: str, least: int, most: int) -> bool:
 
 
 def _workers(environ: Mapping[str, str]) -> int:
-    text = environ.get("GATEWAY_WORKERS") or "1"
-    if _is_number(text, 1, 32):
-        return int(text)
-    cure = "Set it to the number of workers, or unset it for one."
-    raise ConfigError(
-        [Problem("environment", None, "GATEWAY_WORKERS", "must be a number from 1 to 32", cure)]
-    )
+    if problems := tuple(_worker_problems(environ)):
+        raise ConfigError(problems)
+    return int(environ.get("GATEWAY_WORKERS") or "1")
+
+
+def _worker_problems(environ: Mapping[str, str]) -> Iterator[Problem]:
+    if not _is_number(environ.get("GATEWAY_WORKERS") or "1", 1, 32):
+        cure = "Set it to the number of workers, or unset it for one."
+        yield Problem("environment", None, "GATEWAY_WORKERS", "must be a number from 1 to 32", cure)

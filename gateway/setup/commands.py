@@ -10,6 +10,7 @@ from typing import Literal
 
 from gateway.adapter import Verdict
 from gateway.config import Settings
+from gateway.config.env_file import NAME, env_file_beside
 from gateway.observability.logs import Redactor
 from gateway.runtime import Runtime
 from gateway.setup.doctor import examine
@@ -32,7 +33,10 @@ def setup(path: Path, environ: Mapping[str, str], agents: str, secrets: Visibili
     emails = tuple(email.strip() for email in agents.split(",") if email.strip())
     outcome = set_up(settings, names, emails, Runtime())
     outcome.lines = redacted(outcome.lines, settings)
+    written = _write_variables(outcome, settings)
     _print_outcome(outcome, settings, secrets)
+    if written:
+        Output(sys.stdout).print(f"\nWritten to {NAME}: {', '.join(written)}.")
     return int(any(line.is_bad for line in outcome.lines))
 
 
@@ -80,6 +84,19 @@ def _print_outcome(outcome: Outcome, settings: Settings, secrets: Visibility) ->
     bad = sum(line.is_bad for line in outcome.lines)
     changed = sum(line.finding.verdict is Verdict.CHANGED for line in outcome.lines)
     output.print("\n" + _setup_summary(bad, changed))
+
+
+def _write_variables(outcome: Outcome, settings: Settings) -> tuple[str, ...]:
+    """Put the keys into `.env`, where that is used and has no such names yet; the rest is left to
+    the user. Returns the names written."""
+    file = env_file_beside(settings.path)
+    if not file.exists:
+        return ()
+    values = {name: key.get_secret_value() for name, key in outcome.variables_to_set.items()}
+    written = file.append(values)
+    for name in written:
+        del outcome.variables_to_set[name]
+    return written
 
 
 def _setup_summary(bad: int, changed: int) -> str:

@@ -355,3 +355,60 @@ def test_token_prints_what_the_closed_pages_ask_for(
     monkeypatch.setenv("GATEWAY_CONFIG", str(ROOT / "channels.heroku.toml"))
     assert main(["token"]) == 0
     assert capsys.readouterr().out == VARIABLES["GATEWAY_ADMIN_TOKEN"] + "\n"
+
+
+@pytest.mark.parametrize("name", ["PORT", "WEB_CONCURRENCY", "GATEWAY_WORKERS", "GATEWAY_BIND"])
+def test_check_refuses_what_run_would(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setenv(name, "many")
+    assert main(["check"]) == 1
+    said = capsys.readouterr().out
+    assert f"environment: {name}: must be" in said
+    assert re.search(r"\n    (Set|Write) it .*\b(\d|number)", said), "the right value is shown"
+
+
+@pytest.fixture
+def env_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`.env` beside the settings; what it sets is taken back at the end."""
+    for name in ("CHATWOOT_TOKEN", "GATEWAY_WORKERS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    file = place / ".env"
+    file.write_bytes(b"# ours\r\nexport CHATWOOT_TOKEN='from the file'\r\nGATEWAY_WORKERS=many\r\n")
+    file.chmod(0o600)
+    return file
+
+
+def test_variables_come_from_the_file_beside_the_settings(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GATEWAY_CONFIG", str(env_file.parent / "channels.toml"))
+    monkeypatch.chdir("/")
+    assert main(["check"]) == 1
+    said = capsys.readouterr().out
+    assert "GATEWAY_WORKERS: must be a number" in said
+    assert "contains characters that no token has" in said, "the file's value, with its blank"
+    assert "from the file" not in said
+
+
+def test_the_environment_goes_before_the_file(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHATWOOT_TOKEN", "chatwoot-token")
+    monkeypatch.setenv("GATEWAY_WORKERS", "1")
+    assert main(["check"]) == 0
+    assert "Other users" not in capsys.readouterr().out
+    env_file.chmod(0o644)
+    assert main(["check"]) == 0
+    assert "run `chmod 600 .env`" in capsys.readouterr().out
+
+
+def test_a_line_that_is_no_variable_is_named_without_its_text(
+    env_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file.write_text("CHATWOOT_TOKEN=one two\n")
+    assert main(["check"]) == 1
+    told = capsys.readouterr()
+    assert ".env:1: is not a variable" in told.out + told.err
+    assert "two" not in told.out + told.err

@@ -412,3 +412,42 @@ def test_sentinels_that_are_none(tmp_path: Path) -> None:
 def test_an_address_that_only_looks_like_the_dashboards_is_taken(tmp_path: Path) -> None:
     text = GOOD.replace("https://chat.example.org", "https://app.chatwoot.com/apple")
     assert _load(tmp_path, text).channels["my-bot"].account.url == "https://app.chatwoot.com/apple"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("chatwoot-token\r", "ends with a carriage return"),
+        (" chatwoot-token", "begins or ends with a blank"),
+        ("…", "still has a placeholder, …"),
+        ("...", "still has a placeholder"),
+        ("chat…token", "characters that no token has"),
+        ("chatwoot token", "characters that no token has"),
+    ],
+)
+def test_stray_characters_in_a_token_are_named(tmp_path: Path, value: str, said: str) -> None:
+    assert said in _one(tmp_path, GOOD, CHATWOOT_TOKEN=value)
+
+
+def test_a_reference_without_braces_is_shown_with_them(tmp_path: Path) -> None:
+    said = _one(tmp_path, GOOD.replace("${CHATWOOT_TOKEN}", "$CHATWOOT_TOKEN"))
+    assert "chatwoot.main.token: is $CHATWOOT_TOKEN, without braces" in said
+    assert "Write ${CHATWOOT_TOKEN}, or $$CHATWOOT_TOKEN" in said
+
+
+BOT = """
+[channels.{name}]
+adapter = "telegram"
+inbox = {inbox}
+token = "{token}"
+mode = "{mode}"
+"""
+
+
+def test_one_bot_in_two_channels_is_named(tmp_path: Path) -> None:
+    one = BOT.format(name="one", inbox=8, token="1:abc", mode="webhook")
+    other = BOT.format(name="other", inbox=9, token="1:abc", mode="polling")
+    said = _one(tmp_path, GOOD + one + other)
+    assert "channels.other.token: is that of channel «one»" in said
+    assert "1:abc" not in said
+    assert _load(tmp_path, GOOD + one + other.replace("1:abc", "2:abc")).channels["other"]

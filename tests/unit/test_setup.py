@@ -300,3 +300,25 @@ def test_an_inbox_of_another_kind_with_the_name_is_not_adopted(world: World) -> 
         change.inboxes.get(number).channel_type = "Channel::WebWidget"
     assert world.run("setup")[0] == 0
     assert inboxes(world)["Telegram"] != number
+
+
+def test_the_keys_go_into_the_file_of_variables_and_change_nothing_there(world: World) -> None:
+    file = world.file.parent / ".env"
+    for name in ("BOT", "SMS", "POST", "BOT_CONTACTS"):  # the commands set them for this process
+        world.monkeypatch.setenv(f"{name}_SIGNING_SECRET", "")
+        world.monkeypatch.delenv(f"{name}_SIGNING_SECRET")
+    file.write_text("BOT_SIGNING_SECRET=mine")
+    file.chmod(0o644)
+    _, said = world.run("setup")
+    with world.chatwoot.store.reading():
+        keys = {inbox.name: inbox.secret for inbox in world.chatwoot.store.inboxes}
+    lines = file.read_text().splitlines()
+    assert lines[0] == "BOT_SIGNING_SECRET=mine"
+    assert f"SMS_SIGNING_SECRET={keys['SMS']}" in lines
+    assert len([line for line in lines if line.startswith("BOT_SIGNING")]) == 1
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "Written to .env:" in said and "SMS_SIGNING_SECRET" in said
+    assert not any(key and key in said for key in keys.values())
+    written = file.read_text()
+    world.run("setup")
+    assert file.read_text() == written
