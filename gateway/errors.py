@@ -47,7 +47,17 @@ class SpeaksPlainHttp(Unreachable):
 
 
 class ServerTrouble(Retry):
-    """The other side answered that it is itself in trouble (a 5xx, a page instead of an answer)."""
+    """The other side answered that it is itself in trouble (a 5xx, a page instead of an answer).
+
+    `scope`: whether that may be about what it was asked («lane»), or about all («destination»),
+    if it says the same to several conversations.
+    """
+
+    def __init__(
+        self, reason: str, *, after: float | None = None, scope: Scope = "lane", detail: str = ""
+    ) -> None:
+        super().__init__(reason, after=after, detail=detail)
+        self.scope: Scope = scope
 
 
 class Throttled(Retry):

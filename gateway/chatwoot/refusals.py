@@ -38,7 +38,9 @@ def message_refused(answer: Answer) -> DeliveryError | None:
         return TooMuch("more than the web server in front of Chatwoot accepts", detail="POST 413")
     if answer.status == 500:
         failed = meaning(answer)
-        return Stumbled(failed.reason, after=answer.retry_after, detail=failed.detail)
+        return Stumbled(
+            failed.reason, after=answer.retry_after, scope="destination", detail=failed.detail
+        )
     if answer.status != 422:
         return None
     refused = invalid_error(answer)

@@ -91,7 +91,10 @@ def meaning(answer: Answer) -> DeliveryError:
         return Uncertain("The proxy got no answer from the server behind it", detail=detail)
     if status >= 500 or status == 408:
         return ServerTrouble(
-            "The other side has a problem", after=answer.retry_after, detail=detail
+            "The other side has a problem",
+            after=answer.retry_after,
+            scope="destination",
+            detail=detail,
         )
     if 300 <= status < 400:
         where = answer.headers.get("Location", "elsewhere")

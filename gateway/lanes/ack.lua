@@ -26,6 +26,7 @@ end
 local function finish(known)
   local kind, channel = known[1], known[2]
   open_gate(destination)
+  redis.call('DEL', key_failing(destination))
   redis.call('HSET', key_gate(destination), 'served_at', now)
   count('delivered_' .. kind, channel)
   redis.call('HSET', msg, 'state', 'done')

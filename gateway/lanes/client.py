@@ -177,9 +177,13 @@ class Lanes:
         error: str = "",
         certainty: Certainty = "",
         trouble: Trouble = "",
+        behind_gate: float | None = None,
         nonce: str = "",
     ) -> None:
-        """Not now. Gives the lane back for `seconds`. Raises LeaseVoid."""
+        """Not now. Gives the lane back for `seconds`. Raises LeaseVoid.
+
+        `behind_gate`: seconds instead, if the trouble leaves the destination's gate closed.
+        """
         answer = self._run(
             "defer",
             str(lease.lane),
@@ -194,6 +198,7 @@ class Lanes:
             self.gates.failures,
             round(self.gates.first_wait * 1000),
             round(self.gates.longest_wait * 1000),
+            round((seconds if behind_gate is None else behind_gate) * 1000),
         )
         if answer == "void":
             raise LeaseVoid

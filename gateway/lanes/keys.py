@@ -150,6 +150,8 @@ class GateField:
     """In a row, while it is open."""
     CLOSINGS: Final = "closings"
     """Without an opening between them."""
+    CAUSE: Final = "cause"
+    """The trouble that closed it: down, credentials or failing."""
     PROBE: Final = "probe"
     """The lane that probes."""
     PAUSED: Final = "paused"
@@ -225,6 +227,16 @@ def due(destination: str) -> str:
 def gate(destination: str) -> str:
     """Hash, `GateField`."""
     return f"gw:gate:{destination}"
+
+
+def failing(destination: str) -> str:
+    """Set: lanes that a destination has lately answered with a server error, and none else."""
+    return f"gw:failing:{destination}"
+
+
+def throttled(destination: str) -> str:
+    """Set: lanes that a destination has just found too fast."""
+    return f"gw:throttled:{destination}"
 
 
 def claim(token: str) -> str:

@@ -13,7 +13,7 @@ from gateway.model import Rate
 
 Kind = Literal["in", "out", "delete", "status", "note", "check_retry", "unread", "webhook"]
 Certainty = Literal["", "uncertain"]
-Trouble = Literal["", "refused", "down", "credentials", "throttled"]
+Trouble = Literal["", "refused", "failing", "down", "credentials", "throttled", "throttled_lane"]
 After = Literal["more", "stop"]
 Marked = Literal["go", "wait", "withdrawn"]
 

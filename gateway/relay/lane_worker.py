@@ -184,6 +184,7 @@ class LaneWorker:
                     error=self.redact(decision.error),
                     certainty=decision.certainty,
                     trouble=decision.trouble,
+                    behind_gate=decision.behind_gate,
                 )
                 return None
 

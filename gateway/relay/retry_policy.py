@@ -18,6 +18,8 @@ from gateway.errors import (
 from gateway.lanes import Certainty, Taken, Trouble
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
+BEHIND_GATE = 3.0
+"""Seconds. A lane waits no longer than that behind a closed gate, once it opens."""
 LONGEST_ASKED = 3600.0
 """Seconds. A network that asks for more is asked again after that: it may have been a mistake."""
 BEFORE_QUARANTINE = 2
@@ -52,6 +54,9 @@ class Defer:
     error: str
     certainty: Certainty = ""
     trouble: Trouble = ""
+    behind_gate: float | None = None
+    """Seconds, if the gate is closed then: that says itself when it is tried again, and what
+    waits should not wait much longer. None: the other side has named the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,29 +107,33 @@ def backoff(attempts: int) -> float:
 
 def _deferral(error: DeliveryError, taken: Taken) -> Defer:
     wait = backoff(taken.attempts)
+    behind_gate: float | None = min(wait, random.uniform(0, BEHIND_GATE))  # noqa: S311
     if isinstance(error, Retry) and error.after is not None:
-        wait = min(error.after, LONGEST_ASKED)
+        wait, behind_gate = min(error.after, LONGEST_ASKED), None
     elif isinstance(error, BadCredentials):
         wait = FIRST_WAIT  # the gate decides when to try again
     certainty: Certainty = "uncertain" if _may_have_arrived(error) else ""
-    return Defer(wait, error.reason, certainty, _trouble(error))
+    return Defer(wait, error.reason, certainty, _trouble(error, taken), behind_gate)
 
 
 def _may_have_arrived(error: DeliveryError) -> bool:
     return isinstance(error, (Uncertain, UncertainAnswer))
 
 
-def _trouble(error: DeliveryError) -> Trouble:
+def _trouble(error: DeliveryError, taken: Taken) -> Trouble:
     """What the error says of the destination as a whole."""
     match error:
         case Throttled(scope="destination"):
             return "throttled"
+        # Networks say of one chat what they mean of all; Chatwoot limits single conversations.
+        case Throttled() if taken.kind in {"out", "delete"}:
+            return "throttled_lane"
         case BadCredentials():
             return "credentials"
         case Uncertain() | Unreachable():
             return "down"
         case ServerTrouble():
-            return "refused"
+            return "failing" if error.scope == "destination" else "refused"
         case _:
             return ""
 

@@ -116,7 +116,7 @@ def test_the_backlog_goes_out_in_order_within_chatwoots_limits(
         intake = Intake(Lanes(store, queue_key()), Doorbell(store))
         chatwoot.fault("drop", times=None)
         names = list(_backlog(channel, intake))
-        bursts = "deliveries.CHATWOOT_BURST, deliveries.CONVERSATION_BURST = 20, 3"
+        bursts = "wiring.CHATWOOT_BURST, wiring.CONVERSATION_BURST = 20, 3"
         patch = f"from gateway.relay import wiring\n{bursts}"
         stack.enter_context(running("worker", file, environ, patch=patch))
         stack.enter_context(running("clock", file, environ))

@@ -6,7 +6,8 @@ from typing import cast
 
 import redis
 
-from gateway.lanes import Backlog, GatePolicy, GateState, Lanes, Lease, keys
+from gateway.lanes import Backlog, GatePolicy, GateState, Lanes, Lease, Pace, keys
+from gateway.model import Rate
 from tests.unit.lanes_kit import (
     LEASE,
     UNLIMITED,
@@ -15,6 +16,7 @@ from tests.unit.lanes_kit import (
     claim_one,
     counted,
     drained,
+    due_in,
     lanes_over,
     lease_dies,
     ledger,
@@ -313,3 +315,115 @@ def test_a_lane_that_was_deferred_is_claimed_when_its_time_has_come(store: redis
     again = taken(lanes, claim_one(lanes))
     assert (again.attempts, again.uncertain) == (2, False)
     assert ledger(store, "m0")["first_error"] == "busy"
+
+
+# Servers in trouble
+
+
+def refuse(lanes: Lanes, lease: Lease, *, seconds: float = 300) -> None:
+    """A server error, after which the message itself would wait long."""
+    message = taken(lanes, lease)
+    lanes.defer(
+        lease, message.id, seconds, error="500", trouble="failing", behind_gate=min(seconds, 2)
+    )
+
+
+def test_server_errors_on_several_lanes_close_the_gate(store: redis.Redis) -> None:
+    lanes = waiting(store)
+    for lease in claim(lanes, most=3):
+        refuse(lanes, lease)
+    assert gate(lanes).state == "closed"
+    assert claim(lanes) == []
+
+
+def test_those_on_one_lane_do_not_however_many(store: redis.Redis) -> None:
+    lanes = waiting(store, 2)
+    for _ in range(5):
+        for lease in claim(lanes):
+            refuse(lanes, lease, seconds=0)
+    assert gate(lanes).state == "open"
+
+
+def test_nor_do_those_on_several_with_a_success_between(store: redis.Redis) -> None:
+    lanes = waiting(store)
+    first, second, third, fourth = claim(lanes, most=4)
+    refuse(lanes, first)
+    refuse(lanes, second)
+    lanes.ack(third, taken(lanes, third).id, pace=UNLIMITED)
+    refuse(lanes, fourth)
+    assert gate(lanes).state == "open"
+
+
+def failing(store: redis.Redis) -> Lanes:
+    """Six lanes wait before a server that has failed at three."""
+    lanes = waiting(store)
+    for lease in claim(lanes, most=3):
+        refuse(lanes, lease)
+    return lanes
+
+
+def test_a_probe_that_a_failing_server_refuses_keeps_the_gate_closed(store: redis.Redis) -> None:
+    lanes = failing(store)
+    step_is_over(store)
+    store.delete(keys.failing("chatwoot"))  # a minute is over
+    refuse(lanes, claim_one(lanes))
+    assert gate(lanes).state == "closed"
+    assert 15 < pause(store) <= 20
+
+
+def test_once_it_has_recovered_all_lanes_return_within_seconds(store: redis.Redis) -> None:
+    lanes = failing(store)
+    for _ in range(2):
+        step_is_over(store)
+        refuse(lanes, claim_one(lanes))
+    step_is_over(store)
+    probe = claim_one(lanes)
+    lanes.ack(probe, taken(lanes, probe).id, pace=UNLIMITED, after="stop")
+    assert gate(lanes).state == "open"
+    left = [due_in(store, letter(n, peer=PEERS[n])) for n in range(6) if PEERS[n] != probe.lane.key]
+    assert max(left) <= 2 + 1
+
+
+def test_of_a_server_that_was_down_a_single_error_still_opens_the_gate(store: redis.Redis) -> None:
+    lanes = closed(store)
+    step_is_over(store)
+    refuse(lanes, claim_one(lanes))
+    assert gate(lanes).state == "open"
+
+
+# Limits of a whole network, told lane by lane
+
+
+def find_too_fast(lanes: Lanes, count: int) -> None:
+    for lease in claim(lanes, most=count):
+        lanes.defer(lease, taken(lanes, lease).id, 20, error="429", trouble="throttled_lane")
+
+
+def test_several_lanes_that_are_too_fast_at_once_stop_the_destination(store: redis.Redis) -> None:
+    lanes = waiting(store)
+    find_too_fast(lanes, 2)
+    assert not store.hexists(keys.gate("chatwoot"), "paused")
+    find_too_fast(lanes, 1)
+    paused = float(str(store.hget(keys.gate("chatwoot"), "paused"))) / 1000 - server_time(store)
+    assert 15 < paused <= 20
+    lease = claim(lanes)[0]
+    assert lanes.take(lease, pace=UNLIMITED) is None, "the others wait too"
+
+
+def test_one_after_the_other_they_do_not(store: redis.Redis) -> None:
+    lanes = waiting(store)
+    for _ in range(4):
+        find_too_fast(lanes, 1)
+        store.delete(keys.throttled("chatwoot"))  # a second is over
+    assert not store.hexists(keys.gate("chatwoot"), "paused")
+    assert store.pttl(keys.throttled("chatwoot")) < 0
+    find_too_fast(lanes, 1)
+    assert 0 < int(str(store.pttl(keys.throttled("chatwoot")))) <= 1000
+
+
+def test_after_a_pause_what_waits_comes_at_its_rate_and_not_at_once(store: redis.Redis) -> None:
+    lanes = waiting(store)
+    pace = Pace(Rate(10, burst=10))
+    store.hset(keys.gate("chatwoot"), "paused", round(server_time(store) * 1000) - 1)
+    at_once = [lease for lease in claim(lanes) if lanes.take(lease, pace=pace) is not None]
+    assert len(at_once) < 3

@@ -18,7 +18,15 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.lanes import Taken
-from gateway.relay.retry_policy import BrokeDown, Bury, Defer, Patience, backoff, decide
+from gateway.relay.retry_policy import (
+    BEHIND_GATE,
+    BrokeDown,
+    Bury,
+    Defer,
+    Patience,
+    backoff,
+    decide,
+)
 
 FRESH = Taken(
     id="o:cards:1",
@@ -49,9 +57,10 @@ def test_what_never_works_is_buried(error: DeliveryError) -> None:
         (Unreachable("away"), "", "down"),
         (BadCredentials("token"), "", "credentials"),
         (ServerTrouble("500"), "", "refused"),
+        (ServerTrouble("500", scope="destination"), "", "failing"),
         (BrokeDown("a bug"), "uncertain", "refused"),
         (Throttled("429", scope="destination"), "", "throttled"),
-        (Throttled("429", scope="lane"), "", ""),
+        (Throttled("429", scope="lane"), "", "throttled_lane"),
         (Retry("later"), "", ""),
     ],
 )
@@ -61,6 +70,23 @@ def test_what_an_error_says_of_its_destination(
     follows = decide(error, FRESH, FOR_EVER)
     assert isinstance(follows, Defer)
     assert (follows.certainty, follows.trouble) == (certainty, trouble)
+
+
+def test_chatwoots_limit_of_a_conversation_says_nothing_of_all() -> None:
+    follows = decide(Throttled("429", scope="lane"), replace(FRESH, kind="status"), FOR_EVER)
+    assert isinstance(follows, Defer)
+    assert follows.trouble == ""
+
+
+def test_behind_a_closed_gate_nothing_waits_long_unless_the_other_side_asked_for_it() -> None:
+    tired = replace(FRESH, attempts=16)
+    waits = [decide(Unreachable("away"), tired, FOR_EVER) for _ in range(20)]
+    behind = {wait.behind_gate for wait in waits if isinstance(wait, Defer)}
+    assert len(behind) == 20, "spread"
+    assert all(each is not None and each <= BEHIND_GATE for each in behind)
+    asked = decide(ServerTrouble("503", after=42.0), tired, FOR_EVER)
+    assert isinstance(asked, Defer)
+    assert asked.behind_gate is None
 
 
 def test_a_network_that_names_a_time_is_believed_up_to_an_hour() -> None:

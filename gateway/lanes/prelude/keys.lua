@@ -20,6 +20,8 @@ local function key_route(lane) return 'gw:route:' .. lane end
 local function key_pace(lane) return 'gw:pace:' .. lane end
 local function key_due(destination) return 'gw:due:' .. destination end
 local function key_gate(destination) return 'gw:gate:' .. destination end
+local function key_failing(destination) return 'gw:failing:' .. destination end
+local function key_throttled(destination) return 'gw:throttled:' .. destination end
 local function key_claim(token) return 'gw:claim:' .. token end
 local function key_alive(worker) return 'gw:alive:' .. worker end
 local function key_tombstone(id) return 'gw:tombstone:' .. id end

@@ -58,7 +58,8 @@ local function open_gate(destination)
   local gate = key_gate(destination)
   local state = redis.call('HMGET', gate, 'state', 'failures')
   if state[1] or state[2] then
-    redis.call('HDEL', gate, 'state', 'reason', 'until', 'failures', 'closings', 'since', 'probe')
+    redis.call('HDEL', gate, 'state', 'reason', 'until', 'failures', 'closings', 'since', 'cause',
+               'probe')
     wake()
   end
 end

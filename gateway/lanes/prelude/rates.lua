@@ -33,7 +33,7 @@ local function reserve_slot(lane, destination, rates)
   if paused > now then at = paused end
   if rates[1] > 0 then
     local empty = paused + (rates[2] - 1) * rates[1]  -- after a pause the bucket has no burst left
-    if paused > now and empty > (tonumber(redis.call('HGET', gate, 'tat')) or 0) then
+    if paused > 0 and empty > (tonumber(redis.call('HGET', gate, 'tat')) or 0) then
       redis.call('HSET', gate, 'tat', empty)
     end
     at = math.max(at, reserve(gate, rates[1], rates[2], calls_for(lane)))

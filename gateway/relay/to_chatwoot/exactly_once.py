@@ -116,7 +116,9 @@ class ExactlyOnce:
         only if it is not: the request is over, so that can be seen at once."""
         if copies := self._find_after(refused, spot, source):
             return self.keep_oldest(copies).message
-        raise ServerTrouble(refused.reason, after=refused.after, detail=refused.detail) from refused
+        raise ServerTrouble(
+            refused.reason, after=refused.after, scope=refused.scope, detail=refused.detail
+        ) from refused
 
     def find_despite_silence(self, lost: Uncertain, spot: Spot, source: str) -> Message:
         """The message whose answer was lost, if it is there. It had files with it: if Chatwoot
