@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.accepting import measure_accepting
+from bench.accepting import measure_accepting, measure_updates
 from bench.draining import measure_at_0_ms, measure_at_100_ms, measure_more_workers
 from bench.lateness import measure_lateness
 from bench.weights import measure_weights
@@ -14,6 +14,7 @@ PARTS = {
     "drain-100": measure_at_100_ms,
     "workers": measure_more_workers,
     "accept": measure_accepting,
+    "updates": measure_updates,
     "late": measure_lateness,
     "weights": measure_weights,
 }

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
@@ -54,6 +55,8 @@ class Env:
     doorbell: Doorbell
     channel: config.Channel
     environ: Mapping[str, str]
+    chatwoot_path: str
+    """Of the address that Chatwoot calls."""
     workers: list[subprocess.Popen[bytes]]
 
     def append(self, lanes: int, each: int, name: str) -> None:
@@ -77,6 +80,10 @@ class Env:
         """Until so many have been delivered since the env was built."""
         while self.delivered() < goal:
             time.sleep(0.005)
+
+    def rings(self) -> int:
+        """Jobs that wait in the doorbell's queue."""
+        return int(self.store.llen(queue_key()))
 
     def delivered(self) -> int:
         return int(self.store.hget(keys.COUNTS, "delivered_in|bench") or 0)
@@ -136,6 +143,7 @@ def env(url: str, redis_url: str, *, workers: int = 1, threads: int = 160) -> It
             doorbell=doorbell,
             channel=settings.channels["bench"],
             environ=environ,
+            chatwoot_path=urlsplit(settings.chatwoot_url(settings.channels["bench"])).path,
             workers=[
                 running.enter_context(
                     run_process([sys.executable, "-m", "gateway", "worker"], environ)

@@ -34,7 +34,8 @@ from gateway.intake.entries import (
     retry_check_entry,
 )
 from gateway.intake.indicators import IndicatorQueue
-from gateway.lanes import CursorMove, Entry, Lanes, Ledger, Routes, ids
+from gateway.lanes import CursorMove, Entry, KeyValues, Lanes, Ledger, Routes, ids
+from gateway.lanes.watermark import watermark_of
 from gateway.model import Inbound, Receipt, only_items
 from gateway.storage.memory_guard import MemoryGuard
 
@@ -60,6 +61,7 @@ class Intake:
         self._lanes = lanes
         self._ledger = Ledger(lanes.client)
         self._routes = Routes(lanes.client)
+        self._values = KeyValues(lanes.client)
         self._doorbell = doorbell
         self._memory = MemoryGuard(lanes.client)
         self._indicators = IndicatorQueue(lanes.client)
@@ -197,13 +199,23 @@ class Intake:
 
     def _check_retry(self, channel: Channel, reply: Reply) -> str:
         """Chatwoot's Retry button delivers nothing by itself: it only takes the error off a reply.
-        Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked."""
+        Our own statuses do that too, and webhooks come late: so Chatwoot has to be asked.
+
+        Most updates are of replies that did not fail (a mark that they were read), or from before
+        our time (two contacts are merged): one or two reads tell, and nothing else is done."""
+        failed = self._ledger.is_failed(ids.reply_id(channel.name, reply.message))
+        if failed is False or (failed is None and not self._may_be_missed(channel, reply)):
+            return "ignored:MessageUpdated"
         look = retry_check_entry(channel, reply)
         self._memory.require()
         if not self._ledger.check_retry(ids.reply_id(channel.name, reply.message), look):
             return "ignored:MessageUpdated"
         self._doorbell.ring_if_idle()
         return "accepted:retry_check"
+
+    def _may_be_missed(self, channel: Channel, reply: Reply) -> bool:
+        mark = watermark_of(self._values, channel.name)
+        return mark is None or mark.is_below(reply.message, reply.written_at)
 
     def _note_marked_failed(self, channel: Channel, reply: Reply) -> str:
         """Chatwoot marks a reply as failed, for good, when a webhook about it is answered late."""

@@ -60,6 +60,13 @@ class Ledger:
         item = wire.storable(wire.item(look))
         return bool(self._run("check_retry", message, nonce or uuid4().hex, item) == "ok")
 
+    def is_failed(self, message: str) -> bool | None:
+        """Whether a reply has failed, and may yet be sent again; None if it is not known."""
+        names = [MessageField.STATE, MessageField.STATUS, MessageField.WITHDRAWN]
+        found = self.client.hmget(keys.message(message), names)
+        state, status, withdrawn = cast(list[str | None], found)
+        return None if state is None else status == "failed" and not withdrawn
+
     def retry(self, message: str, body: str, *, nonce: str = "") -> bool:
         """An agent did press Retry: what failed of the reply is sent again.
 

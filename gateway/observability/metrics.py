@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import cast
+from typing import Final, cast
 
 import redis
 from prometheus_client import CollectorRegistry, generate_latest
@@ -31,6 +32,8 @@ from gateway.observability.event_streams import StreamState, read_streams
 from gateway.observability.heartbeat import last_heartbeats, living_processes
 from gateway.storage.memory_guard import used_share
 
+WRITE_EVERY: Final = 1.0
+"""Seconds."""
 DIRECTIONS = ("in", "out", "status")
 
 FROM_THE_FIRST = ("unavailable", "unreadable", "dropped", "set_aside")
@@ -79,6 +82,7 @@ class Counts:
         self._run_script = Scripts(store)
         self._lock = threading.Lock()
         self._unwritten: Counter[str] = Counter()
+        self._written = -WRITE_EVERY
 
     def add(self, what: str, channel: str) -> None:
         """One more; if Redis is away it is written later: no webhook is refused for a count."""
@@ -90,8 +94,15 @@ class Counts:
         with self._lock:
             self._unwritten[f"{what}|{channel}"] += 1
 
+    def add_soon(self, what: str, channel: str) -> None:
+        """One more, of what is too frequent for a write each: there is one a second."""
+        self.add_later(what, channel)
+        if time.monotonic() - self._written >= WRITE_EVERY:
+            self.write()
+
     def write(self) -> None:
         """Write what is not written yet, if Redis is there."""
+        self._written = time.monotonic()
         with self._lock:
             due, self._unwritten = self._unwritten, Counter()
         if not due:

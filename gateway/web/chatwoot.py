@@ -66,7 +66,8 @@ class ChatwootWebhooks:
         if self._signed.is_repeated(channel, headers):
             return self._respond(channel, event, "repeated")
         concerned, outcome = self._take(channel, event)
-        self._signed.remember(channel, headers)
+        if not outcome.startswith("ignored"):  # frequent as well
+            self._signed.remember(channel, headers)
         return self._respond(concerned, event, outcome)
 
     def _take(self, channel: Channel, event: Event) -> tuple[Channel, str]:
@@ -92,7 +93,7 @@ class ChatwootWebhooks:
         """Count and log what was done with the event, and answer 200."""
         ignored = outcome.startswith("ignored")
         if ignored:
-            self._counts.add("ignored_events", channel.name)
+            self._counts.add_soon("ignored_events", channel.name)
         logs.event(
             log,
             "ignored" if ignored else "accepted",

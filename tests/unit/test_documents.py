@@ -174,7 +174,7 @@ def _counted() -> set[str]:
     named = {
         name
         for function, arguments in calls("gateway")
-        if function.endswith(("counts.add", "counts.add_later"))
+        if function.endswith(("counts.add", "counts.add_later", "counts.add_soon"))
         for name in texts(arguments[0])
     }
     # Here the name is a variable, because the log line bears it too.
