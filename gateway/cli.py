@@ -150,6 +150,27 @@ def doctor(shape: Literal["text", "json"]) -> int:
     return commands.doctor(load_settings(), shape)
 
 
+@gateway.command()
+@click.argument("person", metavar="PERSON")
+@click.option("--dry-run", "action", flag_value="show", default="erase", help="Show what there is.")
+@click.option(
+    "--channel",
+    "channels",
+    multiple=True,
+    metavar="NAME",
+    help="On which channel PERSON is an address (default: on any).",
+)
+def erase(person: str, action: Literal["show", "erase"], channels: tuple[str, ...]) -> int:
+    """Erase all that is stored of a person.
+
+    PERSON is an address on a channel, a phone number, an e-mail address or an identifier.
+    """
+    from gateway.commands import erasing
+
+    act = erasing.show if action == "show" else erasing.erase
+    return act(person, channels)
+
+
 @gateway.group(cls=InOrder)
 def dead() -> None:
     """Look after the messages that were given up on."""

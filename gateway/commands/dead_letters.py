@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
+from gateway.commands import audit
 from gateway.commands.printing import print_table
 from gateway.commands.settings import CannotDo, load_settings_with_redis
+from gateway.config import Settings
 from gateway.lanes.dead_letters import DeadLetters
 from gateway.observability import logs
 from gateway.storage.connections import connect
+
+log = logging.getLogger(__name__)
 
 
 def list_letters(limit: int) -> None:
@@ -38,18 +44,28 @@ def show_letter(message: str) -> None:
 
 def replay_letters(messages: Sequence[str]) -> int:
     """Let them be delivered after all. Returns 1 if one does not exist."""
-    return _apply(_dead_letters().replay, messages, "will be delivered")
+    return _apply("replay", messages, "will be delivered")
 
 
 def drop_letters(messages: Sequence[str]) -> int:
     """Forget them for good. Returns 1 if one does not exist."""
-    return _apply(_dead_letters().drop, messages, "is forgotten")
+    return _apply("drop", messages, "is forgotten")
 
 
-def _apply(action: Callable[[str], bool], messages: Sequence[str], done: str) -> int:
-    status = 0
+def _apply(name: Literal["replay", "drop"], messages: Sequence[str], done: str) -> int:
+    settings, status = load_settings_with_redis(), 0
+    audit.open_log(settings)
+    letters = _letters_in(settings)
+    action = letters.replay if name == "replay" else letters.drop
     for message in messages:
         if action(message):
+            logs.event(
+                log,
+                "dead_replayed" if name == "replay" else "dead_dropped",
+                level=audit.LEVEL,
+                by=audit.user(),
+                message=message,
+            )
             print(f"{message} {done}")
         else:
             print(f"gateway: dead letter {message} does not exist.", file=sys.stderr)
@@ -58,5 +74,8 @@ def _apply(action: Callable[[str], bool], messages: Sequence[str], done: str) ->
 
 
 def _dead_letters() -> DeadLetters:
-    url = load_settings_with_redis().gateway.redis_url
-    return DeadLetters(connect(url, connections=1, retries=1))
+    return _letters_in(load_settings_with_redis())
+
+
+def _letters_in(settings: Settings) -> DeadLetters:
+    return DeadLetters(connect(settings.gateway.redis_url, connections=1, retries=1))

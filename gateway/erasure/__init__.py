@@ -1,0 +1,1 @@
+"""Erasing a person: finding all that Redis holds of them, and taking it out."""
