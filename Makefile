@@ -2,6 +2,8 @@
 # make test TESTS=tests/unit: some of the tests. WORKERS=1: in fewer or more processes at once.
 # make quick: while writing, in under 90 seconds on two cores: the unit tests, and of each other room
 # of tests the files in QUICK, chosen for what they tell of the whole and for taking seconds.
+# make lock: the locks after a change of the requirements. make lock NEWEST=1: with the newest of all that
+# the requirements need in turn. make audit: whether a known weakness is in what the locks name.
 # make faults N=2000 KILLS=40 SEED=1 MINUTES=60 SENTINELS=1 EVENTS=websocket: the gateway killed at
 # random, and what became of it.
 # make live URL=https://chat.example.com TOKEN=… ACCOUNT=2: this gateway against any Chatwoot; EVENTS=webhook
@@ -15,10 +17,14 @@ QUICK := tests/unit \
   tests/sandbox/test_client_against_chatwoot.py tests/faults/test_notes.py tests/e2e/test_run.py
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+TOOLS := $(VENV)/tools
+LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+  $(if $(NEWEST),--upgrade)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick check bench faults live ci outdated
+.PHONY: run test quick check bench faults live ci outdated lock audit
 .DELETE_ON_ERROR:
 
 # With settings the gateway; without, the sandbox: the gateway with stand-ins for all it talks to.
@@ -64,6 +70,20 @@ outdated: $(VENV)/.installed
 	  [ "$$newest" = "$$pin" ] || echo "$$name: $$pin is pinned, $$newest is the newest"; \
 	done
 
+# Every file of every release that is needed, for each Python from 3.11 and each system: one lock is right
+# for all. No index is named: each machine asks its own, and takes nothing that has another hash.
+lock: $(TOOLS)/.installed
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+	$(LOCK) requirements-tools.txt -o requirements-tools.lock
+
+# Fails if a release with a known weakness is named, and as clearly if the database does not answer.
+audit: $(TOOLS)/.installed
+	@$(TOOLS)/bin/pip-audit --progress-spinner off --disable-pip --require-hashes \
+	  -r requirements.lock -r requirements-dev.lock -r requirements-tools.lock || { \
+	  echo "make audit: a release has a known weakness (listed above), or nothing was learned, because"; \
+	  echo "the database at pypi.org could not be asked. Only an end without this line is good news."; exit 1; }
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "This needs Python 3.11 or newer; $(PYTHON) is older or missing."; \
@@ -72,13 +92,20 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-# The stamps: nothing is installed again before the requirements change.
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+# The stamps: nothing is installed again before the locks change.
+$(VENV)/.installed: requirements.lock | $(VENV)/bin/python
 	@echo "Installing $<"
-	@$(INSTALL) -r requirements.txt
+	@$(BIN)/python $(INSTALL) -r $<
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "Installing $<"
-	@$(INSTALL) -r requirements-dev.txt
+	@$(BIN)/python $(INSTALL) -r $<
+	@touch $@
+
+# Apart from the gateway, which needs none of them.
+$(TOOLS)/.installed: requirements-tools.lock | $(VENV)/bin/python
+	@echo "Installing $<"
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python $(INSTALL) -r $<
 	@touch $@
