@@ -8,10 +8,12 @@ import os
 import queue
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
+from gateway.processes.supervisor import CannotStart as CannotStartGateway
+from gateway.processes.supervisor import locked
 from gateway.storage.embedded import data_folder
 from sandbox.page import PageServer
 from sandbox.page.changes import Changes
@@ -21,7 +23,7 @@ from sandbox.page.gateway_status import GatewayStatus
 from sandbox.page.scene import Scene
 from sandbox.page.troubles import Troubles
 from sandbox.people import People
-from sandbox.ports import Ports, keep_ports
+from sandbox.ports import Ports, PortTaken, keep_ports
 from sandbox.running_gateway import NotStarted, RunningGateway
 from sandbox.stand_ins import StandIns
 from sandbox.wiring import wire
@@ -41,9 +43,13 @@ def main() -> int:
     try:
         folder = data_folder() / "sandbox"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with catch_signals() as signals:
+        # Before the first write: what another sandbox works with must stay as it is.
+        with locked(folder), catch_signals() as signals:
             run(folder, signals)
-    except (CannotStart, NotStarted) as error:
+    except CannotStartGateway as error:
+        print(f"sandbox: {error}.", file=sys.stderr)
+        return 1
+    except (CannotStart, NotStarted, PortTaken) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -55,10 +61,10 @@ def main() -> int:
 def run(folder: Path, signals: Signals) -> None:
     """Start everything, print the address of the page, wait for a signal, stop everything.
 
-    Raises `CannotStart`, `NotStarted`, OSError.
+    Raises `CannotStart`, `NotStarted`, `PortTaken`, OSError.
     """
     print("Starting the stand-ins and the gateway …", flush=True)
-    ports = keep_ports(folder / "ports.json", _wanted_ports())
+    ports = keep_ports(folder / "ports.json", _wanted_ports(), _named_ports(), print)
     stand_ins = _stand_ins(folder, ports)
     with contextlib.ExitStack() as stack:
         stack.enter_context(stand_ins.running())
@@ -121,6 +127,13 @@ def _stand_ins(folder: Path, ports: Ports) -> StandIns:
 def _wanted_ports() -> Ports:
     """The usual ports, or those that SANDBOX_PORT (the page's) and PORT (the gateway's) name."""
     return Ports(page=_port("SANDBOX_PORT", Ports().page), gateway=_port("PORT", Ports().gateway))
+
+
+def _named_ports() -> Mapping[str, str]:
+    """Port → the variable that names it, if one does."""
+    variables = {"page": "SANDBOX_PORT", "gateway": "PORT"}
+    named = {port: name for port, name in variables.items() if os.environ.get(name, "0") != "0"}
+    return {port: name for port, name in named.items() if os.environ[name]}
 
 
 def _port(name: str, usual: int) -> int:

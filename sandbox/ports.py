@@ -6,8 +6,10 @@ import contextlib
 import json
 import secrets
 import socket
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 
 from sandbox.state import StateFile
 
@@ -30,15 +32,37 @@ class Ports:
     smtp: int = 0
 
 
-def keep_ports(path: Path, wanted: Ports | None = None) -> Ports:
-    """The ports noted in `path`, else those `wanted`; a free one in place of each that is taken."""
-    kept = _read_ports(path)
-    preferred = asdict(wanted or Ports()) | kept
+class PortTaken(Exception):
+    """A port that was asked for by name is in use."""
+
+
+def keep_ports(
+    path: Path,
+    wanted: Ports | None = None,
+    named: Mapping[str, str] = MappingProxyType({}),
+    say: Callable[[str], object] = lambda text: None,
+) -> Ports:
+    """The ports noted in `path`, else those `wanted`; a free one in place of each that is taken,
+    which `say` is told.
+
+    `named`: port → the variable that asks for it; such a port goes before a noted one. Raises
+    `PortTaken` if it is taken.
+    """
+    asked = asdict(wanted or Ports())
+    kept = {name: port for name, port in _read_ports(path).items() if name not in named}
     with contextlib.ExitStack() as held:
         # All are held until the last is chosen, so that none is chosen twice.
-        chosen = Ports(**{name: _hold(held, port) for name, port in preferred.items()})
-    StateFile(path).save(asdict(chosen))
-    return chosen
+        chosen = {name: _hold(held, port) for name, port in (asked | kept).items()}
+    for name, port in (asked | kept).items():
+        if port not in {0, chosen[name]}:
+            if name in named:
+                raise PortTaken(
+                    f"port {port} ({named[name]}) is in use: stop what uses it, or set "
+                    f"{named[name]} to another"
+                )
+            say(f"Port {port} is in use; the {name} is on port {chosen[name]} from now on.")
+    StateFile(path).save(chosen)
+    return Ports(**chosen)
 
 
 def free_ports(count: int) -> tuple[int, ...]:

@@ -78,7 +78,7 @@ class Supervisor:
             server.prepare()
         except OSError as error:
             raise CannotStart(f"the data folder cannot be used: {error}") from error
-        with _locked(server.folder) as lock:
+        with locked(server.folder) as lock:
             role = Role("valkey", tuple(server.command()), os.environ, last=True)
             base = KeptProcess(replace(role, keeps_open=(lock,)), self._say, guard)
             base.start()
@@ -119,9 +119,12 @@ class Supervisor:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    """Lock the data folder. The server inherits the lock, which is therefore held until the last
-    process that writes there is gone, whatever becomes of the supervisor."""
+def locked(folder: Path) -> Iterator[int]:
+    """Lock a data folder. The embedded server inherits the lock, which is therefore held until the
+    last process that writes there is gone, whatever becomes of the supervisor.
+
+    Raises `CannotStart` if another process holds it.
+    """
     path = folder / "lock"
     with path.open("a+") as file:
         deadline = time.monotonic() + 2.0

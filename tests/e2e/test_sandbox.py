@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.ports import Ports, keep_ports
+from sandbox.ports import Ports, PortTaken, free_ports, keep_ports
 from sandbox.stand_ins import StandIns
 from sandbox.wiring import wire
 from tests.e2e.sandbox_process import ROOT, SandboxProcess, descendants, running
@@ -244,6 +244,41 @@ def test_a_taken_port_is_replaced_and_a_free_one_kept(tmp_path: Path) -> None:
     assert second.page != first.page
     assert second.chatwoot == first.chatwoot
     assert keep_ports(path) == second
+
+
+def test_a_port_that_is_named_is_obeyed_and_one_that_is_taken_is_said(tmp_path: Path) -> None:
+    path, said = tmp_path / "ports.json", list[str]()
+    first = keep_ports(path, Ports(page=0, gateway=0))
+    (other,) = free_ports(1)
+    named = {"page": "SANDBOX_PORT"}
+    assert keep_ports(path, Ports(page=other), named, said.append).page == other != first.page
+    assert said == []
+    with socket.create_server(("127.0.0.1", other)):
+        with pytest.raises(PortTaken, match="SANDBOX_PORT"):
+            keep_ports(path, Ports(page=other), named)
+        moved = keep_ports(path, say=said.append).page
+    assert said == [f"Port {other} is in use; the page is on port {moved} from now on."]
+
+
+def test_a_second_one_in_the_same_folder_is_refused_before_it_writes(
+    sandbox: SandboxProcess,
+) -> None:
+    files = [sandbox.folder / "channels.toml", sandbox.folder / "ports.json"]
+    before = [(file.read_text(), file.stat().st_mtime_ns) for file in files]
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox"],
+        cwd=ROOT,
+        env={**os.environ, "GATEWAY_DATA": str(sandbox.folder.parent), "SANDBOX_PORT": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "another gateway" in done.stderr
+    assert [(file.read_text(), file.stat().st_mtime_ns) for file in files] == before
+    sandbox.customer_writes("telegram", "Still there?")
+    sandbox.agent_sees("telegram", "Still there?")
 
 
 def test_state_that_cannot_be_read_is_said_in_a_sentence(tmp_path: Path) -> None:
