@@ -134,7 +134,7 @@ class Portrait:
     version: str
     """Another text whenever it is another picture."""
     picture: Attachment
-    """`Adapter.open` fetches it. Chatwoot takes JPEG, PNG and GIF."""
+    """`Adapter.open` fetches it. Every Chatwoot takes JPEG, PNG and GIF."""
 
     def __post_init__(self) -> None:
         _set_storable(self, "version")

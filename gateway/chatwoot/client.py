@@ -164,7 +164,8 @@ class Chatwoot:
 
     def set_avatar(self, contact_id: int, picture: File) -> Contact:
         """Show `picture` with a contact. Raises `Invalid` if Chatwoot does not take it: it must be
-        JPEG, PNG or GIF, of at most 15 MB (`app/models/concerns/avatarable.rb`)."""
+        JPEG, PNG or GIF (after 4.13.0 also WebP), of at most 15 MB
+        (`app/models/concerns/avatarable.rb`)."""
         path, form = f"{self._account}/contacts/{contact_id}", Form((), "avatar", (picture,))
         seconds = self._time_for(picture)
         return self._api.send_form("PUT", path, form, _shown_contact, deadline=seconds)

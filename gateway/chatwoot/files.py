@@ -30,7 +30,8 @@ class LinkedFile:
 def files_in(fields: Fields) -> tuple[LinkedFile, ...]:
     """The files of a message. Contact cards and locations have no file, so they are not among them.
 
-    Chatwoot 4.10 tells neither type nor ending: the last part of the address is the file's name.
+    Before 4.13.0 Chatwoot tells neither type nor ending: the last part of the address is the
+    file's name.
     """
     told = fields.optional_objects("attachments")
     return tuple(_file(each) for each in told if each.optional_text("data_url"))

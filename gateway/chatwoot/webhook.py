@@ -95,11 +95,11 @@ def _conversation_created(fields: Fields) -> Event:
 
 
 def _typing(fields: Fields) -> Event:
-    """Of agents and bots, who have a type here. A contact has none: that is our own word for a
-    customer, which comes back to us."""
+    """Of agents and bots, who have a type here. A contact has none, or that of a contact: that is
+    our own word for a customer, which comes back to us."""
     event = fields.text("event")
     kind = fields.optional_object("user").optional_text("type")
-    if fields.optional_flag("is_private") or not kind:
+    if fields.optional_flag("is_private") or kind in {"", "contact"}:
         return Ignored(event)
     conversation = fields.object("conversation")
     typing = AgentTyping if event == "conversation_typing_on" else AgentStoppedTyping

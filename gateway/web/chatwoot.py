@@ -1,7 +1,8 @@
 """Chatwoot's webhooks.
 
-Chatwoot calls once, waits five seconds, and marks the message as failed on anything but a 2xx
-(lib/webhooks/trigger.rb). So a webhook is read and durably appended here, and nothing else.
+Chatwoot calls once, waits five seconds (unless its Super Admin has set WEBHOOK_TIMEOUT), and marks
+the message as failed on anything but a 2xx (lib/webhooks/trigger.rb). So a webhook is read and
+durably appended here, and nothing else.
 """
 
 from __future__ import annotations

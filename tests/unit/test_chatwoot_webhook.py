@@ -102,6 +102,10 @@ def test_a_reply_of_attachments_only() -> None:
         ({"message_type": "activity"}, "activity"),
         ({"source_id": "gw:77"}, "own_echo"),
         ({"event": "conversation_typing_on"}, "conversation_typing_on"),
+        (
+            {"event": "conversation_typing_on", "user": {"id": 3, "type": "contact"}},
+            "conversation_typing_on",
+        ),
         ({"event": "contact_updated"}, "contact_updated"),
         ({"event": "conversation_recording_42"}, "unknown_event"),
     ],
