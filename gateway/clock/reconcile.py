@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -27,7 +27,7 @@ from gateway.chatwoot.values import Conversation, Message
 from gateway.clock.failed_calls import FailedCalls, is_customers
 from gateway.config import Channel, Settings
 from gateway.errors import DeliveryError, ServerTrouble
-from gateway.intake.intake import Intake
+from gateway.intake.intake import Found, Intake
 from gateway.intake.known_contacts import KnownContacts
 from gateway.lanes import KeyValues, Ledger, Locks, ids, keys
 from gateway.lanes.returns import Returns
@@ -83,23 +83,11 @@ class Reconciler:
         recovered, newest = 0, mark.message
         calls = FailedCalls(self.channel, self.values)
         try:
-            for conversation, message in self._read_messages(mark, now):
+            for conversation, messages in self._read_messages(mark, now):
+                recovered += self._take(conversation, messages, mark, now, calls)
                 # Of any kind: whatever has a lower id in this inbox was looked at as well.
-                if message.created_at < now - LAG:
-                    newest = max(newest, message.id)
-                if message.id <= mark.message:
-                    self._take_standing(conversation, message)
-                    continue
-                event = as_event(conversation, message)
-                if isinstance(event, Reply) and event.written_at >= mark.since:
-                    if self.contacts is not None:
-                        self.contacts.update(conversation.contact)
-                    was_missed = self._store(event, message.status, now)
-                    calls.see_reply(message, was_missed=was_missed)
-                    recovered += was_missed
-                elif is_customers(message):
-                    calls.see(message)
-                self._take_standing(conversation, message)
+                settled = (each.id for each in messages if each.created_at < now - LAG)
+                newest = max([newest, *settled])
         finally:
             if recovered:
                 logs.event(log, "recovered", channel=self.channel.name, replies=recovered)
@@ -109,7 +97,29 @@ class Reconciler:
         self._read.clear()
         return recovered
 
-    def _read_messages(self, mark: Watermark, now: float) -> Iterator[tuple[Conversation, Message]]:
+    def _take(
+        self,
+        conversation: Conversation,
+        messages: Sequence[Message],
+        mark: Watermark,
+        now: float,
+        calls: FailedCalls,
+    ) -> int:
+        """Store what was missed of one conversation. Returns the number of replies."""
+        above = [message for message in messages if message.id > mark.message]
+        was_missed = self._store(conversation, above, mark.since, now)
+        for message in above:
+            if message.id in was_missed:
+                calls.see_reply(message, was_missed=was_missed[message.id])
+            elif is_customers(message):
+                calls.see(message)
+        for message in messages:
+            self._take_standing(conversation, message)
+        return sum(was_missed.values())
+
+    def _read_messages(
+        self, mark: Watermark, now: float
+    ) -> Iterator[tuple[Conversation, Sequence[Message]]]:
         """Of all changed conversations, even if Chatwoot cannot show one of them."""
         broken: list[ServerTrouble] = []
         for number, conversation in enumerate(self._list_unread(mark, now)):
@@ -117,8 +127,7 @@ class Reconciler:
                 self.pause(PAUSE)
             try:
                 with suppress(Missing):  # deleted between the two calls
-                    for message in self._messages_of(conversation.id, mark.message):
-                        yield conversation, message
+                    yield conversation, tuple(self._messages_of(conversation.id, mark.message))
                 self._read[conversation.id] = conversation.updated_at
             except ServerTrouble as error:
                 broken.append(error)
@@ -164,10 +173,21 @@ class Reconciler:
             if listed.get(conversation.id) != conversation.newest_message:
                 yield conversation
 
-    def _store(self, event: Reply, status: str, now: float) -> bool:
+    def _store(
+        self, conversation: Conversation, messages: Iterable[Message], since: float, now: float
+    ) -> Mapping[int, bool]:
+        """The replies among the messages, by number: whether each was missed."""
         # Its age counts from when it was written: too old a reply is failed rather than sent.
-        age = max(0.0, now - event.written_at)
-        return self.intake.recover(self.channel, event, age=age, shown=status)
+        found = [
+            Found(event, max(0.0, now - event.written_at), message.status)
+            for message in messages
+            if isinstance(event := as_event(conversation, message), Reply)
+            and event.written_at >= since
+        ]
+        if found and self.contacts is not None:
+            self.contacts.update(conversation.contact)
+        was_new = self.intake.recover(self.channel, found)
+        return {each.reply.message: new for each, new in zip(found, was_new, strict=True)}
 
     def _take_standing(self, conversation: Conversation, message: Message) -> None:
         """Chatwoot may have marked it by itself, and the webhook that said so was lost as well; nor

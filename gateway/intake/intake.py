@@ -51,6 +51,17 @@ class Stored:
     outcomes: tuple[str, ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A reply that was found in Chatwoot."""
+
+    reply: Reply
+    age: float
+    """Seconds."""
+    shown: str
+    """Its status in Chatwoot, which is «failed» if the webhook found nobody."""
+
+
 class Intake:
     """Turns values into entries of lanes. Threads may share it.
 
@@ -89,19 +100,16 @@ class Intake:
         self._acknowledge_presses(channel, messages)
         return Stored(new, outcomes.count("duplicate"), len(receipts), outcomes)
 
-    def recover(self, channel: Channel, reply: Reply, *, age: float, shown: str) -> bool:
-        """Store a reply whose webhook never came, `age` seconds old. False if it is known.
-
-        `shown`: its status in Chatwoot, which is «failed» if the webhook found nobody.
-        """
-        # Also if Chatwoot shows it as failed: it may have been recovered before, and forgotten.
-        entry = replace(reply_entry(channel, reply), age=age, shown=shown, written=reply.written_at)
-        if age > MINUTE:  # a backlog is not a flood
-            entry = replace(entry, brake=None)
-        [outcome] = self._append([entry])
-        if outcome == "new":  # that the conversation began may have been told as little as this
-            self._record_conversation(channel, reply.peer, reply.conversation)
-        return outcome == "new"
+    def recover(self, channel: Channel, found: Sequence[Found]) -> tuple[bool, ...]:
+        """Store, in one step, replies whose webhook may never have come. Whether each was new."""
+        entries = [_found_entry(channel, each) for each in found]
+        outcomes = self._append(entries) if entries else ()
+        was_new = tuple(outcome == "new" for outcome in outcomes)
+        # That their conversation began may have been told as little as they were.
+        missed = [each.reply for each, new in zip(found, was_new, strict=True) if new]
+        for peer, conversation in {(reply.peer, reply.conversation) for reply in missed}:
+            self._record_conversation(channel, peer, conversation)
+        return was_new
 
     def take_event(self, channel: Channel, event: Event) -> str:
         """Store an event of Chatwoot. Returns what was done with it, for the log and the count."""
@@ -252,6 +260,14 @@ class Intake:
         if outcome == "delete":
             self._doorbell.ring_if_idle()
         return f"withdrawn:{outcome}"
+
+
+def _found_entry(channel: Channel, found: Found) -> Entry:
+    # Also if Chatwoot shows it as failed: it may have been recovered before, and forgotten.
+    reply, age = found.reply, found.age
+    entry = reply_entry(channel, reply)
+    entry = replace(entry, age=age, shown=found.shown, written=reply.written_at)
+    return entry if age <= MINUTE else replace(entry, brake=None)  # a backlog is not a flood
 
 
 def _ignored(event: Event) -> str:
