@@ -264,6 +264,9 @@ class Adapter:
     same. Empty: unknown."""
     deadline: ClassVar[float] = 20.0
     """Seconds that one call to the network may take in all."""
+    verifies_headers: ClassVar[bool] = False
+    """Whether `verify` needs no more than method, address and headers. Then it is called before the
+    body is read, which costs a stranger's webhook nothing."""
     config: ChannelConfig
 
     def __init__(self, config: ChannelConfig, site: Site) -> None:

@@ -405,6 +405,7 @@ class WebRequest:
     """Names in lower case."""
     query: Mapping[str, str]
     form: Mapping[str, str]
+    """Read when it is asked for; then it may raise `Malformed`. 64 kB and 256 fields at most."""
     body: bytes
     """Byte for byte, for signatures."""
 

@@ -58,6 +58,7 @@ class Telegram(Adapter):
 
     config: Config
     account_settings = ("token",)
+    verifies_headers = True
     capabilities = Capabilities(
         text_limit=4096,
         text_unit="utf16",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 
+from gateway.errors import Malformed
 from gateway.model import Unread, WebRequest
 
 
@@ -14,10 +15,18 @@ def as_unread(fingerprint: str, request: WebRequest) -> Unread:
         "method": request.method,
         "url": request.url,
         "query": dict(request.query),
-        "form": dict(request.form),
+        "form": _form(request),
         "body": b64encode(request.body).decode(),
     }
     return Unread(f"webhook:{fingerprint}", json.dumps(kept))
+
+
+def _form(request: WebRequest) -> dict[str, str]:
+    """Its fields, as far as they can be read: the body is kept in any case."""
+    try:
+        return dict(request.form)
+    except Malformed:
+        return {}
 
 
 def as_request(unread: Unread) -> WebRequest:

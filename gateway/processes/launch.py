@@ -18,6 +18,8 @@ from gateway.storage.embedded import EmbeddedValkey, data_folder, embedded_in
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 (gunicorn opens its file there safely)
 WEB_THREADS = 8
+WEB_CONNECTIONS = 500
+"""Of one web process, at the same time; each may hold a head and a body of usual size."""
 WEB_WORKER = "gateway.web.serving.PatientWorker"
 BIND = re.compile(
     r"unix:.+|fd://\d+|(\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>\d+)"
@@ -67,6 +69,7 @@ def web_command(environ: Mapping[str, str]) -> list[str]:
     command = [sys.executable, "-m", "gunicorn", "--worker-class", WEB_WORKER]
     command += ["--workers", environ.get("WEB_CONCURRENCY") or "1"]
     command += ["--threads", str(WEB_THREADS), "--bind", bind_address(environ)]
+    command += ["--worker-connections", str(WEB_CONNECTIONS)]
     command += ["--graceful-timeout", "6", "--log-level", "warning", "--no-control-socket"]
     if MEMORY_FOLDER.is_dir():
         # A worker proves that it is alive by touching a file: a slow disk would get it killed.

@@ -18,6 +18,7 @@ from gateway.web.channels import ChannelWebhooks
 from gateway.web.chatwoot import ChatwootWebhooks
 from gateway.web.chatwoot_signature import SignedWebhooks
 from gateway.web.health import Health
+from gateway.web.refusals import Refusals
 from gateway.web.responses import ErrorResponses
 
 
@@ -48,9 +49,10 @@ def create_app(
     ChatwootWebhooks(settings, intake, changes, counts, SignedWebhooks(store)).register(app)
     collector = GatewayCollector(store, settings.channels)
     redact = Redactor(settings.secret_values())
-    Health(store, collector, redact, settings.admin_token, counts).register(app)
+    refusals = Refusals(counts)
+    Health(store, collector, redact, settings.admin_token, counts, refusals).register(app)
     app.add_url_rule("/", "front", _front)
-    ErrorResponses(redact, counts).register(app)
+    ErrorResponses(redact, counts, refusals, settings.channels).register(app)
     app.after_request(_as_declared)
     return app
 

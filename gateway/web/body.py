@@ -17,13 +17,18 @@ def limit_bodies(app: Flask, limit: int) -> None:
     app.config.update(MAX_CONTENT_LENGTH=most, MAX_FORM_MEMORY_SIZE=most)
 
 
-def read_body(request: Request) -> bytes:
-    """The body of a request; its form can still be read afterwards.
+def read_body(request: Request, limit: int | None = None) -> bytes:
+    """The body of a request, of `limit` bytes at most, or as many as any body may have.
 
     Raises RequestEntityTooLarge, and BadRequest if it breaks off or its chunks are malformed.
     """
+    if limit is not None:
+        most = request.max_content_length
+        request.max_content_length = min(
+            limit + ONE_MORE, limit + ONE_MORE if most is None else most
+        )
     try:
-        body = request.get_data(cache=True)
+        body = request.get_data(cache=False)
     except (ParseException, OSError) as error:
         raise BadRequest("The body cannot be read.") from error
     most = request.max_content_length

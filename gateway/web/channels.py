@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import cast
 
 import redis
-from flask import Flask, Response
+from flask import Flask, Request, Response
 from flask.globals import request_ctx
-from werkzeug.exceptions import NotFound
 
 from gateway.adapter import Adapter
 from gateway.config import Channel, Settings
-from gateway.errors import Rejected
+from gateway.errors import Forbidden, Rejected
 from gateway.intake.intake import Intake
 from gateway.intake.reading import Reading
 from gateway.intake.webhooks import as_unread
@@ -24,14 +23,13 @@ from gateway.model import Inbound, Receipt, WebRequest
 from gateway.observability import logs
 from gateway.observability.metrics import Counts
 from gateway.web.body import read_body
+from gateway.web.forms import LARGEST_FORM, Form, is_form
 from gateway.web.responses import sentence
 
 PATIENCE = 5
 """How often a webhook that its adapter cannot read is refused before it is set aside."""
 
 PATIENCE_SECONDS = 86400
-
-FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +88,9 @@ class ChannelWebhooks:
         """
         adapter = self._adapters.get(name)
         if adapter is None or not adapter.takes_webhooks:
-            raise NotFound("Unknown channel, or one without webhooks.")
+            raise Forbidden("unknown channel, or one without webhooks")
         channel = self._settings.channels[name]
-        web_request = self._web_request(channel)
-        _verify(adapter, web_request)
+        web_request = self._verified(channel, adapter)
         parsed = self._parse(adapter, channel, web_request)
         self._store_items(channel, parsed.items)
         return Response(parsed.body, content_type=parsed.content_type)
@@ -132,9 +129,21 @@ class ChannelWebhooks:
             steps.expire(key, PATIENCE_SECONDS)
             return cast(int, steps.execute()[0])
 
-    def _web_request(self, channel: Channel) -> WebRequest:
+    def _verified(self, channel: Channel, adapter: Adapter) -> WebRequest:
+        """The request, of which no more was read before it was verified than that needs.
+
+        Raises `Rejected` and werkzeug's HTTPException.
+        """
         request = request_ctx.request  # directly: each access through Flask's proxy costs time
-        body = read_body(request)  # before the form, which would consume the raw bytes
+        if adapter.verifies_headers:
+            _verify(adapter, self._web_request(channel, request, b""))
+            return self._web_request(channel, request, read_body(request))
+        largest = LARGEST_FORM if is_form(request.content_type or "") else None
+        web_request = self._web_request(channel, request, read_body(request, largest))
+        _verify(adapter, web_request)
+        return web_request
+
+    def _web_request(self, channel: Channel, request: Request, body: bytes) -> WebRequest:
         query = request.query_string.decode("latin-1")
         url = self._settings.webhook_url(channel)
         return WebRequest(
@@ -142,7 +151,7 @@ class ChannelWebhooks:
             url=f"{url}?{query}" if query else url,
             headers={name.lower(): value for name, value in request.headers.items()},
             query=request.args.to_dict() if query else {},
-            form=request.form.to_dict() if request.mimetype in FORMS else {},
+            form=Form(request.content_type or "", body),
             body=body,
         )
 

@@ -12,7 +12,6 @@ import logging
 
 from flask import Flask, Response
 from flask.globals import request_ctx
-from werkzeug.exceptions import NotFound
 
 from gateway.chatwoot import webhook
 from gateway.chatwoot.events import ContactChanged, Event, Ignored, reply_number
@@ -107,10 +106,10 @@ class ChatwootWebhooks:
         return sentence(200, outcome.split(":", maxsplit=1)[0])
 
     def _authenticate(self, name: str, token: str) -> Channel:
-        """Raises NotFound, and `Forbidden` if the token is not one of the channel's."""
+        """Raises `Forbidden` if the token is not one of the channel's."""
         channel = self._settings.channels.get(name)
         if channel is None:
-            raise NotFound("Unknown channel.")
+            raise Forbidden("unknown channel")
         given = token.encode()
         # Compare all of them: the time taken must not reveal which one nearly matched.
         right = [

@@ -25,6 +25,7 @@ from gateway.observability.metrics import (
     read_vitals,
 )
 from gateway.storage.memory_guard import require_writable
+from gateway.web.refusals import Refusals
 from gateway.web.responses import sentence
 
 
@@ -43,12 +44,14 @@ class Health:
         redact: Redactor,
         admin_token: str,
         counts: Counts,
+        refusals: Refusals,
     ) -> None:
         self._store = store
         self._collector = collector
         self._redact = redact
         self._admin_token = admin_token
         self._counts = counts
+        self._refusals = refusals
 
     def register(self, app: Flask) -> None:
         app.add_url_rule("/healthz", "healthz", self.alive)
@@ -89,6 +92,8 @@ class Health:
 
     def _admit(self) -> None:
         if not same(self._admin_token, _offered()):
+            if request.authorization is not None:
+                self._refusals.login(request.path)
             raise Unauthorized(
                 "This page requires the admin token, as password or bearer token. Run "
                 "`python -m gateway token` to print it.",

@@ -7,3 +7,4 @@ from gateway.web.serving import PatientWorker
 
 class HastyWorker(PatientWorker):
     longest_request = 1.0
+    body_seconds = 1.0

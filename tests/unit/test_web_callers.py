@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
+from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from gateway.processes.launch import WEB_THREADS
+from gateway.processes.launch import WEB_CONNECTIONS, WEB_THREADS
 from tests.unit.web_kit import HOOK, SIGNED, text
 from tests.unit.web_process import Web, own_valkey, serving
 from tests.waiting import until
@@ -67,6 +71,98 @@ def test_half_a_request_holds_a_thread_for_a_while_only(web: Web, half: bytes) -
             with suppress(ConnectionResetError):
                 while line.recv(4096):
                     pass
+
+
+HALVES = (
+    b"P",
+    HEAD,
+    HEAD + b"Content-Length: 900\r\n\r\n{",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{",
+    b"POST /channels/nobody/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n{",
+    HEAD.replace(b"-Key", b"-No") + b"Content-Length: 90000\r\n\r\n{",
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    b"nonsense\r\n\r\n",
+)
+"""What is begun, and what is answered without the caller's hanging up."""
+
+
+def seconds_of_honest_calls(web: Web, calls: int) -> list[float]:
+    """Of a network's webhooks, each over a connection of its own; the slowest last."""
+    took = []
+    for number in range(calls):
+        began = monotonic()
+        body = json.dumps(text(f"honest-{number}-{began}")).encode()
+        answer = requests.post(web.url + HOOK, data=body, headers=SIGNED, timeout=30)
+        assert answer.status_code == 200
+        took.append(monotonic() - began)
+    return sorted(took)
+
+
+def test_two_hundred_half_sent_requests_hold_nobody_up(web: Web) -> None:
+    with ExitStack() as open_lines:
+        for number in range(200):
+            open_lines.enter_context(caller(web, HALVES[number % len(HALVES)]))
+        assert seconds_of_honest_calls(web, 100)[98] < 1
+
+
+def test_more_connections_than_there_may_be_hold_nobody_up(web: Web) -> None:
+    with ExitStack() as open_lines:
+        for _ in range(WEB_CONNECTIONS + 20):
+            open_lines.enter_context(caller(web, b"P"))
+        assert seconds_of_honest_calls(web, 20)[-1] < 1
+
+
+def largest_ever(web: Web) -> int:
+    """The most memory, in kB, that gunicorn's worker has held so far."""
+    parent = web.process.pid
+    [worker] = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    [line] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text())
+    return int(line)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
+@pytest.mark.parametrize("channel", ["forms", "shop", "nobody"])
+def test_forms_of_many_fields_cost_nothing(web: Web, channel: str) -> None:
+    """Eight times eight megabytes of `a&a&…`, each field of which would become an object."""
+    before = largest_ever(web)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    def post(_: int) -> int:
+        url, form = f"{web.url}/channels/{channel}/webhook", b"a&" * 4_000_000
+        try:
+            return requests.post(url, data=form, headers=headers, timeout=10).status_code
+        except requests.ConnectionError:
+            return 0  # hung up on, in the middle of the form
+
+    with ThreadPoolExecutor(8) as crowd:
+        assert set(crowd.map(post, range(8))) <= {0, 403, 413}
+    assert largest_ever(web) - before < 16 * 1024
+
+
+def test_a_long_body_that_is_wanted_is_read(web: Web) -> None:
+    assert (
+        requests.post(web.url + HOOK, data=b"{" * 5000, headers=SIGNED, timeout=5).status_code
+        == 413
+    )
+    whole = json.dumps(text("long", "x" * 3000)).encode()
+    with caller(
+        web, HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(whole)
+    ) as line:
+        assert b"100 Continue" in line.recv(4096)
+        line.sendall(whole)
+        assert b" 200 " in line.recv(4096)
+
+
+def test_requests_in_a_row_on_one_connection(web: Web) -> None:
+    """Also two that are sent at once, and one in pieces."""
+    ping = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with caller(web, ping + ping) as line:
+        said = b""
+        while said.count(b"alive") < 2:
+            said += line.recv(4096)
+        for byte in ping:
+            line.sendall(bytes([byte]))
+        assert b"alive" in line.recv(4096)
 
 
 def test_a_dripping_request_ends_too(web: Web) -> None:

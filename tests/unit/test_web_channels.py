@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
+from adapters.telegram import Telegram
 from gateway.lanes import keys
 from gateway.storage.connections import connect
 from gateway.web.channels import PATIENCE
@@ -22,6 +24,7 @@ from tests.unit.web_kit import (
     counts,
     make_app,
     post,
+    stored,
     text,
     waiting,
 )
@@ -73,12 +76,65 @@ def test_without_the_right_key_nothing_is_stored(
     answer = client.post(HOOK, json=text(), headers=headers)
     assert answer.status_code == 403
     assert KEY not in answer.text
-    assert not store.keys()
+    assert counts(store) == {"refused_webhooks|shop": "1"}
+    assert not stored(store)
 
 
 @pytest.mark.parametrize("path", ["/channels/nobody/webhook", "/channels/desk/webhook"])
-def test_an_unknown_channel_and_one_that_only_polls(client: FlaskClient, path: str) -> None:
-    assert post(client, text(), path).status_code == 404
+def test_an_unknown_channel_and_one_that_only_polls_answer_as_a_wrong_key_does(
+    client: FlaskClient, store: redis.Redis, path: str
+) -> None:
+    answer, wrong = post(client, text(), path), client.post(HOOK, json=text())
+    assert answer.status_code == wrong.status_code == 403
+    assert (answer.text, answer.headers) == (wrong.text, wrong.headers)
+    assert not waiting(store)
+
+
+def test_refusals_are_counted_each_and_told_of_once(
+    client: FlaskClient, store: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        client.post(HOOK, json=text())
+        post(client, text(), "/channels/nobody/webhook")
+    assert counts(store) == {"refused_webhooks|shop": "5", "refused_webhooks|unknown": "5"}
+    assert [record.message for record in caplog.records] == ["refused"] * 2
+
+
+@pytest.mark.parametrize("many", ["a&" * 256, "a=" + "b" * 65536], ids=["fields", "bytes"])
+def test_a_large_form_is_not_read(client: FlaskClient, store: redis.Redis, many: str) -> None:
+    form = "application/x-www-form-urlencoded"
+    answer = client.post(HOOK, data=many, headers=SIGNED, content_type=form)
+    assert answer.status_code in {400, 413}
+    assert not waiting(store)
+
+
+class Unreadable(io.RawIOBase):
+    """A body that nobody may look at."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def readinto(self, _: object) -> int:
+        raise AssertionError("the body was read")
+
+
+def test_a_body_is_read_only_when_the_headers_are_right(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Push, "verifies_headers", True)
+    wrong = client.post(HOOK, input_stream=Unreadable(), content_length=2000)
+    assert wrong.status_code == 403
+    assert post(client, text()).status_code == 200
+
+
+def test_telegram_is_verified_by_its_headers() -> None:
+    assert Telegram.verifies_headers
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"", b"[1]", b"[" * 4000])
@@ -89,14 +145,14 @@ def test_nonsense_is_refused_with_a_reason_and_logged_once(
     assert answer.status_code == 400
     assert answer.text.startswith("Refused: ")
     assert [record.message for record in caplog.records] == ["refused"]
-    assert not store.keys()
+    assert not stored(store)
 
 
 def test_a_body_over_the_limit(client: FlaskClient, store: redis.Redis) -> None:
     room = 4096 - len(json.dumps(text(said="")))
     for much in (room + 1, room + 2, 5000):
         assert post(client, text(said="x" * much)).status_code == 413
-    assert not store.keys()
+    assert not stored(store)
     assert post(client, text(said="x" * room)).status_code == 200
 
 
@@ -147,7 +203,7 @@ def test_a_verification_that_breaks_lets_nothing_in(
     assert {answer.status_code for answer in answers} == {500}
     assert {record.message for record in caplog.records} == {"crashed"}
     assert not any("Traceback" in answer.text or KEY in answer.text for answer in answers)
-    assert not store.keys()
+    assert not stored(store)
 
 
 def test_a_verification_that_returns_its_verdict_lets_nothing_in(
@@ -159,7 +215,7 @@ def test_a_verification_that_returns_its_verdict_lets_nothing_in(
     monkeypatch.setattr(Push, "verify", lambda *_: False)
     assert post(client, text()).status_code == 500
     assert "must raise Forbidden or return None" in str(caplog.records[0].exc_info)
-    assert not store.keys()
+    assert not stored(store)
 
 
 def test_without_redis_the_network_is_asked_to_come_again() -> None:

@@ -19,6 +19,7 @@ from tests.unit.web_kit import (
     make_app,
     post,
     reply,
+    stored,
     waiting,
 )
 
@@ -64,11 +65,11 @@ def test_a_wrong_secret(client: FlaskClient, store: redis.Redis, path: str) -> N
     answer = post(client, reply(), path)
     assert answer.status_code == 403
     assert path.rsplit("/", 1)[1] not in answer.text
-    assert not store.keys()
+    assert not stored(store)
 
 
 def test_an_unknown_channel(client: FlaskClient) -> None:
-    assert post(client, reply(), chatwoot_path().replace("shop", "nobody")).status_code == 404
+    assert post(client, reply(), chatwoot_path().replace("shop", "nobody")).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -93,12 +94,12 @@ def test_what_chatwoot_does_not_send_is_refused_with_a_reason(
     assert answer.status_code == 400
     assert word in answer.text
     assert [record.message for record in caplog.records] == ["refused"]
-    assert not store.keys()
+    assert not stored(store)
 
 
 def test_a_body_over_the_limit(client: FlaskClient, store: redis.Redis) -> None:
     assert post(client, reply(content="x" * 5000), chatwoot_path()).status_code == 413
-    assert not store.keys()
+    assert not stored(store)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from gateway.runtime import Runtime
 from gateway.storage.connections import connect_bytes
 from gateway.web import create_app
 from sandbox.chatwoot.posting import signature
-from tests.unit.web_kit import chatwoot_path, counts, reply, settings, waiting
+from tests.unit.web_kit import chatwoot_path, counts, reply, settings, stored, waiting
 
 INBOX_SECRET, ACCOUNT_SECRET = "marked-inbox-secret", "marked-account-secret"
 
@@ -81,7 +81,7 @@ def test_what_is_not_signed_so_is_refused(
     status, said = told(client, REPLY, headers)
     assert status == 403
     assert "marked" not in said
-    assert not store.keys()
+    assert not stored(store)
 
 
 def test_the_signature_is_no_substitute_for_the_secret_in_the_address(client: FlaskClient) -> None:

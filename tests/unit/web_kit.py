@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -100,7 +100,7 @@ class Push(Adapter):
             yield Inbound("where", "ada", request.url)
             return
         found = request.form or request.query or request.json()
-        if not isinstance(found, dict):
+        if not isinstance(found, Mapping):
             raise Malformed("expected an object")
         if found.get("kind") == "break":
             raise KeyError(self.config.key.get_secret_value())
@@ -113,6 +113,14 @@ class Push(Adapter):
 
     def answer(self, request: WebRequest) -> tuple[str, str]:
         return "<ok/>", "text/xml"
+
+
+class Signed(Push):
+    """A made-up network that signs the fields of its forms, as Twilio does."""
+
+    def verify(self, request: WebRequest) -> None:
+        if request.form.get("key") != self.config.key.get_secret_value():
+            raise Forbidden("the form is not signed")
 
 
 class Pull(Adapter):
@@ -163,6 +171,11 @@ def waiting(store: redis.Redis) -> dict[str, dict[str, Any]]:
     """The messages that are stored: id → body."""
     ids = [key.removeprefix(keys.message("")) for key in store.scan_iter(keys.message("*"))]
     return {name: json.loads(store.hget(keys.message(name), "body") or "{}") for name in ids}
+
+
+def stored(store: redis.Redis) -> set[str]:
+    """All keys but that of the counters."""
+    return set(store.scan_iter()) - {keys.COUNTS}
 
 
 def counts(store: redis.Redis) -> dict[str, str]:

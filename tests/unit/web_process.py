@@ -35,6 +35,10 @@ token = "{CHATWOOT_TOKEN}"
 adapter = "tests.unit.web_kit:Push"
 inbox = 7
 key = "{KEY}"
+[channels.forms]
+adapter = "tests.unit.web_kit:Signed"
+inbox = 8
+key = "{KEY}"
 """
 
 
