@@ -50,7 +50,10 @@ def create_app(
     collector = GatewayCollector(store, settings.channels)
     redact = Redactor(settings.secret_values())
     refusals = Refusals(counts)
-    Health(store, collector, redact, settings.admin_token, counts, refusals).register(app)
+    health = Health(
+        store, collector, redact, settings.admin_token, counts=counts, refusals=refusals
+    )
+    health.register(app)
     app.add_url_rule("/", "front", _front)
     ErrorResponses(redact, counts, refusals, settings.channels).register(app)
     app.after_request(_as_declared)

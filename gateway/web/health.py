@@ -43,6 +43,7 @@ class Health:
         collector: GatewayCollector,
         redact: Redactor,
         admin_token: str,
+        *,
         counts: Counts,
         refusals: Refusals,
     ) -> None:
