@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import BinaryIO, cast
 from urllib.parse import parse_qs
@@ -264,10 +265,14 @@ def _render(reply: Reply, method: str) -> bytes:
         length = {"Connection": "close"}
     elif reply.status == HTTPStatus.NO_CONTENT:
         length = {}
+    date = {"Date": formatdate(usegmt=True)}
     kind = {"Content-Type": reply.content_type} if reply.content_type else {}
     lines = [
         f"HTTP/1.1 {reply.status} {phrase}",
-        *(f"{name}: {value}" for name, value in {**kind, **length, **reply.headers}.items()),
+        *(
+            f"{name}: {value}"
+            for name, value in {**date, **kind, **length, **reply.headers}.items()
+        ),
     ]
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     return head if method == "HEAD" else head + reply.body[: reply.cut]

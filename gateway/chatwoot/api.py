@@ -9,10 +9,12 @@ Their texts are translated into the user's language, so nothing here decides by 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import SecretStr
 
@@ -43,22 +45,39 @@ class Api:
     def __init__(self, url: str, token: SecretStr, *, deadline: float) -> None:
         self._url = url.rstrip("/")
         self._http = Session(deadline=deadline)
+        self._ahead = 0.0
+        self.has_answered = False
         # With dashes: nginx drops header names with underscores by default.
         self._headers = {"Api-Access-Token": token.get_secret_value(), "Accept": "application/json"}
 
     def close(self) -> None:
         self._http.close()
 
+    def now(self) -> float:
+        """Unix seconds by the clock of the installation, as its last answer told it; by our own
+        while it has told nothing."""
+        return time.time() + self._ahead
+
+    def _exchange(self, method: str, url: str, **options: Any) -> Answer:
+        answer = self._http.exchange(method, url, **options)
+        self.has_answered = True
+        with suppress(ValueError):  # it does not tell
+            told = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+            ours = time.time()
+            # It tells whole seconds.
+            self._ahead = 0.0 if told <= ours < told + 1 else told - ours
+        return answer
+
     def read(
         self, path: str, parse: Callable[[Fields], T], params: Mapping[str, str | int] | None = None
     ) -> T:
         """GET, and the answer as `parse` reads it."""
-        answer = self._http.exchange("GET", self._url + path, headers=self._headers, params=params)
+        answer = self._exchange("GET", self._url + path, headers=self._headers, params=params)
         return self._parse(answer, parse)
 
     def read_list(self, path: str, parse: Callable[[Fields], T]) -> tuple[T, ...]:
         """GET of an address that answers with a bare list; each item as `parse` reads it."""
-        answer = self._http.exchange("GET", self._url + path, headers=self._headers)
+        answer = self._exchange("GET", self._url + path, headers=self._headers)
         return self._interpret(
             answer,
             lambda content: tuple(
@@ -69,7 +88,7 @@ class Api:
     def ask(self, path: str, body: Mapping[str, Json], parse: Callable[[Fields], T]) -> T:
         """A POST that changes nothing: whatever goes wrong, it can be asked again."""
         try:
-            answer = self._http.exchange(
+            answer = self._exchange(
                 "POST", self._url + path, headers=self._headers, json=storable_json(body)
             )
         except Uncertain as lost:
@@ -85,14 +104,14 @@ class Api:
         special: Special | None = None,
     ) -> T:
         """A call that changes something. Raises `Uncertain` if it may have done so unheard."""
-        answer = self._http.exchange(
+        answer = self._exchange(
             method, self._url + path, headers=self._headers, json=storable_json(body)
         )
         return self._parse(answer, parse, special)
 
     def tell(self, method: str, path: str, body: Mapping[str, Json]) -> None:
         """As `write`, where the answer is of no use, or is not an object."""
-        answer = self._http.exchange(
+        answer = self._exchange(
             method, self._url + path, headers=self._headers, json=storable_json(body)
         )
         if not 200 <= answer.status < 300:
@@ -110,7 +129,7 @@ class Api:
     ) -> T:
         """As `write`, with files; `deadline` in seconds, for all of it."""
         headers = {**self._headers, "Content-Type": form.content_type}
-        answer = self._http.exchange(
+        answer = self._exchange(
             method, self._url + path, headers=headers, data=form, deadline=deadline
         )
         return self._parse(answer, parse, special)
@@ -153,7 +172,7 @@ class Api:
 
     def _ask_why_denied(self, answer: Answer) -> DeliveryError:
         """Chatwoot says 401 both for a dead token and for «you may not»: its profile tells."""
-        profile = self._http.exchange("GET", self._url + "/api/v1/profile", headers=self._headers)
+        profile = self._exchange("GET", self._url + "/api/v1/profile", headers=self._headers)
         if profile.status == 401:
             return BadCredentials(
                 "Chatwoot rejects the access token: copy it from the profile settings of a user (a "

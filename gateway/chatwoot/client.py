@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
 
@@ -39,6 +40,7 @@ from gateway.chatwoot.values import (
     Profile,
     survey_answer,
 )
+from gateway.errors import DeliveryError
 from gateway.model import File, Status
 
 CONVERSATIONS_PER_PAGE: Final = 25
@@ -65,6 +67,14 @@ class Chatwoot:
     def close(self) -> None:
         """Give up connections. Called once, when the process ends."""
         self._api.close()
+
+    def now(self) -> float:
+        """Unix seconds by Chatwoot's clock, which dates its messages; ours while it has told none.
+        Of two hosts' clocks either may be wrong: how old a message is, only its own clock tells."""
+        if not self._api.has_answered:
+            with suppress(DeliveryError):
+                self.installation()
+        return self._api.now()
 
     def installation(self) -> Installation:
         """Needs no token."""

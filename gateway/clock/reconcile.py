@@ -75,7 +75,7 @@ class Reconciler:
         Raises a `DeliveryError` if Chatwoot cannot be asked, redis.RedisError if nothing can be
         stored. What was found before that stays stored, and the next look goes back as far.
         """
-        now = time.time()
+        now = self.chatwoot.now()
         mark = watermark_of(self.values, self.channel.name)
         if mark is None:
             self._set_first_mark(now)
@@ -168,7 +168,7 @@ class Reconciler:
             yield conversation
         if len(listed) < CONVERSATIONS_PER_PAGE:
             return
-        seconds = round(time.time() - now + LAG)
+        seconds = round(self.chatwoot.now() - now + LAG)
         for conversation in self.chatwoot.recently_updated(self.channel.config.inbox, seconds):
             if listed.get(conversation.id) != conversation.newest_message:
                 yield conversation

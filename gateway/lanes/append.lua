@@ -41,7 +41,10 @@ end
 local SKEW = 10000
 local REPEATED_WITHIN = 15 * 60000
 local function may_be_lost(item, at)
-  if item.written ~= cjson.null then return item.written < at + SKEW end
+  if item.written ~= cjson.null then
+    local written = item.age > 0 and now - item.age or item.written + ahead
+    return written < at + SKEW
+  end
   return item.kind == 'in' and now < at + REPEATED_WITHIN
 end
 

@@ -40,7 +40,7 @@ local function lease_lane(lane, destination)
     return 0
   end
   local left = redis.call('PTTL', key_lease(lane))
-  if left > 0 then  -- by way of another destination, which it had before
+  if left > 0 and not is_left_over(key_lease(lane), lease) then  -- by way of another destination, which it had before
     redis.call('ZADD', key_due(destination), now + left, lane)
     return 0
   end

@@ -15,6 +15,7 @@ for n = 1, #lanes, 2 do
   local waits = known[1] == 'out' and known[2] == 'waiting' and not known[4]
   if waits and now - tonumber(known[3]) >= tonumber(ARGV[2]) then
     if gate[1] then at = math.max(at, tonumber(gate[3]) or 0) end
+    at = at - ahead
     found[#found + 1] = { lane, head, known[5] or gate[2] or '', at }
   end
 end

@@ -5,12 +5,12 @@
 -- Returns 'ok'
 
 local beats = KEY_HEARTBEATS
-redis.call('HSET', beats, ARGV[1], string.format('%.3f', now / 1000))
+redis.call('HSET', beats, ARGV[1], string.format('%.3f', (now - ahead) / 1000))
 local role = string.match(ARGV[1], '^[^:]*')
 local known = read_hash(beats)
 for n = 1, #known, 2 do
   local same = string.match(known[n], '^[^:]*') == role
-  if same and now - tonumber(known[n + 1]) * 1000 > tonumber(ARGV[2]) then
+  if same and now - ahead - tonumber(known[n + 1]) * 1000 > tonumber(ARGV[2]) then
     redis.call('HDEL', beats, known[n])
   end
 end

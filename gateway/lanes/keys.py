@@ -25,6 +25,8 @@ HEARTBEATS: Final = "gw:heartbeats"
 """Hash: `role:host:process id` → Unix seconds."""
 SERVER_RUN: Final = "gw:server_run"
 """String: run id of the server that was written to last."""
+CLOCK: Final = "gw:clock"
+"""Hash, `ClockField`: keeps the clock by which all times are taken from going back."""
 SERVER_BEGAN: Final = "gw:server_began"
 """String: run id and `SEQUENCE` with which the server was met; absent: it has lost something."""
 SEQUENCE: Final = "gw:sequence"
@@ -164,6 +166,17 @@ class GateField:
 
 LAST_ORDER_FIELD: Final = "last_order"
 """Of `route`, out: the order of the youngest reply that has left. For scripts alone."""
+
+
+class ClockField:
+    """Of `CLOCK`. In ms."""
+
+    SEEN: Final = "seen"
+    """How far it has got."""
+    AHEAD: Final = "ahead"
+    """How much is added to the clock of Redis's host, since that went back."""
+    STEPPED: Final = "stepped"
+    """How far it went back the last time."""
 
 
 class BrakeField:

@@ -4,6 +4,6 @@
 
 local key = ARGV[1]
 local owner = redis.call('GET', key)
-if owner and owner ~= ARGV[2] then return 0 end
+if owner and owner ~= ARGV[2] and not is_left_over(key, tonumber(ARGV[3])) then return 0 end
 redis.call('SET', key, ARGV[2], 'PX', ARGV[3])
 return 1

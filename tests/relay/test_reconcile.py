@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gateway.chatwoot import api
 from gateway.chatwoot.client import CONVERSATIONS_PER_PAGE, Chatwoot
 from gateway.chatwoot.values import Conversation, Message
 from gateway.clock.reconcile import (
@@ -497,3 +499,20 @@ def test_what_a_fail_over_forgot_is_in_doubt_though_chatwoot_shows_it_as_failed(
     run_script("server_changed", "replica", "", 0)
     assert reconciler.look() == 1
     assert env.store.hget(keys.message(f"o:cards:{number}"), "uncertain") == "failover"
+
+
+@pytest.mark.parametrize("wrong", [3600.0, -3600.0])
+def test_a_clock_that_is_wrong_by_an_hour_loses_nothing_and_fails_nothing_as_too_old(
+    env: Env, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    right = time.time
+    monkeypatch.setattr(api, "time", SimpleNamespace(time=lambda: right() + wrong))
+    env.store.delete(keys.watermark("cards"))
+    way = Chatwoot(env.chatwoot.url, 1, env.settings.accounts["main"].token)
+    wrong_clock = replace(reconciler, chatwoot=way)
+    assert wrong_clock.look() == 0
+    env.chatwoot.agent_reply(1, "one")
+    assert wrong_clock.look() == 1
+    env.drain()
+    assert texts(env) == ["one"]
+    assert abs(way.now() - right()) < 3

@@ -13,7 +13,7 @@ from gateway.lanes import Entry, GatePolicy, Lane, Lanes, Lease, Pace, Taken, ke
 QUEUE = "rq:queue:gateway"
 LEASE = 60.0
 UNLIMITED = Pace()
-PASSING = {keys.COUNTS, keys.WAKE, keys.DESTINATIONS, keys.SEQUENCE}
+PASSING = {keys.COUNTS, keys.WAKE, keys.DESTINATIONS, keys.SEQUENCE, keys.CLOCK}
 """What a repetition may touch, and what stays for ever by design."""
 
 

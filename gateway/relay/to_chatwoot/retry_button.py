@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -83,7 +82,7 @@ class RetryCheckDelivery:
 
     def _recover(self, reply: Reply, message: Message) -> None:
         """Its own webhook never reached us, or comes later: then it will be a repetition."""
-        age = max(0.0, time.time() - reply.written_at)
+        age = max(0.0, self.chatwoot.now() - reply.written_at)
         entry = reply_entry(self.channel, reply)
         late = replace(entry, age=age, shown=message.status, written=reply.written_at)
         self.lanes.append([late])
