@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field, SecretStr
 
-from adapters.twilio.checks import check_account
+from adapters.twilio.checks import check_account, check_sender
 from adapters.twilio.errors import meaning
 from adapters.twilio.files import DOWNLOAD, is_twilios, media
 from adapters.twilio.history import History
@@ -94,9 +94,9 @@ class Twilio(Adapter):
 
     def check(self) -> Iterator[Finding]:
         own = self.config
-        yield check_account(
-            self.http, own.api_url, own.account_sid, own.auth_token.get_secret_value()
-        )
+        auth = own.account_sid, own.auth_token.get_secret_value()
+        yield check_account(self.http, own.api_url, *auth)
+        yield from check_sender(self.http, own.api_url, auth, own.sender, self.site.webhook_url)
 
     def explain(self, answer: Answer) -> errors.DeliveryError | None:
         return meaning(answer)

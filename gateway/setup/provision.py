@@ -21,7 +21,7 @@ from gateway.config import Channel, ChatwootAccount, Settings, load, named_inbox
 from gateway.runtime import Runtime
 from gateway.setup.checks.event_stream import look_at_stream
 from gateway.setup.checks.inbox import is_ours
-from gateway.setup.checks.network import connect_network
+from gateway.setup.checks.network import connect_network, look_at_network
 from gateway.setup.checks.signing import is_held, variable_for
 from gateway.setup.checks.token_rights import find_rights
 from gateway.setup.contact_webhook import ContactWebhook
@@ -141,6 +141,9 @@ def _connect(settings: Settings, channel: Channel, runtime: Runtime, outcome: Ou
     findings = connect_network(settings, channel, runtime)
     outcome.lines.extend(lines_about(f"channels.{channel.name}", findings))
     kind = channel.adapter
+    if kind.connect is Adapter.connect:  # there is nothing to register, but there may be faults
+        findings = look_at_network(settings, channel, runtime)
+        outcome.lines.extend(lines_about(f"channels.{channel.name}", findings))
     if kind.parse is not Adapter.parse and kind.connect is Adapter.connect:
         address = settings.webhook_url(channel)
         outcome.addresses_to_enter.append(f"{channel.name}: {address}")

@@ -55,6 +55,8 @@ class Account:
         self.messaging_service_sid = new_sid("MG")
         self.number = number
         self.account_status = "active"
+        self.sms_url = ""
+        """Where incoming messages are announced."""
         self.callback_order = callback_order
         self.faults = Faults()
         self.feed = Feed()

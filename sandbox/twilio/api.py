@@ -63,6 +63,20 @@ def rest_api(twilio: Account) -> Flask:
         _authenticate(twilio, account)
         return {"sid": account, "status": twilio.account_status, "type": "Full"}, 200
 
+    @app.get(f"{prefix}/IncomingPhoneNumbers.json")
+    @_answering
+    def numbers(account: str) -> tuple[Any, int]:
+        """https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource"""
+        _authenticate(twilio, account)
+        asked = request.args.get("PhoneNumber", twilio.number)
+        own = {
+            "phone_number": twilio.number,
+            "sms_url": twilio.sms_url,
+            "sms_method": "POST",
+            "sms_application_sid": "",
+        }
+        return {"incoming_phone_numbers": [own] if asked == twilio.number else []}, 200
+
     add_storage(app, twilio, partial(_authenticate, twilio))
 
     @app.errorhandler(NotFound)

@@ -94,6 +94,7 @@ class World:
             keys = [f'"{inbox.secret}"' for inbox in self.chatwoot.store.inboxes]
             [contacts] = self.chatwoot.store.webhooks
             keys[0] = f'[{keys[0]}, "{contacts.secret}"]'
+        self.twilio.sms_url = f"{self.gateway.url}/channels/sms/webhook"
         self.write(bot=1, sms=2, post=3, bot_key=keys[0], sms_key=keys[1], post_key=keys[2])
 
     def examined(self) -> dict[LINE, Mapping[str, str]]:

@@ -89,6 +89,8 @@ def test_after_setup_all_is_green(world: World) -> None:
         ("channels.bot", "token"),
         ("channels.bot", "network webhook"),
         ("channels.sms", "account"),
+        ("channels.sms", "sender"),
+        ("channels.sms", "network webhook"),
         ("channels.post", "reading"),
         ("channels.post", "sending"),
     }
@@ -166,6 +168,10 @@ def suspended(world: World) -> None:
     world.twilio.account_status = "suspended"
 
 
+def another_number(world: World) -> None:
+    world.twilio.number = "+15550100002"
+
+
 @pytest.mark.parametrize(
     ("fault", "line"),
     [
@@ -199,6 +205,7 @@ def suspended(world: World) -> None:
         (failing_push, PUSH),
         (lambda w: w.write(auth_token="wrong"), ("channels.sms", "network")),
         (suspended, ("channels.sms", "account")),
+        (another_number, ("channels.sms", "sender")),
         (lambda w: w.write(smtp=1), ("channels.post", "sending")),
         (lambda w: w.write(imap=1), ("channels.post", "reading")),
     ],
@@ -532,3 +539,18 @@ def test_a_full_redis_is_red(world: World, store: redis.Redis) -> None:
         assert world.red() == {("redis", "memory")}
     finally:
         store.config_set("maxmemory", 0)
+
+
+def test_a_number_for_which_twilio_does_not_call_us_is_a_note_with_the_address(
+    world: World,
+) -> None:
+    right, world.twilio.sms_url = world.twilio.sms_url, "https://demo.twilio.com/welcome/sms/reply"
+    found = world.examined()["channels.sms", "network webhook"]
+    assert found["verdict"] == "note" and right in found["cure"]
+
+
+def test_setup_says_that_twilio_refuses_the_token(world: World) -> None:
+    world.write(auth_token="wrong")
+    status, said = world.run("setup")
+    assert status == 1
+    assert "BAD      network:" in said
