@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from proxyprotocol.sock import SocketInfo
-from pymap.backend.dict import Config, Login
+from pymap.backend.dict import Config, Login, Session
 from pymap.backend.dict import Identity as DictIdentity
 from pymap.backend.dict.filter import FilterSet
 from pymap.backend.dict.mailbox import MailboxData, MailboxSet, Message
@@ -30,15 +32,9 @@ Json = dict[str, Any]
 class Inbox(MailboxData):
     """The INBOX; it keeps each mail byte for byte, so that it can be saved."""
 
-    def __init__(self, *caches: Any, faults: Faults) -> None:
+    def __init__(self, *caches: Any) -> None:
         super().__init__(*caches)
         self.raw: dict[int, bytes] = {}
-        self._faults = faults
-
-    async def get(self, uid: int, cached_msg: Any) -> Message:
-        if self._faults.take("FETCH", str(uid)):
-            raise TemporaryFailure("this mail cannot be read")
-        return await super().get(uid, cached_msg)
 
     async def append(self, append_msg: AppendMessage, *, recent: bool = False) -> Message:
         message = await super().append(append_msg, recent=recent)
@@ -82,18 +78,14 @@ class Inbox(MailboxData):
 class Mailboxes(MailboxSet):
     """The support user's mailboxes."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._faults = faults
-        self.inbox = self._inbox = self._empty()
-
-    def _empty(self) -> Inbox:
-        return Inbox(self._content_cache, self._thread_cache, faults=self._faults)
+        self.inbox = self._inbox = Inbox(self._content_cache, self._thread_cache)
 
     async def renumber(self) -> None:
         """A new UIDVALIDITY and new UIDs, as after a provider has moved the mailbox."""
         old = self.inbox
-        fresh = self._empty()
+        fresh = Inbox(self._content_cache, self._thread_cache)
         fresh._uid_validity = old.uid_validity + 1
         self.inbox = self._inbox = fresh
         for mail in old.raw.values():
@@ -106,6 +98,26 @@ class _Settings(Config):
         return b"Sandbox mail ready"
 
 
+class _Session(Session):
+    faults: Faults
+
+    async def fetch_messages(self, *asked: Any) -> Any:
+        messages, selected = await super().fetch_messages(*asked)
+        if any(self.faults.take("FETCH", str(mail.uid)) for _, mail in messages):
+            raise TemporaryFailure("this mail cannot be read")
+        return messages, selected
+
+
+class _Identity(DictIdentity):
+    faults: Faults
+
+    @asynccontextmanager
+    async def new_session(self) -> AsyncIterator[Session]:
+        session = _Session(self.name, self.config, *self.config.set_cache[self.name])
+        session.faults = self.faults
+        yield session
+
+
 class _Login(Login):
     def __init__(self, config: Config, faults: Faults) -> None:
         super().__init__(config)
@@ -115,6 +127,12 @@ class _Login(Login):
         if self._faults.take("LOGIN", "imap"):
             raise InvalidAuth
         return await super().authenticate(credentials)
+
+    async def authorize(self, authenticated: Any, authzid: str) -> _Identity:
+        known = await super().authorize(authenticated, authzid)
+        identity = _Identity(known.name, self, None, frozenset())
+        identity.faults = self._faults
+        return identity
 
 
 class _WholeAnswers(asyncio.StreamWriter):
@@ -166,7 +184,7 @@ class ImapServer:
         config.apply_context()
         login = _Login(config, faults)
         login.users_dict[user] = UserMetadata(config, user, password=password)
-        self.mailboxes = Mailboxes(faults)
+        self.mailboxes = Mailboxes()
         config.set_cache[user] = (self.mailboxes, FilterSet())
         self._serve = IMAPServer(login, config)
         self._writers: set[asyncio.StreamWriter] = set()
