@@ -259,6 +259,21 @@ def fail_over(store: redis.Redis) -> None:
     assert taken(lanes, claim_one(lanes)).after_failover
 
 
+def meet_trouble(store: redis.Redis) -> None:
+    """A destination that fails, and one that finds a lane too fast."""
+    lanes = lanes_over(store)
+    lanes.append([letter(1), reply(1)])
+    for lease in claim(lanes):
+        trouble: Trouble = "failing" if lease.lane.direction == "in" else "throttled_lane"
+        lanes.defer(lease, taken(lanes, lease).id, 9, error="no", trouble=trouble)
+
+
+def step_back(store: redis.Redis) -> None:
+    """The clock of Redis's host goes back by an hour."""
+    store.hset(keys.CLOCK, "seen", (store.time()[0] + 3600) * 1000)
+    lanes_over(store).append([letter(1)])
+
+
 def remember(store: redis.Redis) -> None:
     """What is known of a lane once a message is delivered, and a customer who writes too much."""
     lanes = lanes_over(store)
@@ -338,6 +353,8 @@ SCENES: Final[tuple[Callable[[redis.Redis], None], ...]] = (
     withdraw,
     explain_a_delay,
     fail_over,
+    meet_trouble,
+    step_back,
     remember,
     poll,
     keep_notes,
@@ -364,6 +381,7 @@ def test_the_tables_have_all_that_is_written_and_nothing_else(written: Written) 
     numbered = {re.sub(r":\d+$", ":NUMBER", name) for name in written.fields_of("gw:msg:")}
     assert numbered == documented("A message")
     assert written.fields_of("gw:route:") == documented("A route")
+    assert written.fields_of(keys.CLOCK) == documented("A gate, a pace, a brake", "clock")
     for kind in ("gate", "pace", "brake"):
         assert written.fields_of(f"gw:{kind}:") == documented("A gate, a pace, a brake", kind)
     assert written.fields_of(keys.DEAD_LETTERS) == documented("A dead letter")
@@ -383,6 +401,7 @@ def test_the_dictionary_in_the_code_has_the_same_names() -> None:
         (keys.GateField, "A gate, a pace, a brake", "gate"),
         (keys.PaceField, "A gate, a pace, a brake", "pace"),
         (keys.BrakeField, "A gate, a pace, a brake", "brake"),
+        (keys.ClockField, "A gate, a pace, a brake", "clock"),
         (keys.DeadLetterField, "A dead letter", ""),
     ):
         named = {value for name, value in vars(holder).items() if name.isupper()}
