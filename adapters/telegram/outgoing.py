@@ -11,6 +11,7 @@ from adapters.telegram.bot import BotConnection
 from adapters.telegram.entities import as_entities
 from adapters.telegram.errors import EntitiesRefused, KindRefused
 from adapters.telegram.files import kind_of, send_file
+from gateway.errors import Uncertain
 from gateway.model import File, Part, Sent
 
 
@@ -20,6 +21,8 @@ def send(bot: BotConnection, part: Part) -> Sent:
         message = _send(bot, part, as_entities(part.text, part.spans))
     except EntitiesRefused:
         message = _send(bot, part, [])
+    if str(message.chat_id) != part.peer:
+        raise Uncertain("Telegram answered about another chat", detail=f"chat {message.chat_id}")
     return Sent(f"{message.chat_id}:{message.message_id}")
 
 

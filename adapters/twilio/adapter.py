@@ -79,6 +79,9 @@ class Twilio(Adapter):
             | ({"StatusCallback": part.callback_url} if part.callback_url else {}),
             auth=self._auth(),
         )
+        match answer.json():
+            case {"to": str(to)} if to != part.peer:
+                raise answer.nonsense("it is about another number")
         return Sent(answer.field("sid"))
 
     def catch_up(self, since: float) -> Iterator[Inbound]:

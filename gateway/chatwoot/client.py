@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from gateway.chatwoot.admin import Admin
 from gateway.chatwoot.api import Api, Json, storable_json
 from gateway.chatwoot.conversation_defaults import Priority
 from gateway.chatwoot.errors import Missing, SurveyRefused
-from gateway.chatwoot.fields import Fields
+from gateway.chatwoot.fields import Fields, WrongShape
 from gateway.chatwoot.limits import attribute, fitting
 from gateway.chatwoot.multipart import Form
 from gateway.chatwoot.refusals import (
@@ -42,6 +42,7 @@ from gateway.chatwoot.values import (
 )
 from gateway.errors import DeliveryError
 from gateway.model import File, Status
+from gateway.storable import storable
 
 CONVERSATIONS_PER_PAGE: Final = 25
 MESSAGES_PER_PAGE: Final = 100
@@ -125,7 +126,13 @@ class Chatwoot:
             "additional_attributes": dict(attributes or {}),
         }
         path = f"{self._account}/contacts"
-        return self._api.write("POST", path, body, _created_contact, source_id_taken)
+
+        def read(fields: Fields) -> Contact:
+            made = fields.object("payload").optional_object("contact_inbox")
+            _require_same("source_id", made.optional_text("source_id"), storable(source_id))
+            return _created_contact(fields)
+
+        return self._api.write("POST", path, body, read, source_id_taken)
 
     def filter_contacts(
         self, *, phone: str = "", email: str = "", identifier: str = ""
@@ -170,7 +177,7 @@ class Chatwoot:
         body: dict[str, Json] = {"additional_attributes": dict(attributes)} if attributes else {}
         path = f"{self._account}/contacts/{contact_id}"
         body |= _without_empty(name=name, identifier=identifier)
-        return self._api.write("PATCH", path, body, _shown_contact)
+        return self._api.write("PATCH", path, body, _shown_contact(contact_id))
 
     def set_avatar(self, contact_id: int, picture: File) -> Contact:
         """Show `picture` with a contact. Raises `Invalid` if Chatwoot does not take it: it must be
@@ -178,7 +185,7 @@ class Chatwoot:
         (`app/models/concerns/avatarable.rb`)."""
         path, form = f"{self._account}/contacts/{contact_id}", Form((), "avatar", (picture,))
         seconds = self._time_for(picture)
-        return self._api.send_form("PUT", path, form, _shown_contact, deadline=seconds)
+        return self._api.send_form("PUT", path, form, _shown_contact(contact_id), deadline=seconds)
 
     def conversations_of(
         self, inbox_id: int, source_id: str, page: int = 1
@@ -211,7 +218,8 @@ class Chatwoot:
                 return
 
     def conversation(self, conversation_id: int) -> Conversation:
-        return self._api.read(self._conversation(conversation_id), Conversation.read)
+        path = self._conversation(conversation_id)
+        return self._api.read(path, _conversation_numbered(conversation_id))
 
     def create_conversation(
         self,
@@ -238,7 +246,14 @@ class Chatwoot:
             **(given or {}),
         }
         path = f"{self._account}/conversations"
-        return self._api.write("POST", path, body, Conversation.read, conversation_refused)
+
+        def read(fields: Fields) -> Conversation:
+            conversation = Conversation.read(fields)
+            _require_same("inbox", conversation.inbox_id, inbox_id)
+            _require_same("contact", conversation.contact.id, contact_id)
+            return conversation
+
+        return self._api.write("POST", path, body, read, conversation_refused)
 
     def set_labels(self, conversation_id: int, labels: Iterable[str]) -> tuple[str, ...]:
         """Replace all labels of a conversation: name also those that shall stay."""
@@ -277,12 +292,11 @@ class Chatwoot:
         if content_attributes:
             body["content_attributes"] = content_attributes
         path = f"{self._conversation(conversation_id)}/messages"
+        read = _message_in(conversation_id, source_id=source_id)
         if files:
             form, seconds = _form(body, files), self._time_for(*files)
-            return self._api.send_form(
-                "POST", path, form, Message.read, message_refused, deadline=seconds
-            )
-        return self._api.write("POST", path, body, Message.read, message_refused)
+            return self._api.send_form("POST", path, form, read, message_refused, deadline=seconds)
+        return self._api.write("POST", path, body, read, message_refused)
 
     def messages_after(self, conversation_id: int, after: int) -> Iterator[Message]:
         """The messages with an id above `after`, ascending; asks page by page as they are used."""
@@ -321,7 +335,8 @@ class Chatwoot:
         """
         body: dict[str, Json] = {"status": status.value, "external_error": reason or None}
         path = f"{self._conversation(conversation_id)}/messages/{message_id}"
-        return self._api.write("PATCH", path, body, Message.read, status_refused)
+        read = _message_in(conversation_id, message_id=message_id)
+        return self._api.write("PATCH", path, body, read, status_refused)
 
     def answer_survey(
         self,
@@ -387,8 +402,46 @@ def _without_empty(**texts: str) -> dict[str, Json]:
     return {name: text for name, text in texts.items() if text}
 
 
-def _shown_contact(fields: Fields) -> Contact:
-    return Contact.read(fields.object("payload"))
+def _shown_contact(contact_id: int) -> Callable[[Fields], Contact]:
+    def read(fields: Fields) -> Contact:
+        contact = Contact.read(fields.object("payload"))
+        _require_same("contact", contact.id, contact_id)
+        return contact
+
+    return read
+
+
+def _require_same(what: str, told: object, asked: object) -> None:
+    """An answer is believed only if it is about what was asked: a cache, a proxy that mixes up two
+    callers, or another server may be speaking. Raises WrongShape."""
+    if told != asked:
+        raise WrongShape(f"{what}: it is about another one")
+
+
+def _conversation_numbered(conversation_id: int) -> Callable[[Fields], Conversation]:
+    def read(fields: Fields) -> Conversation:
+        conversation = Conversation.read(fields)
+        _require_same("conversation", conversation.id, conversation_id)
+        return conversation
+
+    return read
+
+
+def _message_in(
+    conversation_id: int, *, source_id: str | None = None, message_id: int | None = None
+) -> Callable[[Fields], Message]:
+    """Reads a message that must be this one; None where that cannot be known before."""
+
+    def read(fields: Fields) -> Message:
+        message = Message.read(fields)
+        _require_same("conversation", message.conversation_id, conversation_id)
+        if source_id is not None:
+            _require_same("source_id", message.source_id, storable(source_id))
+        if message_id is not None:
+            _require_same("message", message.id, message_id)
+        return message
+
+    return read
 
 
 def _created_contact(fields: Fields) -> Contact:

@@ -60,15 +60,29 @@ class ChatwootWebhooks:
         request = request_ctx.request
         body, headers = read_body(request), {name.lower(): value for name, value in request.headers}
         self._signed.verify(channel, headers, body)
-        event = webhook.read(read_json(body))
+        payload = read_json(body)
+        event = webhook.read(payload)
         if isinstance(event, Ignored):  # frequent, and there is nothing to remember
             return self._respond(channel, event, self._intake.take_event(channel, event))
-        if self._signed.is_repeated(channel, headers):
+        if not isinstance(event, ContactChanged):  # one of others is let go, and counted
+            _require_account(channel, payload)
+        signer = self._signer(channel, self._channel_of(channel, event))
+        self._signed.verify(signer, headers, body)
+        if self._signed.is_repeated(signer, headers):
             return self._respond(channel, event, "repeated")
         concerned, outcome = self._take(channel, event)
         if not outcome.startswith("ignored"):  # frequent as well
-            self._signed.remember(channel, headers)
+            self._signed.remember(signer, headers)
         return self._respond(concerned, event, outcome)
+
+    def _signer(self, called: Channel, concerned: Channel) -> Channel:
+        """Whose secrets the webhook must be signed with.
+
+        Those of the address that was called, since they may be an account webhook's, which reports
+        on all inboxes. But where that address asks for none, whoever knows it could otherwise speak
+        for a channel that does.
+        """
+        return called if called.config.signing_secret else concerned
 
     def _take(self, channel: Channel, event: Event) -> tuple[Channel, str]:
         """Store the event. Returns the channel it concerns, and what was done with it."""
@@ -119,3 +133,10 @@ class ChatwootWebhooks:
         if not any(right):
             raise Forbidden("the secret at the end of this address does not belong to the channel")
         return channel
+
+
+def _require_account(channel: Channel, payload: object) -> None:
+    """Raises `Forbidden` if the event is told to be of another account. Some tell of none."""
+    match payload:
+        case {"account": {"id": int(number)}} if number != channel.account.account:
+            raise Forbidden("the event is of another account than the channel's")

@@ -88,6 +88,13 @@ def test_a_messaging_service_and_an_api_key() -> None:
     assert sent.headers["authorization"] == "Basic U0sxOmtleXNlY3JldA=="
 
 
+def test_an_answer_about_another_number_is_not_believed() -> None:
+    with ScriptedServer() as server:
+        server.otherwise = answer(201, {"sid": "SM1", "to": "+15551230002"})
+        with pytest.raises(errors.Uncertain):
+            channel(api_url=server.url).send(Part("p", "+15551230001", "x"))
+
+
 @pytest.mark.parametrize("sender", ["", "5550001", "+1", "Shop", "555 0001", "+1555000111x"])
 def test_an_impossible_sender_is_refused(sender: str) -> None:
     if sender == "5550001":

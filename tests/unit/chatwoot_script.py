@@ -124,5 +124,5 @@ def message(number: int = 1001, **fields: Any) -> dict[str, Any]:
         "content_attributes": {},
         "created_at": 1768900100,
         "private": False,
-        "source_id": None,
+        "source_id": "gw:1",
     } | fields

@@ -82,10 +82,44 @@ def test_a_message_is_posted_as_the_customers_and_read_back(
     }
 
 
+ABOUT_ANOTHER: list[tuple[dict[str, Any], Callable[[Chatwoot], Any]]] = [
+    (message(source_id="gw:2"), post),
+    (message(source_id=None), post),
+    (message(conversation_id=13), post),
+    (message(1002), lambda c: c.update_status(12, 1001, Status.SENT)),
+    (message(conversation_id=13), lambda c: c.update_status(12, 1001, Status.SENT)),
+    (conversation(inbox_id=8), lambda c: c.create_conversation(7, 42, "ada")),
+    (
+        conversation(meta={"sender": contact(43)}),
+        lambda c: c.create_conversation(7, 42, "ada"),
+    ),
+    ({"payload": contact(43)}, lambda c: c.update_contact(42, name="Ada")),
+    (
+        {"payload": {"contact": contact(), "contact_inbox": {"source_id": "bob"}}},
+        lambda c: c.create_contact(7, "ada", "Ada"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("told", "call"), ABOUT_ANOTHER)
+def test_an_answer_about_something_else_is_not_believed(
+    script: Script, chatwoot: Chatwoot, told: Any, call: Callable[[Chatwoot], Any]
+) -> None:
+    script.says(200, told)
+    with pytest.raises(Uncertain):
+        call(chatwoot)
+
+
+def test_another_conversation_is_not_the_one_asked_for(script: Script, chatwoot: Chatwoot) -> None:
+    script.says(200, conversation(13))
+    with pytest.raises(ServerTrouble):
+        chatwoot.conversation(12)
+
+
 def test_a_private_note_is_an_outgoing_message_that_is_private(
     script: Script, chatwoot: Chatwoot
 ) -> None:
-    script.says(200, message(message_type=1, private=True))
+    script.says(200, message(message_type=1, private=True, source_id="gw:2"))
     note = chatwoot.create_message(12, "psst", source_id="gw:2", message_type=MessageType.NOTE)
     assert note.message_type is MessageType.NOTE
     sent = script.calls[0].body

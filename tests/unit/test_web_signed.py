@@ -54,6 +54,27 @@ def told(client: FlaskClient, body: bytes, headers: Any, path: str = "") -> tupl
 REPLY = json.dumps(reply()).encode()
 
 
+SIBLING = chatwoot_path(channel="desk")
+"""The address of a channel that asks for no signature; the event names one that does."""
+
+
+def test_the_address_of_a_sibling_is_no_way_around_the_signature(
+    client: FlaskClient, store: redis.Redis
+) -> None:
+    assert told(client, REPLY, {}, SIBLING)[0] == 403
+    assert told(client, REPLY, signed(REPLY, secret="another"), SIBLING)[0] == 403
+    assert not stored(store)
+    assert told(client, REPLY, signed(REPLY), SIBLING) == (200, "accepted")
+    assert told(client, REPLY, signed(REPLY), SIBLING) == (200, "repeated")
+    assert list(waiting(store)) == ["o:shop:1002"]
+
+
+def test_an_event_of_another_account_is_refused(client: FlaskClient, store: redis.Redis) -> None:
+    others = json.dumps(reply(account={"id": 9})).encode()
+    assert told(client, others, signed(others))[0] == 403
+    assert not stored(store)
+
+
 @pytest.mark.parametrize("secret", [INBOX_SECRET, ACCOUNT_SECRET])
 def test_what_is_signed_with_any_of_the_secrets_is_stored(
     client: FlaskClient, store: redis.Redis, secret: str
