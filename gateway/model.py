@@ -15,7 +15,11 @@ from typing import Any
 
 from gateway.errors import Malformed
 from gateway.payload import read_json
-from gateway.storable import storable
+from gateway.storable import on_one_line, storable
+
+LONGEST_NAME = 2000
+"""Characters of an id, an address or a thread: keys are made of them. An e-mail's own id may have
+998."""
 
 
 def _set_storable(value: object, *names: str) -> None:
@@ -95,6 +99,7 @@ class Person:
 
     def __post_init__(self) -> None:
         _set_storable(self, "name", "phone", "email", "username", "language", "identifier")
+        object.__setattr__(self, "name", on_one_line(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,8 @@ class Inbound:
         self._check_values()
         if not self.id or not self.peer:  # one id for all would make all but one repetitions
             raise Malformed("a message without an id, or without a sender")
+        if max(len(self.id), len(self.peer), len(self.thread)) > LONGEST_NAME:
+            raise Malformed(f"an id or an address of more than {LONGEST_NAME} characters")
 
     def _check_values(self) -> None:
         if not isinstance(self.person, Person):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -180,6 +181,9 @@ class FaultyApplication:
 def control(faults: Faults, head: Head, read: Callable[[], bytes]) -> Reply:
     """Answer a request to `CONTROL_PATH`."""
     body, status = read(), 200
+    origin = head.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != head.headers.get("host"):
+        return Reply(403, b'{"error": "a page of another site may not do this"}')
     if head.method == "POST":
         try:
             faults.add(TypeAdapter(Fault).validate_json(body))

@@ -21,14 +21,19 @@ from gateway.runtime import Runtime
 SHORTEST_SECRET = 16
 
 
+def _is_short(secret: SecretStr) -> bool:
+    """White space at its ends is no secret."""
+    return len(secret.get_secret_value().strip()) < SHORTEST_SECRET
+
+
 def _require_length(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    if not secrets or any(len(secret.get_secret_value()) < SHORTEST_SECRET for secret in secrets):
+    if not secrets or any(_is_short(secret) for secret in secrets):
         raise ValueError(f"must have at least {SHORTEST_SECRET} characters")
     return secrets
 
 
 def _require_length_or_empty(secret: SecretStr) -> SecretStr:
-    if 0 < len(secret.get_secret_value()) < SHORTEST_SECRET:
+    if secret.get_secret_value() and _is_short(secret):
         raise ValueError(f"must have at least {SHORTEST_SECRET} characters, or be left out")
     return secret
 

@@ -34,7 +34,9 @@ GATHER = 0.02
 """Seconds in which everyday lines gather, to be written together."""
 
 _FIELDS = "gateway_fields"
-_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""What a terminal obeys (C1), and what makes a line look like another one (bidi, zero width)."""
+_PLAIN = re.compile(rf"[^\s\"=\\\x00-\x1f{_UNSEEN.pattern[1:-1]}]+")
 
 
 def event(
@@ -216,7 +218,8 @@ def _content(record: logging.LogRecord) -> Mapping[str, object]:
 def _quoted(value: str) -> str:
     if _PLAIN.fullmatch(value):
         return value
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    quoted = json.dumps(value, ensure_ascii=False)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
 def _spellings(secret: str) -> set[str]:

@@ -33,6 +33,7 @@ def supervise(settings: Settings, config: Path) -> None:
     roles = roles_of(os.environ, config, server)
     say = Printer(sys.stdout)
     address = bind_address(os.environ)
+    os.umask(0o077)  # what the server and the workers write is for nobody else
     say("gateway", f"web listens on http://{address}; Ctrl-C stops everything")
     if _in_use(address):
         say("gateway", f"{address} is in use by another program, and web waits for it: stop that")

@@ -49,6 +49,12 @@ class EmbeddedValkey:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.getuid():
                 raise PermissionError(f"{folder} belongs to another user")
+        # An older one, or one that came with a volume, may stand open; and Valkey makes its files
+        # readable to all.
+        self.folder.chmod(0o700)
+        for path in self.folder.rglob("*"):
+            if not path.is_symlink() and not path.is_socket():
+                path.chmod(0o700 if path.is_dir() else 0o600)
 
     def command(self) -> list[str]:
         """The command that runs the server in the foreground. Raises `NoEmbeddedServer`."""

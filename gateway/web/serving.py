@@ -122,6 +122,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             self._until.pop(conn, None)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
+        # Gunicorn believes these of a peer on loopback, as every caller is behind a local proxy.
+        req.headers = [each for each in req.headers if each[0] not in {"SCRIPT_NAME", "PATH_INFO"}]
         if conn.source.is_open:
             req.force_close()  # what the application leaves of a long body is not read to its end
         return super().handle_request(req, conn)

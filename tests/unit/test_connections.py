@@ -14,6 +14,7 @@ import redis
 
 from gateway.storage.connections import connect, is_unverified
 from gateway.storage.durability import explain_failure
+from gateway.storage.embedded import EmbeddedValkey
 from gateway.storage.failover import ServerWatch
 
 
@@ -101,3 +102,14 @@ def _serve(server: socket.socket, context: ssl.SSLContext, target: str) -> None:
                 while question := outer.recv(65536):
                     inner.sendall(question)
                     outer.sendall(inner.recv(65536))
+
+
+def test_an_old_folder_that_stands_open_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    (folder / "appendonlydir").mkdir(parents=True)
+    (folder / "appendonlydir" / "a.aof").write_bytes(b"")
+    for path in (folder, folder / "appendonlydir", folder / "appendonlydir" / "a.aof"):
+        path.chmod(0o777)
+    EmbeddedValkey(folder).prepare()
+    modes = [path.stat().st_mode & 0o777 for path in (folder, *sorted(folder.rglob("*")))]
+    assert modes == [0o700, 0o700, 0o600]

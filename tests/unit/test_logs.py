@@ -216,3 +216,10 @@ def test_the_end_of_the_process_and_the_thread_that_writes_do_not_wait_for_each_
         assert not writer.is_alive()
     finally:
         handler.release()
+
+
+def test_nothing_unseen_reaches_a_terminal() -> None:
+    quoted = LogfmtFormatter("web", Redactor([])).format(
+        logging.makeLogRecord({"msg": "a\x9bb\u202ec\u200bd", "levelno": 20, "levelname": "INFO"})
+    )
+    assert quoted.isascii()

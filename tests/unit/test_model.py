@@ -113,3 +113,14 @@ def test_what_an_adapter_says_of_a_failure_can_be_stored() -> None:
 def test_a_message_with_nothing_but_nuls_for_an_id_is_none() -> None:
     with pytest.raises(Malformed):
         Inbound("\0", "ann", "hello")
+
+
+def test_a_name_looks_like_nothing_but_itself() -> None:
+    assert Person("Ada\u202egpj.\x9b31m\nBob").name == "Ada gpj. 31m Bob"
+
+
+@pytest.mark.parametrize("field", ["id", "peer", "thread"])
+def test_an_address_without_end_is_refused(field: str) -> None:
+    values: dict[str, Any] = {"id": "1", "peer": "ada", "text": "hi", field: "x" * 900_000}
+    with pytest.raises(Malformed):
+        Inbound(**values)

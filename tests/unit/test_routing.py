@@ -111,7 +111,8 @@ def test_who_has_the_identifier_is_trusted_most_then_who_has_the_email(
     by_identifier = contact(43, identifier="telegram:1")
     script.says(200, {"payload": [by_phone, contact(42, email="ada@x.io"), by_identifier]})
     script.says(200, {"source_id": "tg:1", "inbox": {"id": 7}})
-    script.says(200, conversations()).says(200, conversation(12))
+    theirs = conversation(12, meta={"sender": contact(43)})
+    script.says(200, conversations()).says(200, theirs)
     place = resolve(chatwoot, INBOX, inbound(replace(ADA, identifier="telegram:1")))
     assert place == Place(43, 12)
 

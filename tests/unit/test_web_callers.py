@@ -165,6 +165,12 @@ def test_requests_in_a_row_on_one_connection(web: Web) -> None:
         assert b"alive" in line.recv(4096)
 
 
+def test_a_caller_cannot_move_our_pages(web: Web) -> None:
+    for name in ("SCRIPT_NAME", "SCRIPT-NAME", "PATH_INFO"):
+        answer = requests.get(f"{web.url}/healthz", headers={name: "/healthz"}, timeout=5)
+        assert answer.text == "alive\n"
+
+
 def test_a_dripping_request_ends_too(web: Web) -> None:
     with caller(web, HEAD) as line:
         line.settimeout(0.2)
