@@ -56,13 +56,16 @@ class ChannelPoller:
         store: redis.Redis,
         intake: Intake,
         stop: threading.Event,
+        *,
+        redact: Callable[[str], str] = str,
     ) -> None:
+        """`redact` takes secrets out of what is noted: it may quote what the other side said."""
         self._channel = channel
         self._adapter = adapter
         self._locks = Locks(store)
         self._returns = Returns(store)
         self._values = KeyValues(store)
-        self._notes = ChannelNotes(store, channel.name)
+        self._notes = ChannelNotes(store, channel.name, redact)
         self._intake = intake
         self._reading = Reading(store)
         self._stop = stop

@@ -27,6 +27,7 @@ from gateway.intake.intake import Intake
 from gateway.lanes import Backlog, Lanes
 from gateway.observability import logs
 from gateway.observability.heartbeat import Heartbeat
+from gateway.observability.logs import Redactor
 from gateway.runtime import Runtime
 from gateway.storage.connections import connect
 from gateway.storage.failover import ServerWatch
@@ -58,8 +59,9 @@ def main(settings: Settings) -> None:
         for channel in settings.channels.values()
     }
     Heartbeat(store, "clock").start()
+    redact = Redactor(settings.secret_values())
     pollers = [
-        ChannelPoller(channel, adapters[channel.name], store, intake, stop)
+        ChannelPoller(channel, adapters[channel.name], store, intake, stop, redact=redact)
         for channel in settings.channels.values()
     ]
     for poller in pollers:

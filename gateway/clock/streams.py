@@ -19,6 +19,7 @@ from gateway.intake.known_contacts import KnownContacts
 from gateway.lanes import KeyValues, Ledger, Locks, Routes
 from gateway.lanes.address_changes import AddressChanges
 from gateway.observability.event_streams import StreamNotes
+from gateway.observability.logs import Redactor
 
 
 class Streams:
@@ -63,12 +64,13 @@ class Streams:
             Reconciler(channel, chatwoot, ledger, values, intake, wait, contacts).look
             for channel in channels
         ]
+        redact = Redactor(self._settings.secret_values())
         return EventListener(
             account,
             chatwoot,
             StreamEvents(account, channels, chatwoot, self._intake, contacts),
             looks,
             locks=Locks(self._store),
-            notes=StreamNotes(self._store, account.name),
+            notes=StreamNotes(self._store, account.name, redact),
             stop=self._stop,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from gateway.config import Settings
@@ -13,9 +15,15 @@ LEVEL: Final = logging.WARNING
 """Written before the command goes on, and to be noticed."""
 
 
-def open_log(settings: Settings) -> None:
-    """Let this command write lines to stderr, as every role does."""
-    logs.configure(settings, "command")
+@contextmanager
+def open_log(settings: Settings) -> Iterator[None]:
+    """Meanwhile this command writes lines to stderr, as every role does."""
+    handler, root = logs.make_handler(settings, "command"), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def user() -> str:

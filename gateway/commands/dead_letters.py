@@ -54,18 +54,18 @@ def drop_letters(messages: Sequence[str]) -> int:
 
 def _apply(name: Literal["replay", "drop"], messages: Sequence[str], done: str) -> int:
     settings, status = load_settings_with_redis(), 0
-    audit.open_log(settings)
     letters = _letters_in(settings)
     action = letters.replay if name == "replay" else letters.drop
     for message in messages:
         if action(message):
-            logs.event(
-                log,
-                "dead_replayed" if name == "replay" else "dead_dropped",
-                level=audit.LEVEL,
-                by=audit.user(),
-                message=message,
-            )
+            with audit.open_log(settings):
+                logs.event(
+                    log,
+                    "dead_replayed" if name == "replay" else "dead_dropped",
+                    level=audit.LEVEL,
+                    by=audit.user(),
+                    message=message,
+                )
             print(f"{message} {done}")
         else:
             print(f"gateway: dead letter {message} does not exist.", file=sys.stderr)

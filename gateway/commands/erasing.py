@@ -85,15 +85,15 @@ def _print_found(found: Found) -> None:
 def _note(settings: Settings, person: str, erased: Erased) -> None:
     """The log must not keep what was erased: it tells the person by a fingerprint."""
     fingerprint = hashlib.sha256(person.strip().casefold().encode()).hexdigest()[:12]
-    audit.open_log(settings)
-    logs.event(
-        log,
-        "erased",
-        level=audit.LEVEL,
-        by=audit.user(),
-        person=fingerprint,
-        messages=erased.messages,
-        lanes=erased.lanes,
-        others=erased.others,
-        busy=len(erased.busy),
-    )
+    with audit.open_log(settings):
+        logs.event(
+            log,
+            "erased",
+            level=audit.LEVEL,
+            by=audit.user(),
+            person=fingerprint,
+            messages=erased.messages,
+            lanes=erased.lanes,
+            others=erased.others,
+            busy=len(erased.busy),
+        )

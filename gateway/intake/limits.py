@@ -7,8 +7,8 @@ from dataclasses import replace
 from gateway.errors import Permanent
 from gateway.model import Inbound, Person, Receipt
 
-LONGEST_TEXT = 100_000
-"""Characters."""
+LONGEST_TEXT = 400_000
+"""Characters: more than a message of Chatwoot's holds, so that the rest goes along as a file."""
 LONGEST_NAME = 255
 LONGEST_ID = 4000
 LONGEST_PEER = 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final, cast
 
@@ -48,6 +49,8 @@ class ChannelNotes:
 
     store: redis.Redis
     channel: str
+    redact: Callable[[str], str] = str
+    """Takes secrets out of a reason, which may quote what the other side said."""
     _noted: _Noted = field(default_factory=_Noted)
     _due: float = 0.0
 
@@ -63,7 +66,7 @@ class ChannelNotes:
 
     def failed(self, why: str) -> None:
         """Connecting or asking failed."""
-        self._note(why or "no reason is known", polled=False)
+        self._note(self.redact(why) or "no reason is known", polled=False)
 
     def _note(self, why: str, *, polled: bool) -> None:
         with contextlib.suppress(redis.RedisError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final, cast
 
@@ -40,6 +41,8 @@ class StreamNotes:
 
     store: redis.Redis
     account: str
+    redact: Callable[[str], str] = str
+    """Takes secrets out of a reason, which may quote what the other side said."""
     _noted: _Noted | None = None
     _due: float = 0.0
 
@@ -58,7 +61,9 @@ class StreamNotes:
         """The connection is lost."""
         before, now = self._noted, self._now()
         since = before.since if before and not before.connected else now
-        self._write(_Noted(False, since, before.last_frame if before else None, now, why))
+        self._write(
+            _Noted(False, since, before.last_frame if before else None, now, self.redact(why))
+        )
 
     def _write(self, noted: _Noted) -> None:
         self._noted, self._due = noted, time.monotonic() + NOTED_EVERY

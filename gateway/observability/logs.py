@@ -167,15 +167,20 @@ def configure(settings: Settings, role: str) -> None:
 
     May be called again, for instance after a fork: the newest call counts.
     """
-    handler = LogHandler(sys.stderr)
-    handler.setFormatter(LogfmtFormatter(role, Redactor(settings.secret_values())))
-    handler.addFilter(worth_a_line)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [make_handler(settings, role)]
     root.setLevel(logging.INFO)
     _adopt("gunicorn.error", "rq.worker")
     logging.captureWarnings(capture=True)
     _log_uncaught_errors()
+
+
+def make_handler(settings: Settings, role: str) -> LogHandler:
+    """Writes lines to stderr as it is now, redacted."""
+    handler = LogHandler(sys.stderr)
+    handler.setFormatter(LogfmtFormatter(role, Redactor(settings.secret_values())))
+    handler.addFilter(worth_a_line)
+    return handler
 
 
 def _adopt(*names: str) -> None:

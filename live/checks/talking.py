@@ -9,6 +9,8 @@ from live.scene import CHANNELS, Scene
 from live.waiting import expect, stays, wait_for
 
 SEVERAL = 8
+HEARD = 1.0
+"""Seconds within which the gateway has heard what an agent did; nothing shows it."""
 BETWEEN_REPLIES = 0.3
 """Seconds: faster than any agent, and slower than Chatwoot's jobs are out of step."""
 
@@ -90,6 +92,7 @@ def _resolved_then_new(scene: Scene, channel: str) -> None:
     first, _ = ada.shown("First matter")
     scene.desk.set_status(first, "resolved")
     wait_for(lambda: scene.desk.conversation(first)["status"] == "resolved", "it as resolved")
+    time.sleep(HEARD)
     ada.writes("Second matter", subject="Another thing")
     second, _ = ada.shown("Second matter")
     expect(second != first or channel != "telegram", (first, second))

@@ -53,7 +53,7 @@ def test_a_message_that_kills_one_worker_after_the_other_is_buried(
             deaths += 1
         assert deaths == DEATHS
         (letter,) = DeadLetters(store).list()
-        assert f"{DEATHS} attempts ended with the death of the worker" in letter.reason
+        assert f"the worker died in {DEATHS} attempts" in letter.reason
         texts = sent.read_text().split()
         doubled = [texts.count(text) - PEERS for text in ("before", "after")]
         assert min(doubled) >= 0

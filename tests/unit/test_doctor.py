@@ -498,7 +498,9 @@ def test_without_a_worker_not_all_is_well(world: World, store: redis.Redis) -> N
 
 
 def test_dead_letters_are_a_note_and_then_not_all_is_well(world: World, store: redis.Redis) -> None:
-    store.xadd(keys.DEAD_LETTERS, {"id": "o:bot:1", "reason": "gone"})
+    store.xadd(
+        keys.DEAD_LETTERS, {"id": "o:bot:1", "reason": "gone", "channel": "bot", "kind": "out"}
+    )
     found = world.examined()["gateway", "dead letters"]
     assert found["verdict"] == "note" and "dead list" in found["cure"]
     assert world.run("doctor")[1].endswith("Nothing to fix; see the notes (1).\n")

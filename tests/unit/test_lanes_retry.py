@@ -200,7 +200,8 @@ def test_one_marked_before_it_was_sent_is_told_once_it_is(store: redis.Redis) ->
     lanes = lanes_over(store)
     lanes.append([reply(5)])
     assert Ledger(lanes.client).record_marked_failed("r5") == "noted"
-    assert drained(lanes) == ["r5", "s:r5"]
+    # While it waits it is set back too, in a lane of its own: before or after.
+    assert drained(lanes)[-2:] == ["r5", "s:r5"]
 
 
 def test_one_marked_by_chatwoot_and_given_up_gets_our_reason(store: redis.Redis) -> None:

@@ -174,8 +174,8 @@ def waiting(store: redis.Redis) -> dict[str, dict[str, Any]]:
 
 
 def stored(store: redis.Redis) -> set[str]:
-    """All keys but that of the counters."""
-    return set(store.scan_iter()) - {keys.COUNTS}
+    """All keys but those of the counters and of the time."""
+    return set(store.scan_iter()) - {keys.COUNTS, keys.CLOCK}
 
 
 def counts(store: redis.Redis) -> dict[str, str]:

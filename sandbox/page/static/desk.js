@@ -95,7 +95,7 @@ export class Desk {
   item(each) {
     const last = each.messages.findLast((message) => message.kind !== "activity");
     const mine = last && last.kind !== "incoming";
-    const line = last ? (last.deleted ? "Deleted" : last.text.replace(QUOTED, "").split("\n")[0] || (last.files[0]?.name ?? "")) : "";
+    const line = last ? (last.deleted ? "Deleted" : last.text.replace(QUOTED, "").replace(/\s+/g, " ").trim() || (last.files[0]?.name ?? "")) : "";
     return el("li", {},
       el("button", { type: "button", class: `item ${each.status}`, "data-testid": "conversation", "data-channel": each.channel,
         "aria-current": each.current ? "true" : undefined,
