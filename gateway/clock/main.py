@@ -18,6 +18,7 @@ import redis
 from gateway.clock.channel_poller import ChannelPoller
 from gateway.clock.delay_notices import DelayNotices
 from gateway.clock.event_listener import EventListener
+from gateway.clock.housekeeping import Housekeeping
 from gateway.clock.reconcile import Reconciliation
 from gateway.clock.streams import Streams
 from gateway.config import Settings
@@ -76,6 +77,10 @@ def main(settings: Settings) -> None:
     ]
     for each in looks:
         threading.Thread(target=each.run, name="reconcile", daemon=True).start()
+    housekeeping = Housekeeping(settings, store)
+    threading.Thread(
+        target=housekeeping.run, args=(stop,), name="housekeeping", daemon=True
+    ).start()
     notices = DelayNotices(settings, Backlog(store), ringer)
     threading.Thread(target=notices.run, args=(stop,), name="delays", daemon=True).start()
     _tick(lanes, ringer, [*pollers, *streams.listeners, *looks], stop)

@@ -130,6 +130,25 @@ class GatewaySettings(BaseModel):
         description="the largest file of an agent that is sent as a file, in bytes; a larger one "
         "is sent as a link",
     )
+    keep_dead_letters: float = Field(
+        default=90.0,
+        ge=0,
+        description="days after which a dead letter is dropped, with its text; 0: it is kept until "
+        "somebody replays or drops it",
+    )
+    keep_people: float = Field(
+        default=90.0,
+        ge=1,
+        le=90,
+        description="days without use after which the names and addresses of a customer that the "
+        "gateway remembers beside their messages are forgotten",
+    )
+    rewrite_every: float = Field(
+        default=86400.0,
+        ge=0,
+        description="seconds between two rewrites of the embedded server's append-only file, which "
+        "keeps what was deleted until then; 0 for none but the server's own",
+    )
     admin_token: AdminToken = Field(
         default=SecretStr(""),
         description="the password of `/health/backlog` and `/metrics`; by default it is derived "

@@ -44,6 +44,17 @@ class DeadLetters:
         """Forget it for good. False if no dead letter has this id."""
         return bool(self._run("drop", message, nonce or uuid4().hex) == "ok")
 
+    def drop_older(self, seconds: float) -> Iterator[str]:
+        """Forget those that were given up on longer ago; their ids as it is done."""
+        now, _ = self._client.time()
+        last = f"{round((now - seconds) * 1000)}"
+        entries = cast(list[Any], self._client.xrange(keys.DEAD_LETTERS, max=last))
+        for _, fields in entries:
+            if self.drop(fields[DeadLetterField.ID]):
+                yield fields[DeadLetterField.ID]
+        if entries:
+            self._run("rewrite_dead_letters")
+
 
 def _read_letter(message: str, stream_id: str, fields: dict[str, Any]) -> DeadLetter:
     return DeadLetter(

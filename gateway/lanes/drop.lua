@@ -8,6 +8,6 @@ if known[3] == ARGV[2] then return 'ok' end
 if known[1] ~= 'dead' then return 'unknown' end
 redis.call('XDEL', KEY_DEAD_LETTERS, known[2])
 redis.call('HSET', msg, 'state', 'dropped', 'dropped', ARGV[2])
-redis.call('HDEL', msg, 'body', 'dead_letter')
+redis.call('HDEL', msg, 'body', 'dead_letter', 'error', 'first_error')
 redis.call('EXPIRE', msg, LEDGER)
 return 'ok'

@@ -6,10 +6,11 @@
 local lane = ARGV[1]
 if redis.call('EXISTS', key_lease(lane)) == 1 then return 'busy' end
 redis.call('DEL', key_route(lane), key_answer(lane), key_pace(lane))
-if redis.call('EXISTS', key_lane(lane)) == 0 then
-  for _, destination in ipairs(redis.call('SMEMBERS', KEY_DESTINATIONS)) do
-    redis.call('ZREM', key_due(destination), lane)
-  end
+local waits = redis.call('EXISTS', key_lane(lane)) == 1
+for _, destination in ipairs(redis.call('SMEMBERS', KEY_DESTINATIONS)) do
+  redis.call('SREM', key_failing(destination), lane)
+  redis.call('SREM', key_throttled(destination), lane)
+  if not waits then redis.call('ZREM', key_due(destination), lane) end
 end
 
 -- What a claim has leased is kept for its repetition: lane, destination, lane, destination …

@@ -375,6 +375,11 @@ def lock_catch_up(channel: str) -> str:
     return f"gw:lock:catch_up:{channel}"
 
 
+def lock_housekeeping(task: str) -> str:
+    """String: there until the task is due again."""
+    return f"gw:lock:housekeeping:{task}"
+
+
 def lock_reconciler(channel: str) -> str:
     """String: the clock that reconciles the channel."""
     return f"gw:lock:reconciler:{channel}"

@@ -291,6 +291,7 @@ def poll(store: redis.Redis) -> None:
         keys.lock_poller("shop"),
         keys.lock_catch_up("shop"),
         keys.lock_reconciler("shop"),
+        keys.lock_housekeeping("people"),
         keys.lock_event_stream("main"),
         keys.LOCK_RINGER,
     ):

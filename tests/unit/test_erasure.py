@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from gateway.lanes import (
     keys,
 )
 from gateway.lanes.address_changes import AddressChange, AddressChanges
+from gateway.lanes.ledger import LEDGER_SECONDS
 from gateway.lanes.route import Route
 from gateway.lanes.scripts import Scripts
 from gateway.model import Addressee, Inbound, Person
@@ -115,8 +119,9 @@ def live_through_all(store: redis.Redis, name: str) -> None:
     lanes.bury(lease, ids.reply_id("shop", first + 2), f"no {mark}", pace=UNLIMITED, after="stop")
     store.zadd(keys.due("channel/shop"), {str(lease.lane): 9e15})
     values = KeyValues(store)
-    values.set(keys.contact("main", PEOPLE[name][0]), json.dumps([PEOPLE[name][1], "", ""]))
-    values.set(keys.avatar("shop", peer(name)), "{}")
+    contact = json.dumps([PEOPLE[name][1], "", ""])
+    values.set(keys.contact("main", PEOPLE[name][0]), contact, seconds=LEDGER_SECONDS)
+    values.set(keys.avatar("shop", peer(name)), "{}", seconds=LEDGER_SECONDS)
     AddressChanges(values).record("shop", peer(name), AddressChange(1, f"whatsapp:+1{mark}"))
     while leases := claim(lanes):  # what agents were told of them
         for lease in leases:
@@ -287,6 +292,16 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GATEWAY_CONFIG", raising=False)
     monkeypatch.setenv("REDIS_URL", redis_url)
+    # A command ends with its process, and so does what it set up for its log.
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(root, "level", root.level)
+    for holder, name in (
+        (sys, "excepthook"),
+        (sys, "unraisablehook"),
+        (threading, "excepthook"),
+    ):
+        monkeypatch.setattr(holder, name, getattr(holder, name))
 
 
 @pytest.mark.usefixtures("at_hand")
