@@ -79,7 +79,7 @@ lock: $(TOOLS)/.installed
 
 # Fails if a release with a known weakness is named, and as clearly if the database does not answer.
 audit: $(TOOLS)/.installed
-	@$(TOOLS)/bin/pip-audit --progress-spinner off --disable-pip --require-hashes \
+	@$(TOOLS)/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
 	  -r requirements.lock -r requirements-dev.lock -r requirements-tools.lock || { \
 	  echo "make audit: a release has a known weakness (listed above), or nothing was learned, because"; \
 	  echo "the database at pypi.org could not be asked. Only an end without this line is good news."; exit 1; }

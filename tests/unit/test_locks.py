@@ -127,3 +127,8 @@ def test_make_installs_from_the_locks_alone() -> None:
         "Makefile"
     )
     assert {path.stem for path in ROOT.glob("requirements*.lock")} == set(LISTS)
+
+
+def test_an_audit_that_learned_nothing_fails() -> None:
+    """Without `--strict` pip-audit ends well where its database knows of nothing."""
+    assert "/bin/pip-audit --strict " in read("Makefile")

@@ -25,6 +25,7 @@ NOBODYS = {
     "`gw:server_began`",
     "`gw:sequence`",
     "`gw:channel_states`",
+    "`gw:clock`",
     "`gw:ready`",
     "`gw:hold:DESTINATION`",
     "`gw:look_wanted:CHANNEL`",
