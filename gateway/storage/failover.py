@@ -54,11 +54,12 @@ class ServerWatch:
         # Not on_connect, which asks first whether the connection is healthy: if the server is
         # silent, redis-py makes a new one to ask again, which is greeted as well, without an end.
         connection.on_connect_check_health(check_health=False)
+        with self._lock:  # both before anything is asked: meanwhile a new run may tell us more
+            known, told = self._run, self._sequence
         run = _info(ask, "server")["run_id"]
-        if self._run == run and _text(ask("GET", keys.SERVER_RUN)) == run:
+        if known == run and _text(ask("GET", keys.SERVER_RUN)) == run:
             return
         kept = "kept" if _kept_everything(ask) else ""
-        told = self._sequence
         outcome = _text(ask("EVAL", source("server_changed"), 0, run, kept, told))
         if outcome == "lost":
             logs.event(log, "redis_changed", level=logging.WARNING, run=run)

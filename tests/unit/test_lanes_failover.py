@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -241,3 +242,41 @@ def test_what_is_stored_and_what_is_done_have_numbers_that_rise(store: redis.Red
     lanes.ack(lease, message.id, pace=UNLIMITED, nonce="n")
     lanes.ack(lease, "m2", pace=UNLIMITED)
     assert numbers == [1, 2, 3]
+
+
+class Greeted:
+    """A connection to the server whose greeting is interrupted before it ends."""
+
+    def __init__(self, store: redis.Redis, meanwhile: Callable[[], None]) -> None:
+        self._connection: Any = store.connection_pool.get_connection()
+        self._meanwhile = meanwhile
+
+    def on_connect_check_health(self, *, check_health: bool) -> None:
+        """Nothing to do."""
+
+    def send_command(self, *command: str | int, check_health: bool) -> None:
+        if command[0] == "CONFIG":
+            self._meanwhile()
+        self._connection.send_command(*command, check_health=check_health)
+
+    def read_response(self) -> object:
+        return self._connection.read_response()
+
+
+def test_what_the_new_run_has_told_already_is_no_sign_that_it_went_back(
+    store: redis.Redis,
+) -> None:
+    """One thread's greeting is over, and its first answers are here, while another one greets."""
+    watch = ServerWatch()
+    store.set(keys.SEQUENCE, 5)
+    watch.remember(5)
+    store.set(keys.SERVER_RUN, "the run before")
+    store.config_set("appendonly", "yes")
+    store.config_set("appendfsync", "always")
+
+    def other_thread() -> None:
+        watch.greet(Greeted(store, lambda: None))
+        watch.remember(6)
+
+    watch.greet(Greeted(store, other_thread))
+    assert not store.exists(keys.FAILOVER)
