@@ -56,10 +56,11 @@ class ServerWatch:
         connection.on_connect_check_health(check_health=False)
         with self._lock:  # both before anything is asked: meanwhile a new run may tell us more
             known, told = self._run, self._sequence
-        run = _info(ask, "server")["run_id"]
+        server = _info(ask, "server")
+        run = server["run_id"]
         if known == run and _text(ask("GET", keys.SERVER_RUN)) == run:
             return
-        kept = "kept" if _kept_everything(ask) else ""
+        kept = "kept" if _kept_everything(ask, server) else ""
         outcome = _text(ask("EVAL", source("server_changed"), 0, run, kept, told))
         if outcome == "lost":
             logs.event(log, "redis_changed", level=logging.WARNING, run=run)
@@ -73,11 +74,16 @@ class ServerWatch:
                 self._sequence = 0
 
 
-def _kept_everything(ask: Callable[..., Any]) -> bool:
-    """Whether this run knows all that the run before had answered for."""
+def _kept_everything(ask: Callable[..., Any], server: dict[str, str]) -> bool:
+    """Whether this run knows all that the run before had answered for.
+
+    A server that restarts from a rewritten log names its own id of before as if it had been
+    promoted. One without a port, as the embedded one is, never was a replica.
+    """
     if _info(ask, "persistence").get("aof_enabled") != "1":
         return False
-    if _info(ask, "replication").get("master_replid2", NEVER) != NEVER:
+    was_promoted = _info(ask, "replication").get("master_replid2", NEVER) != NEVER
+    if was_promoted and server.get("tcp_port") != "0":
         return False
     try:
         found = ask("CONFIG", "GET", "appendfsync")

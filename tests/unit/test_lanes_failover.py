@@ -182,6 +182,22 @@ def test_a_restart_is_noticed_by_the_next_command(server: tuple[str, Server]) ->
     assert message.after_failover == (mode == "everysec")
 
 
+def test_a_restart_from_a_rewritten_log_is_no_loss(tmp_path: Path) -> None:
+    """The server then names the id that it had before, as one does that was promoted."""
+    server = Server(tmp_path, "--appendfsync", "always")
+    try:
+        server.start_anew()
+        client = connect(server.valkey.url, connections=2, retries=3, greet=ServerWatch().greet)
+        lanes = Lanes(client, QUEUE)
+        lanes.append([letter(1)])
+        client.bgrewriteaof()
+        until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "no rewrite")
+        server.start_anew()
+        assert not taken(lanes, claim_one(lanes)).after_failover
+    finally:
+        server.stop()
+
+
 def test_a_restart_with_less_than_was_answered_is_noticed_though_it_says_that_all_is_kept(
     tmp_path: Path,
 ) -> None:
