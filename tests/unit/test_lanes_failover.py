@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from gateway.lanes import Lanes, keys
 from gateway.lanes.scripts import Scripts
 from gateway.storage.connections import connect
 from gateway.storage.embedded import EmbeddedValkey
-from gateway.storage.failover import ServerWatch
+from gateway.storage.failover import NEVER, ServerWatch
 from tests.unit.lanes_kit import (
     QUEUE,
     UNLIMITED,
@@ -182,22 +183,6 @@ def test_a_restart_is_noticed_by_the_next_command(server: tuple[str, Server]) ->
     assert message.after_failover == (mode == "everysec")
 
 
-def test_a_restart_from_a_rewritten_log_is_no_loss(tmp_path: Path) -> None:
-    """The server then names the id that it had before, as one does that was promoted."""
-    server = Server(tmp_path, "--appendfsync", "always")
-    try:
-        server.start_anew()
-        client = connect(server.valkey.url, connections=2, retries=3, greet=ServerWatch().greet)
-        lanes = Lanes(client, QUEUE)
-        lanes.append([letter(1)])
-        client.bgrewriteaof()
-        until(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "no rewrite")
-        server.start_anew()
-        assert not taken(lanes, claim_one(lanes)).after_failover
-    finally:
-        server.stop()
-
-
 def test_a_restart_with_less_than_was_answered_is_noticed_though_it_says_that_all_is_kept(
     tmp_path: Path,
 ) -> None:
@@ -296,3 +281,31 @@ def test_what_the_new_run_has_told_already_is_no_sign_that_it_went_back(
 
     watch.greet(Greeted(store, other_thread))
     assert not store.exists(keys.FAILOVER)
+
+
+class NamesItsIdOfBefore(Greeted):
+    """As a server does that restarts from a rewritten log, and one that was promoted."""
+
+    def __init__(self, store: redis.Redis, port: int) -> None:
+        super().__init__(store, lambda: None)
+        self._port = port
+
+    def read_response(self) -> object:
+        answer = super().read_response()
+        if not isinstance(answer, str | bytes):
+            return answer
+        text = answer.decode() if isinstance(answer, bytes) else answer
+        before = f"master_replid2:{'a' * 40}"
+        text = text.replace(f"master_replid2:{NEVER}", before)
+        return re.sub(r"tcp_port:\d+", f"tcp_port:{self._port}", text)
+
+
+@pytest.mark.parametrize(("port", "is_doubted"), [(0, False), (6379, True)])
+def test_a_server_without_a_port_was_never_promoted(
+    store: redis.Redis, port: int, is_doubted: bool
+) -> None:
+    store.set(keys.SERVER_RUN, "the run before")
+    store.config_set("appendonly", "yes")
+    store.config_set("appendfsync", "always")
+    ServerWatch().greet(NamesItsIdOfBefore(store, port))
+    assert bool(store.exists(keys.FAILOVER)) == is_doubted
