@@ -1,6 +1,6 @@
 # make run: everything, on this machine. make test, make check: what a change must pass.
 # make test TESTS=tests/unit: some of the tests. WORKERS=1: in fewer or more processes at once.
-# make quick: while writing, in under 90 seconds on two cores: the unit tests, and of each other room
+# make quick: while writing, in a minute or two on two cores: the unit tests, and of each other room
 # of tests the files in QUICK, chosen for what they tell of the whole and for taking seconds.
 # make lock: the locks after a change of the requirements. make lock NEWEST=1: with the newest of all that
 # the requirements need in turn. make audit: whether a known weakness is in what the locks name.

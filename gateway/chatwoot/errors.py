@@ -26,7 +26,7 @@ class Invalid(Permanent):
 
 
 class SurveyRefused(Permanent):
-    """Chatwoot does not take this answer to a survey: it is too old, or is none any more."""
+    """Chatwoot refuses this answer: the survey is too old, or was deleted."""
 
 
 class TooMuch(Permanent):

@@ -28,7 +28,7 @@ class Progress(Enum):
     """Its head is not complete."""
     BODY = "body"
     WHOLE = "whole"
-    """All of it is here, or enough to see that it is none."""
+    """The whole request is here, or enough of it to see that it is not HTTP."""
     LARGE = "large"
     """Its head is here. The body is long, or its sender waits to be asked for it."""
 
