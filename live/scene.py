@@ -25,10 +25,10 @@ from sandbox.ports import free_ports
 from sandbox.running_gateway import RunningGateway
 from sandbox.telegram import TelegramStandIn
 from sandbox.twilio import TwilioStandIn
-from sandbox.wiring import Wiring
+from sandbox.wiring import CHANNELS, Wiring
 
 ROOT = Path(__file__).resolve().parents[1]
-CHANNELS = ("telegram", "sms", "email")
+CHANNEL_NAMES = ("telegram", "sms", "email")
 Events = Literal["webhook", "websocket"]
 
 TEMPLATE = """\
@@ -46,32 +46,6 @@ events = "{events}"
 requests_per_minute = 0
 messages_per_minute = 0
 
-[channels.telegram]
-adapter = "telegram"
-inbox = "{telegram_inbox}"
-token = "${{TELEGRAM_TOKEN}}"
-api_url = "{telegram}"
-
-[channels.sms]
-adapter = "twilio"
-inbox = "{sms_inbox}"
-account_sid = "{account_sid}"
-auth_token = "${{TWILIO_AUTH_TOKEN}}"
-sender = "{number}"
-api_url = "{twilio}"
-
-[channels.email]
-adapter = "email"
-inbox = "{email_inbox}"
-address = "{address}"
-name = "The Corner Shop"
-password = "${{MAIL_PASSWORD}}"
-imap_host = "{mail_host}"
-imap_port = {imap_port}
-imap_security = "plain"
-smtp_host = "{mail_host}"
-smtp_port = {smtp_port}
-smtp_security = "plain"
 """
 
 
@@ -196,7 +170,7 @@ def _wire(
     }
     config = folder / "channels.toml"
     config.write_text(
-        TEMPLATE.format(
+        (TEMPLATE + CHANNELS).format(
             gateway=gateway_url,
             chatwoot=options.url,
             account=options.account,
@@ -209,7 +183,7 @@ def _wire(
             mail_host=mail.host,
             imap_port=mail.imap_port,
             smtp_port=mail.smtp_port,
-            **{f"{name}_inbox": f"live {run} {name}" for name in CHANNELS},
+            **{f"{name}_inbox": f'"live {run} {name}"' for name in CHANNEL_NAMES},
         ),
         encoding="utf-8",
     )
@@ -220,7 +194,7 @@ def _wire(
         settings = load(config, environ)
     except Exception as error:
         raise CannotBegin(f"setup did not succeed:\n{first.stdout}{first.stderr}") from error
-    inboxes = {name: settings.channels[name].config.inbox for name in CHANNELS}
+    inboxes = {name: settings.channels[name].config.inbox for name in CHANNEL_NAMES}
     return Wiring(config, environ, settings, inboxes), (first.stdout, second.stdout)
 
 

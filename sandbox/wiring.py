@@ -31,6 +31,8 @@ url = "{chatwoot}"
 account = {account}
 token = "${{CHATWOOT_TOKEN}}"
 
+"""
+CHANNELS = """\
 [channels.telegram]
 adapter = "telegram"
 inbox = {telegram_inbox}
@@ -58,6 +60,7 @@ smtp_host = "{mail_host}"
 smtp_port = {smtp_port}
 smtp_security = "plain"
 """
+"""Of channels.toml: the three channels, each with a stand-in for its network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def _read_secret(path: Path) -> str:
 
 
 def _toml(stand_ins: StandIns, inboxes: Mapping[str, int], gateway_url: str) -> str:
-    return TEMPLATE.format(
+    return (TEMPLATE + CHANNELS).format(
         gateway=gateway_url,
         chatwoot=stand_ins.chatwoot.url,
         account=stand_ins.chatwoot.account_id,

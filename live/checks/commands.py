@@ -5,13 +5,13 @@ from __future__ import annotations
 import requests
 
 from live.checks import Check
-from live.scene import CHANNELS, Scene
+from live.scene import CHANNEL_NAMES, Scene
 from live.waiting import expect
 
 
 def _inboxes_exist(scene: Scene) -> None:
     there = {int(each["id"]): each for each in scene.desk.inboxes()}
-    for channel in CHANNELS:
+    for channel in CHANNEL_NAMES:
         inbox = there.get(scene.wiring.inboxes[channel])
         expect(inbox is not None and inbox["channel_type"] == "Channel::Api", inbox)
 
@@ -19,7 +19,7 @@ def _inboxes_exist(scene: Scene) -> None:
 def _addresses_fit(scene: Scene) -> None:
     wants_webhooks = scene.options.events == "webhook"
     there = {int(each["id"]): each for each in scene.desk.inboxes()}
-    for channel in CHANNELS:
+    for channel in CHANNEL_NAMES:
         address = there[scene.wiring.inboxes[channel]]["webhook_url"] or ""
         if wants_webhooks:
             wanted = scene.wiring.settings.chatwoot_url(scene.wiring.settings.channels[channel])
@@ -46,7 +46,7 @@ def _doctor_is_content(scene: Scene) -> None:
 
 def _channels_are_listed(scene: Scene) -> None:
     done = scene.command("channels")
-    expect(all(name in done.stdout for name in CHANNELS), done.stdout + done.stderr)
+    expect(all(name in done.stdout for name in CHANNEL_NAMES), done.stdout + done.stderr)
 
 
 def _is_ready(scene: Scene) -> None:

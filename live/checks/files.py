@@ -9,7 +9,7 @@ import requests
 
 from live.checks import Check, on_each
 from live.people import JSON, Person
-from live.scene import CHANNELS, Scene
+from live.scene import CHANNEL_NAMES, Scene
 from live.waiting import Wrong, expect, wait_for
 from sandbox.page.files import PageFile
 
@@ -85,8 +85,8 @@ def _several_go_out(scene: Scene) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    *on_each(CHANNELS, "a customer's picture is shown", _picture_comes_in),
+    *on_each(CHANNEL_NAMES, "a customer's picture is shown", _picture_comes_in),
     *on_each(("telegram", "email"), "a customer's document is shown", _paper_comes_in),
-    *on_each(CHANNELS, "an agent's document arrives", _paper_goes_out),
+    *on_each(CHANNEL_NAMES, "an agent's document arrives", _paper_goes_out),
     Check("email: two documents arrive in one mail", _several_go_out),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from live.checks import Check
 from live.checks.contacts import TO_A_PHONE_THAT_IS_OFF
 from live.people import Person
-from live.scene import CHANNELS, Scene
+from live.scene import CHANNEL_NAMES, Scene
 from live.waiting import Wrong, expect, wait_for
 
 LINES = 6
@@ -47,7 +47,7 @@ def _expect_all_once(ada: Person, number: int) -> None:
 
 
 def _away(scene: Scene) -> None:
-    people = {channel: _begun(scene, channel) for channel in CHANNELS}
+    people = {channel: _begun(scene, channel) for channel in CHANNEL_NAMES}
     scene.gateway.stop()
     for ada, number in people.values():
         for line in range(3):

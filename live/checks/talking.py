@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from live.checks import Check, on_each
-from live.scene import CHANNELS, Scene
+from live.scene import CHANNEL_NAMES, Scene
 from live.waiting import expect, stays, wait_for
 
 SEVERAL = 8
@@ -128,13 +128,15 @@ def _owners_own_words(scene: Scene, channel: str) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    *on_each(CHANNELS, "a customer's words are shown", _customer_writes),
-    *on_each(CHANNELS, "the contact has the customer's name or number", _customer_is_named),
-    *on_each(CHANNELS, "an agent's reply arrives and counts as sent", _agent_replies),
-    *on_each(CHANNELS, "eight messages come in once and in order", _many_at_once_to_chatwoot),
-    *on_each(CHANNELS, "eight replies go out once and in order", _many_at_once_to_customer),
-    *on_each(CHANNELS, "a private note reaches nobody", _note_stays_inside),
-    *on_each(CHANNELS, "after resolving, words are in an open conversation", _resolved_then_new),
-    *on_each(CHANNELS, "an agent begins, and the answer is where it began", _agent_begins),
-    *on_each(CHANNELS, "what the owner typed elsewhere is not sent again", _owners_own_words),
+    *on_each(CHANNEL_NAMES, "a customer's words are shown", _customer_writes),
+    *on_each(CHANNEL_NAMES, "the contact has the customer's name or number", _customer_is_named),
+    *on_each(CHANNEL_NAMES, "an agent's reply arrives and counts as sent", _agent_replies),
+    *on_each(CHANNEL_NAMES, "eight messages come in once and in order", _many_at_once_to_chatwoot),
+    *on_each(CHANNEL_NAMES, "eight replies go out once and in order", _many_at_once_to_customer),
+    *on_each(CHANNEL_NAMES, "a private note reaches nobody", _note_stays_inside),
+    *on_each(
+        CHANNEL_NAMES, "after resolving, words are in an open conversation", _resolved_then_new
+    ),
+    *on_each(CHANNEL_NAMES, "an agent begins, and the answer is where it began", _agent_begins),
+    *on_each(CHANNEL_NAMES, "what the owner typed elsewhere is not sent again", _owners_own_words),
 )
