@@ -77,10 +77,13 @@ class ServerWatch:
 def _kept_everything(ask: Callable[..., Any], server: dict[str, str]) -> bool:
     """Whether this run knows all that the run before had answered for.
 
-    A server that restarts from a rewritten log names its own id of before as if it had been
+    Raises redis.BusyLoadingError if the server cannot tell yet. A server that restarts from a rewritten log names its own id of before as if it had been
     promoted. One without a port, as the embedded one is, never was a replica.
     """
-    if _info(ask, "persistence").get("aof_enabled") != "1":
+    persistence = _info(ask, "persistence")
+    if persistence.get("loading") != "0":  # until its log is read, the server says that it has none
+        raise redis.BusyLoadingError("the server is still loading its data")
+    if persistence.get("aof_enabled") != "1":
         return False
     was_promoted = _info(ask, "replication").get("master_replid2", NEVER) != NEVER
     if was_promoted and server.get("tcp_port") != "0":

@@ -309,3 +309,27 @@ def test_a_server_without_a_port_was_never_promoted(
     store.config_set("appendfsync", "always")
     ServerWatch().greet(NamesItsIdOfBefore(store, port))
     assert bool(store.exists(keys.FAILOVER)) == is_doubted
+
+
+class StillLoads(Greeted):
+    """As a server does until it has read its log, which it switches off meanwhile."""
+
+    def read_response(self) -> object:
+        answer = super().read_response()
+        if not isinstance(answer, str | bytes):
+            return answer
+        text = answer.decode() if isinstance(answer, bytes) else answer
+        return text.replace("loading:0", "loading:1").replace("aof_enabled:1", "aof_enabled:0")
+
+
+def test_a_server_that_still_loads_its_log_is_not_judged_by_what_it_says_of_it(
+    store: redis.Redis,
+) -> None:
+    store.set(keys.SERVER_RUN, "the run before")
+    store.config_set("appendonly", "yes")
+    store.config_set("appendfsync", "always")
+    watch = ServerWatch()
+    with pytest.raises(redis.BusyLoadingError):
+        watch.greet(StillLoads(store, lambda: None))
+    watch.greet(Greeted(store, lambda: None))
+    assert not store.exists(keys.FAILOVER)
