@@ -1,10 +1,12 @@
-"""`python -m gateway`."""
+"""`python -m gateway`, and `gateway` where the package is installed."""
 
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 from gateway.cli import main
 
@@ -38,6 +40,15 @@ def _redactor() -> Callable[[str], str]:
         return str
 
 
-if __name__ == "__main__":
+def start() -> NoReturn:
+    """Carry out what was typed, and end the process with its exit status."""
     sys.excepthook = print_fault
+    here = str(Path.cwd())
+    if here not in sys.path:
+        # As `python -m` does: both find the same adapters.
+        sys.path.insert(0, here)
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    start()

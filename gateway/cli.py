@@ -13,6 +13,8 @@ from typing import Literal
 
 import click
 
+from gateway import __version__
+
 PROGRAM = "python -m gateway"
 OTHER_END_CLOSED = 128 + 13
 INTERRUPTED = 128 + 2
@@ -51,6 +53,7 @@ class InOrder(click.Group):
 @click.group(
     cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
+@click.version_option(__version__, prog_name="gateway")
 def gateway() -> None:
     """Connects outside networks to Chatwoot.
 

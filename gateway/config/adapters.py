@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
@@ -35,9 +36,13 @@ def find_adapter(kind: str) -> type[Adapter]:
     """
     if ":" in kind:
         return _by_path(kind)
-    if re.fullmatch(r"[a-z][a-z0-9_]*", kind) and _exists(f"{PACKAGE}.{kind}"):
+    in_tree = re.fullmatch(r"[a-z][a-z0-9_]*", kind) and _exists(f"{PACKAGE}.{kind}")
+    entries = _entry_points(kind)
+    if len(entries) + bool(in_tree) > 1:
+        raise BrokenAdapter(_collision(kind, [f"{PACKAGE}.{kind}"] if in_tree else [], entries))
+    if in_tree:
         return _adapter_in(_import(f"{PACKAGE}.{kind}"))
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=kind):
+    for entry in entries:
         return _by_entry_point(entry)
     raise UnknownAdapter(f"adapter «{kind}» does not exist")
 
@@ -52,6 +57,20 @@ def known_kinds() -> tuple[str, ...]:
             if not module.name.startswith("_")
         )
     return tuple(sorted(names))
+
+
+def _entry_points(kind: str) -> tuple[EntryPoint, ...]:
+    """Those of this name, each class once: installed packages may declare the same."""
+    found = entry_points(group=ENTRY_POINT_GROUP, name=kind)
+    return tuple({entry.value: entry for entry in found}.values())
+
+
+def _collision(kind: str, in_tree: list[str], entries: Iterable[EntryPoint]) -> str:
+    owners = (
+        f"{entry.value} of the package {entry.dist.name if entry.dist else 'unknown'}"
+        for entry in entries
+    )
+    return f"adapter «{kind}» exists more than once: as {' and as '.join([*in_tree, *owners])}"
 
 
 def _by_path(path: str) -> type[Adapter]:

@@ -46,10 +46,7 @@ def test_an_adapter_that_is_only_imported_does_not_count(modules: Path) -> None:
 
 def test_finds_an_entry_point(modules: Path) -> None:
     (modules / "far.py").write_text(ADAPTER.format("Stork"))
-    info = modules / "far-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: far\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[chatwoot_gateway.adapters]\nstork = far:Stork\n")
+    installed(modules, "far", "stork = far:Stork")
     assert find_adapter("stork").__name__ == "Stork"
     assert known_kinds() == ("stork",)
     assert "far" not in known_kinds()
@@ -133,3 +130,34 @@ def test_a_package_on_the_way_that_breaks(modules: Path, text: str, said: str) -
 def test_a_path_to_something_else(modules: Path) -> None:
     with pytest.raises(BrokenAdapter, match="not a subclass"):
         find_adapter("gateway.adapter:Adapter")
+
+
+def installed(folder: Path, package: str, entry: str) -> None:
+    """What pip leaves of a package that declares an adapter."""
+    info = folder / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[chatwoot_gateway.adapters]\n{entry}\n")
+
+
+def test_a_package_cannot_take_the_name_of_an_adapter_that_ships(modules: Path) -> None:
+    (modules / "birds/dove.py").write_text(ADAPTER.format("Dove"))
+    installed(modules, "far", "dove = far:Dove")
+    with pytest.raises(BrokenAdapter, match=r"as birds\.dove and as far:Dove of the package far"):
+        find_adapter("dove")
+
+
+def test_two_packages_cannot_have_the_same_name(modules: Path) -> None:
+    installed(modules, "far", "stork = far:Stork")
+    installed(modules, "wide", "stork = wide:Stork")
+    with pytest.raises(BrokenAdapter) as caught:
+        find_adapter("stork")
+    assert "far:Stork of the package far" in str(caught.value)
+    assert "wide:Stork of the package wide" in str(caught.value)
+
+
+def test_the_same_class_declared_twice_is_no_collision(modules: Path) -> None:
+    (modules / "far.py").write_text(ADAPTER.format("Stork"))
+    installed(modules, "far", "stork = far:Stork")
+    installed(modules, "old_far", "stork = far:Stork")
+    assert find_adapter("stork").__name__ == "Stork"
