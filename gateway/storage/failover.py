@@ -77,8 +77,10 @@ class ServerWatch:
 def _kept_everything(ask: Callable[..., Any], server: dict[str, str]) -> bool:
     """Whether this run knows all that the run before had answered for.
 
-    Raises redis.BusyLoadingError if the server cannot tell yet. A server that restarts from a rewritten log names its own id of before as if it had been
+    A server that restarts from a rewritten log names its own id of before as if it had been
     promoted. One without a port, as the embedded one is, never was a replica.
+
+    Raises redis.BusyLoadingError if the server cannot tell yet.
     """
     persistence = _info(ask, "persistence")
     if persistence.get("loading") != "0":  # until its log is read, the server says that it has none
