@@ -22,6 +22,8 @@ from gateway.model import Addressee, Attachment, Batch, Capabilities, Inbound, P
 IMAP_PORTS = {"ssl": 993, "starttls": 143, "plain": 143}
 SMTP_PORTS = {"ssl": 465, "starttls": 587, "plain": 25}
 ON_THE_WIRE = compat32.clone(linesep="\r\n")
+MEMORY = 48
+"""Megabytes that reading one mail may take: half as much again as four megabytes of text do."""
 
 
 class Email(Adapter):
@@ -71,7 +73,7 @@ class Email(Adapter):
         own = self.config
         login = own.username or own.address
         self._inbox = self._new_inbox()
-        self._bounded = Bounded()
+        self._bounded = Bounded(megabytes=MEMORY)
         self._outbox = Outbox(
             host=own.smtp_host,
             port=own.smtp_port or SMTP_PORTS[own.smtp_security],

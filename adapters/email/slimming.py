@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 SECTION = 1 << 20
 """Bytes that are kept of what stands between two boundaries."""
+ROOMY = 1 << 20
+"""Bytes: once so much of a mail is kept, HEAD of each section must do."""
+HEAD = 32 << 10
+"""Bytes that are kept of a later section: a short text, or the headers that tell of its file."""
 WHOLE = 4 << 20
 """Bytes that are kept of a mail."""
 BOUNDARY = b"\n--"
@@ -31,11 +35,18 @@ def slimmed(pieces: Iterable[bytes]) -> Slim:
         text, start = rest + piece, 0
         whole_lines = max(text.rfind(b"\n"), len(text) - SECTION)  # a boundary may be cut off
         while start < whole_lines:
+            if text.startswith(BOUNDARY, start):
+                room = _room(len(kept))
             at = text.find(BOUNDARY, start + 1, whole_lines)
             end = whole_lines if at < 0 else at
             kept += text[start : min(end, start + room)]
-            room = SECTION if at >= 0 else max(0, room - (end - start))
+            room = max(0, room - (end - start))
             start = end
         rest = text[start:]
-    kept += rest[: room or None]
+    kept += rest[: _room(len(kept)) if rest.startswith(BOUNDARY) else room]
     return Slim(bytes(kept[: WHOLE + SECTION]), len(kept) == total)
+
+
+def _room(kept: int) -> int:
+    """Bytes that are kept of the next section, if so many of the mail are already."""
+    return SECTION if kept < ROOMY else HEAD

@@ -121,19 +121,21 @@ def _adapter(found: object, where: str) -> type[Adapter]:
 
 
 def _adapter_in(module: ModuleType) -> type[Adapter]:
-    """The one public adapter that a module (or a package's own modules) defines."""
+    """The one public adapter that a module (or a package's own modules) defines. What `__all__`
+    names may be imported as late as here (PEP 562)."""
+    names = {*vars(module), *getattr(module, "__all__", ())}
     own = {
         value
-        for name, value in vars(module).items()
+        for name in names
         if not name.startswith("_")
-        and isinstance(value, type)
+        and isinstance(value := getattr(module, name), type)
         and issubclass(value, Adapter)
         and (value.__module__ + ".").startswith(module.__name__ + ".")
     }
     if len(own) == 1:
         return _validated(own.pop(), module.__name__)
-    names = ", ".join(sorted(adapter.__name__ for adapter in own)) or "none"
-    raise BrokenAdapter(f"{module.__name__} must define exactly one Adapter, but defines {names}")
+    found = ", ".join(sorted(adapter.__name__ for adapter in own)) or "none"
+    raise BrokenAdapter(f"{module.__name__} must define exactly one Adapter, but defines {found}")
 
 
 def _validated(adapter: type[Adapter], where: str) -> type[Adapter]:

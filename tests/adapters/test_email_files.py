@@ -10,6 +10,8 @@ import pytest
 
 from adapters.email import Email
 from adapters.email.files import MOST_FILES, decode
+from adapters.email.incoming import read_mail
+from adapters.email.slimming import WHOLE, slimmed
 from gateway import errors
 from gateway.model import Attachment, File, Inbound, Part
 from sandbox.mail import MailStandIn
@@ -50,6 +52,17 @@ def with_files() -> EmailMessage:
     forwarded.set_content("inner text")
     written.add_attachment(forwarded)
     return written
+
+
+def large(files: int) -> Iterator[bytes]:
+    """A mail with so many files of 1.3 MB, and a text after them, as it comes in pieces."""
+    head = b"--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename="
+    lines = b"A" * 76 + b"\r\n"
+    yield mail(b"--b\r\n\r\nHere they are\r\n", Content_Type="multipart/mixed; boundary=b")
+    for number in range(files):
+        yield head + b"%d.pdf\r\n\r\n" % number
+        yield lines * (1_300_000 // len(lines))
+    yield b"--b\r\nContent-Type: text/plain\r\n\r\nThat was all\r\n--b--\r\n"
 
 
 def taken(provider: MailStandIn, mailbox: Email, raw: bytes) -> Inbound:
@@ -221,3 +234,12 @@ def test_files_too_large_together_are_refused_before_anything_is_read(mailbox: E
     large = File("a.bin", "application/octet-stream", 10_000_000, Path("/nowhere"))
     with pytest.raises(errors.Permanent, match="one by one"):
         mailbox.send(Part("9:1", ANNA, "", files=(large, large)))
+
+
+def test_of_a_mail_with_many_large_files_none_is_lost() -> None:
+    slim = slimmed(large(MOST_FILES))
+    assert len(slim.content) < WHOLE
+    found = read_mail("support@shop.example", slim.content, is_whole=slim.is_whole)
+    assert found is not None
+    assert [file.name for file in found.attachments] == [f"{n}.pdf" for n in range(MOST_FILES)]
+    assert found.text == "Here they are\n\nThat was all"

@@ -37,6 +37,16 @@ def test_finds_what_a_package_defines_in_its_own_modules(modules: Path) -> None:
     assert find_adapter("owl").__name__ == "Owl"
 
 
+def test_finds_what_a_package_imports_when_it_is_asked_for(modules: Path) -> None:
+    (modules / "birds/owl").mkdir()
+    (modules / "birds/owl/__init__.py").write_text(
+        '__all__ = ["Owl"]\ndef __getattr__(name):\n'
+        "    from birds.owl.night import Owl\n    return Owl\n"
+    )
+    (modules / "birds/owl/night.py").write_text(ADAPTER.format("Owl"))
+    assert find_adapter("owl").__name__ == "Owl"
+
+
 def test_an_adapter_that_is_only_imported_does_not_count(modules: Path) -> None:
     (modules / "birds/dove.py").write_text(ADAPTER.format("Dove"))
     text = "from birds.dove import Dove\nclass White(Dove): ...\n"
