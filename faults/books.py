@@ -40,3 +40,10 @@ class Books:
     def was_uncertain(self, name: str) -> bool:
         """Whether it did not know at some time if this message had arrived."""
         return bool(self._store.hexists(keys.message(name), "was_uncertain"))
+
+    def was_missed(self, name: str, settle: float) -> bool:
+        """Whether a reply was stored because a look at Chatwoot found it: it had an age by then,
+        while one that a webhook tells of is new, and waits for the settle time (seconds) only."""
+        stored = self._store.hmget(keys.message(name), "appended", "ready")
+        appended, ready = (float(value or 0) / 1000 for value in cast(list[str | None], stored))
+        return ready - appended > settle + 0.001

@@ -60,6 +60,10 @@ class Reckoning:
         return self.outward.late
 
     @property
+    def not_replicated(self) -> int:
+        return self.inward.not_replicated + self.outward.not_replicated
+
+    @property
     def kept(self) -> bool:
         """Whether the promise was."""
         broken = self.lost or self.doubled_in_chatwoot or self.reordered or self.outward.doubled
@@ -95,7 +99,7 @@ def reckon(
     shown = _shown_in_chatwoot(chatwoot)
     return Reckoning(
         inward=judge_all(_inward(streams, shown, failed_over)),
-        outward=judge_all(_outward(streams, books, settle)),
+        outward=judge_all(_outward(streams, books, settle, failed_over)),
         second_conversations=_second_conversations(chatwoot, resolved),
         replies=sum(len(each.fed) for name, each in streams.items() if name.startswith("out:")),
     )
@@ -119,7 +123,9 @@ def _just_before(told: float, failed_over: Sequence[float]) -> bool:
     return any(abs(told - at) <= REPLICATION for at in failed_over)
 
 
-def _outward(streams: Mapping[str, Stream], books: Books, settle: float) -> Iterator[History]:
+def _outward(
+    streams: Mapping[str, Stream], books: Books, settle: float, failed_over: Sequence[float]
+) -> Iterator[History]:
     """Every reply that Chatwoot holds is owed to the customer, whatever became of its webhook."""
     for name, stream in streams.items():
         if name.startswith("out:"):
@@ -129,6 +135,7 @@ def _outward(streams: Mapping[str, Stream], books: Books, settle: float) -> Iter
                 [number for number, _ in stream.arrived],
                 owed=frozenset(stream.fed),
                 excused=frozenset(_uncertain(stream, books)),
+                found_again=frozenset(_found_again(stream, books, settle, failed_over)),
                 settle=settle,
             )
 
@@ -138,6 +145,17 @@ def _uncertain(stream: Stream, books: Books) -> Iterator[int]:
     times = Counter(stream.arrived)
     for (number, part), count in times.items():
         if count > 1 and books.was_uncertain(part.partition("#")[0]):
+            yield number
+
+
+def _found_again(
+    stream: Stream, books: Books, settle: float, failed_over: Sequence[float]
+) -> Iterator[int]:
+    """The replies whose webhook was answered for immediately before a fail-over, and which the
+    gateway then did not know: it has stored them from a look at Chatwoot."""
+    for number, part in stream.arrived:
+        may_be_lost = _just_before(stream.fed[number].told, failed_over)
+        if may_be_lost and books.was_missed(part.partition("#")[0], settle):
             yield number
 
 

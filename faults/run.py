@@ -91,6 +91,7 @@ class Outcome:
             f"lost={found.lost} doubled_in_chatwoot={found.doubled_in_chatwoot} "
             f"doubled_on_channel={found.doubled_on_channel} reordered={found.reordered} "
             f"late={found.late} late_replies={found.late_replies} "
+            f"not_replicated={found.not_replicated} "
             f"uncertain={self.uncertain} seconds={self.seconds:.0f}"
         )
 

@@ -34,6 +34,8 @@ class History:
     """What must have arrived."""
     waived: frozenset[int] = frozenset()
     """What may be missing, and is told of then: a fail-over can lose what was just answered for."""
+    found_again: frozenset[int] = frozenset()
+    """What a fail-over lost and the gateway has found again: it may come after younger ones."""
     excused: frozenset[int] = frozenset()
     """What may have arrived more than once: of these the gateway could not know."""
     settle: float = 0.0
@@ -51,6 +53,8 @@ class Verdict:
     """Doubled, and excused."""
     reordered: int = 0
     late: int = 0
+    not_replicated: int = 0
+    """Lost by a fail-over that may lose them; found again perhaps, and late for that reason."""
     told: tuple[str, ...] = field(default=(), compare=False)
 
     def __add__(self, other: Verdict) -> Verdict:
@@ -65,15 +69,24 @@ def judge(history: History) -> Verdict:
     again = {number for number, count in times.items() if count > 1}
     doubled, repeated = sorted(again - history.excused), again & history.excused
     overtaken = dict(_overtaken(history))
-    reordered = sorted(number for number, wrongly in overtaken.items() if wrongly)
+    wrongly = {number for number, is_wrong in overtaken.items() if is_wrong}
+    reordered = sorted(wrongly - history.found_again)
+    not_replicated = sorted(history.waived - times.keys() | wrongly & history.found_again)
     told = (
         *_words(history, "lost", lost),
         *_words(history, "doubled", doubled),
         *_words(history, "reordered", reordered),
-        *_words(history, "not replicated", sorted(history.waived - times.keys())),
+        *_words(history, "not replicated", not_replicated),
     )
-    late = len(overtaken) - len(reordered)
-    return Verdict(len(lost), len(doubled), len(repeated), len(reordered), late, told)
+    return Verdict(
+        lost=len(lost),
+        doubled=len(doubled),
+        repeated=len(repeated),
+        reordered=len(reordered),
+        late=len(overtaken.keys() - wrongly),
+        not_replicated=len(not_replicated),
+        told=told,
+    )
 
 
 def judge_all(histories: Iterable[History]) -> Verdict:

@@ -63,6 +63,13 @@ class Scene:
     def uncertain_of(self, number: int) -> None:
         self._store.hset(keys.message(f"o:plain:{number}"), "was_uncertain", 1)
 
+    def stored(self, number: int, age: float) -> None:
+        """As the ledger says of a reply that was so old (seconds) when it was stored."""
+        ready = 1_000_000 + round(SETTLE * 1000)
+        appended = 1_000_000 - round(age * 1000)
+        name = keys.message(f"o:plain:{number}")
+        self._store.hset(name, mapping={"appended": appended, "ready": ready})
+
     def open_conversation(self) -> Conversation:
         with self._chatwoot.store.changing():
             return open_conversation(self._chatwoot.store, self._place, {})
@@ -207,6 +214,28 @@ def test_what_a_fail_over_may_lose_was_answered_immediately_before_it(
     scene.feed(IN, 2)
     scene.post(1)
     found = scene.reckoning(killed)
-    assert found.lost == lost
+    assert (found.lost, found.not_replicated) == (lost, 1 - lost)
     [words] = found.words
     assert words.startswith("lost: " if lost else "not replicated: ")
+
+
+@pytest.mark.parametrize(
+    ("killed", "age", "reordered"),
+    [
+        (1.9, 4.2, 0),
+        (1.9, 0.0, 1),  # it came by its webhook: the fail-over has not lost it
+        (3.3, 4.2, 1),  # the replica knew it
+    ],
+)
+def test_a_reply_that_a_fail_over_lost_and_a_look_found_again_is_not_reordered(
+    scene: Scene, killed: float, age: float, reordered: int
+) -> None:
+    scene.feed(OUT, 3)
+    for number in (1, 3):
+        scene.stored(number, 0.0)
+    scene.stored(2, age)
+    scene.send(1, 3, 2)
+    found = scene.reckoning(killed)
+    assert (found.reordered, found.not_replicated) == (reordered, 1 - reordered)
+    assert found.kept == (reordered == 0)
+    assert found.words[0].startswith("reordered: " if reordered else "not replicated: ")

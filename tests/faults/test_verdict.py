@@ -16,6 +16,7 @@ def history(
     told: dict[int, float] | None = None,
     owed: set[int] | None = None,
     excused: set[int] | None = None,
+    found_again: set[int] | None = None,
 ) -> History:
     """Messages 1 to 5, each told of a second after the one before unless `told` says otherwise,
     and acknowledged at once."""
@@ -26,6 +27,7 @@ def history(
         arrived,
         owed=frozenset(range(1, 6) if owed is None else owed),
         excused=frozenset(excused or ()),
+        found_again=frozenset(found_again or ()),
         settle=SETTLE,
     )
 
@@ -86,6 +88,20 @@ def test_an_older_one_told_of_within_the_settle_time_goes_first_and_later_it_is_
 def test_one_overtaken_by_several_counts_once_and_any_of_them_can_be_the_wrong() -> None:
     # Told at 4.1: late beside 3, but 4 had to wait for it.
     assert judge(history(1, 3, 4, 2, 5, told={2: 4.1})) == Verdict(reordered=1)
+
+
+def test_one_that_a_fail_over_lost_and_a_look_found_again_may_come_after_younger_ones() -> None:
+    found = judge(history(1, 3, 2, 5, 4, found_again={2}))
+    assert found == Verdict(reordered=1, not_replicated=1)
+    assert [words.partition(";")[0] for words in found.told] == [
+        "reordered: out:plain:ann number 4",
+        "not replicated: out:plain:ann number 2",
+    ]
+
+
+def test_one_that_was_found_again_in_time_is_as_any_other() -> None:
+    assert judge(history(1, 2, 3, 4, 5, found_again={2})) == Verdict()
+    assert judge(history(1, 2, 2, 3, 5, found_again={2, 4})) == Verdict(lost=1, doubled=1)
 
 
 def test_streams_do_not_mix_and_add_up() -> None:
