@@ -59,8 +59,9 @@ RQ_GRACE = 10
 (`BaseWorker.connection_timeout`)."""
 PAUSE = 1.0
 """Seconds, when RQ could not go on, before it begins anew."""
-SHORTEST_STALL = 30.0
-"""Seconds. A Redis that is slow to answer holds the main loop up as well."""
+SHORTEST_STALL = 60.0
+"""Seconds. A Redis that cannot be reached holds the main loop up as well: a command with all its
+repetitions takes up to 55, if two of three sentinels are silent too."""
 
 log = logging.getLogger(__name__)
 

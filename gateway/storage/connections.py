@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.connection import AbstractConnection
 from redis.retry import Retry
 from redis.sentinel import (
     Sentinel,
@@ -71,7 +72,7 @@ def connect_worker(url: str, *, timeout: float) -> redis.Redis:
     }
     if are_sentinels(url):
         return _make_sentinel_client(from_url(url), SentinelConnectionPool, options)
-    pool = redis.ConnectionPool.from_url(url, **options, **encryption(url))
+    pool = redis.ConnectionPool.from_url(url, **_addressed(url), **options)
     return redis.Redis.from_pool(pool)
 
 
@@ -89,8 +90,14 @@ def _make_client(
     }
     if are_sentinels(url):
         return _make_sentinel_client(from_url(url), _WaitingPool, bounds)
-    pool = redis.BlockingConnectionPool.from_url(url, **bounds, **encryption(url))
+    pool = redis.BlockingConnectionPool.from_url(url, **_addressed(url), **bounds)
     return redis.Redis.from_pool(pool)
+
+
+def _addressed(url: str) -> dict[str, Any]:
+    """What a pool needs for connections to `url`."""
+    kinds = {"rediss": _EncryptedOnce, "unix": _SocketOnce}
+    return {"connection_class": kinds.get(urlsplit(url).scheme, _PlainOnce), **encryption(url)}
 
 
 def _make_sentinel_client(
@@ -142,7 +149,29 @@ class _Directory(Sentinel):
         return found
 
 
-class _FollowsThePrimary(redis.Connection):
+class _ConnectsOnce(AbstractConnection):
+    """Tries once to connect, for its caller repeats the whole command. Redis-py's own repeats it
+    within each repetition: a server that cannot be reached would hold up a caller for minutes."""
+
+    def connect_check_health(
+        self, check_health: bool = True, retry_socket_connect: bool = True
+    ) -> None:
+        super().connect_check_health(check_health, retry_socket_connect=False)
+
+
+class _PlainOnce(_ConnectsOnce, redis.Connection):
+    pass
+
+
+class _EncryptedOnce(_ConnectsOnce, redis.SSLConnection):
+    pass
+
+
+class _SocketOnce(_ConnectsOnce, redis.UnixDomainSocketConnection):
+    pass
+
+
+class _FollowsThePrimary(_ConnectsOnce, redis.Connection):
     """Asks where the primary is each time that it connects. Redis-py's own asks only for the first
     time: a command that is repeated would be repeated at a server that is not there any more."""
 

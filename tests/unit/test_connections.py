@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from gateway.storage.connections import connect, is_unverified
 from gateway.storage.durability import explain_failure
 from gateway.storage.embedded import EmbeddedValkey
 from gateway.storage.failover import ServerWatch
+from tests.faults.partition import Network
 
 
 def test_no_more_connections_than_asked_for(redis_url: str, store: redis.Redis) -> None:
@@ -57,6 +59,20 @@ def test_a_server_that_says_nothing_is_left_in_time_with_retries_too() -> None:
         with pytest.raises(redis.TimeoutError):
             client.ping()
         assert time.monotonic() - before < 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops calls to a full listener")
+def test_a_server_that_cannot_be_reached_any_more_is_left_in_time(redis_url: str) -> None:
+    """Each repetition of a command connects once, and does not repeat that as often."""
+    with Network.before(redis_url) as network:
+        client = connect(network.url, connections=1, timeout=0.3, retries=3)
+        client.ping()
+        with network.cut():
+            before = time.monotonic()
+            with pytest.raises(redis.TimeoutError):
+                client.ping()
+            assert time.monotonic() - before < 3
+        assert client.ping()
 
 
 @pytest.mark.system("openssl")
