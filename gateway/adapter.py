@@ -26,6 +26,7 @@ from gateway.model import (
     Capabilities,
     Inbound,
     Part,
+    Place,
     Portrait,
     Receipt,
     Sent,
@@ -348,11 +349,11 @@ class Adapter:
         """
         raise NotImplementedError
 
-    def delete(self, peer: str, external_id: str) -> None:
+    def delete(self, place: Place, external_id: str) -> None:
         """Take back a message that was sent. Optional."""
         raise NotImplementedError
 
-    def show_typing(self, peer: str) -> None:
+    def show_typing(self, place: Place) -> None:
         """Show the customer that an agent is writing. Optional; never repeated if it fails."""
         raise NotImplementedError
 
@@ -364,8 +365,9 @@ class Adapter:
         """
         raise NotImplementedError
 
-    def portrait(self, peer: str) -> Portrait | None:
-        """The customer's own picture, to be shown in Chatwoot; None if they show none. Optional.
+    def portrait(self, place: Place) -> Portrait | None:
+        """The customer's own picture, or a room's, to be shown in Chatwoot; None if they show none.
+        Optional.
 
         Asked when they first write, and then at most once a day. No message waits for it.
         """

@@ -49,6 +49,11 @@ def _wrong(where: str, wanted: str, found: object) -> TypeError:
     return TypeError(f"{where} must be {wanted}, and is of type {type(found).__name__}")
 
 
+def _require_short(*names: str) -> None:
+    if max(map(len, names)) > LONGEST_NAME:
+        raise Malformed(f"an id or an address of more than {LONGEST_NAME} characters")
+
+
 class Status(StrEnum):
     """What became of a reply on its way to the customer."""
 
@@ -82,8 +87,27 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where on its channel something is: whom it is written to, and in which thread."""
+
+    peer: str
+    """The customer's address on the channel, or a room's."""
+    thread: str = ""
+    """Which of the peer's threads; empty where the network does not thread."""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """What the adapter wanted to be given back, as the newest message there had it."""
+
+    def __post_init__(self) -> None:
+        _set_storable(self, "peer", "thread")
+        _set_storable_mappings(self, "context")
+        if not self.peer:
+            raise Malformed("a place without a peer")
+        _require_short(self.peer, self.thread)
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
-    """What a network tells of the one who wrote. Empty means «not told»."""
+    """What a network tells of a person, or of a room. Empty means «not told»."""
 
     name: str = ""
     phone: str = ""
@@ -96,9 +120,22 @@ class Person:
     """What the network calls the person for ever, with the network's name before it
     («telegram:4711»): unique among the people of all channels, and such that `Adapter.address`
     understands it."""
+    city: str = ""
+    country: str = ""
+    """In words."""
+    country_code: str = ""
+    """ISO 3166, «DE»: the flag."""
+    company: str = ""
+    description: str = ""
+    """What they say of themselves, or what a room is for."""
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    """Network → the user's name there. Chatwoot draws a sign for each of «facebook», «github»,
+    «instagram», «linkedin», «telegram», «tiktok» and «twitter»."""
 
     def __post_init__(self) -> None:
         _set_storable(self, "name", "phone", "email", "username", "language", "identifier")
+        _set_storable(self, "city", "country", "country_code", "company", "description")
+        _set_storable_mappings(self, "profiles")
         object.__setattr__(self, "name", on_one_line(self.name))
 
 
@@ -202,8 +239,12 @@ class Inbound:
         self._check_values()
         if not self.id or not self.peer:  # one id for all would make all but one repetitions
             raise Malformed("a message without an id, or without a sender")
-        if max(len(self.id), len(self.peer), len(self.thread)) > LONGEST_NAME:
-            raise Malformed(f"an id or an address of more than {LONGEST_NAME} characters")
+        _require_short(self.id, self.peer, self.thread)
+
+    @property
+    def place(self) -> Place:
+        """Where it was written."""
+        return Place(self.peer, self.thread, self.context)
 
     def _check_values(self) -> None:
         if not isinstance(self.person, Person):
@@ -285,6 +326,11 @@ class Part:
     callback_url: str = ""
     """Where the network may report about this part: the channel's webhook, with the part's id."""
 
+    @property
+    def place(self) -> Place:
+        """Where it goes."""
+        return Place(self.peer, self.thread, self.context)
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -292,9 +338,13 @@ class Sent:
 
     external_id: str
     more: tuple[str, ...] = ()
+    context: Mapping[str, str] = field(default_factory=dict)
+    """What only the call has learned, like the room that it made: added to the context that comes
+    with the conversation's further calls."""
 
     def __post_init__(self) -> None:
         _set_storable(self, "external_id")
+        _set_storable_mappings(self, "context")
         object.__setattr__(self, "more", tuple(_storable_or_same(each) for each in self.more))
 
     @property

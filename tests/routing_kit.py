@@ -15,7 +15,7 @@ from gateway.model import Inbound
 from gateway.relay.cached import Cached
 from gateway.relay.to_chatwoot.contacts import Contacts
 from gateway.relay.to_chatwoot.new_conversations import NewConversations
-from gateway.relay.to_chatwoot.place import Place
+from gateway.relay.to_chatwoot.place import ChatwootPlace
 from gateway.relay.to_chatwoot.routing import Routing
 
 
@@ -49,7 +49,7 @@ def resolve(
     *,
     steps: Steps = Steps(),
     former: Sequence[str] = (),
-) -> Place:
+) -> ChatwootPlace:
     """Where the message goes."""
     account = ChatwootAccount(name="main", url="http://chatwoot", account=1, token=SecretStr("t"))
     config = ChannelConfig(adapter="cards", inbox=inbox.id)

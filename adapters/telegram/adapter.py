@@ -27,6 +27,7 @@ from gateway.model import (
     Capabilities,
     Inbound,
     Part,
+    Place,
     Portrait,
     Rate,
     Sent,
@@ -129,26 +130,26 @@ class Telegram(Adapter):
             )
         return self._bot.download(attachment.id, self.http)
 
-    def portrait(self, peer: str) -> Portrait | None:
+    def portrait(self, place: Place) -> Portrait | None:
         """https://core.telegram.org/bots/api#getuserprofilephotos; the newest comes first."""
 
         async def work(bot: Bot) -> Portrait | None:
-            shown = await bot.get_user_profile_photos(int(peer), limit=1)
+            shown = await bot.get_user_profile_photos(int(place.peer), limit=1)
             return portrait_of(shown.photos[0]) if shown.photos else None
 
         return self._bot.ask(work)
 
-    def delete(self, peer: str, external_id: str) -> None:
+    def delete(self, place: Place, external_id: str) -> None:
         """Telegram lets a bot take a message back for 48 hours."""
         try:
-            self._bot.write(lambda bot: bot.delete_message(peer, message_id(external_id)))
+            self._bot.write(lambda bot: bot.delete_message(place.peer, message_id(external_id)))
         except Permanent as error:
             if "not found" not in error.reason:
                 raise
 
-    def show_typing(self, peer: str) -> None:
+    def show_typing(self, place: Place) -> None:
         """Telegram takes the sign away after five seconds, or when a message comes."""
-        self._bot.write(lambda bot: bot.send_chat_action(peer, ChatAction.TYPING))
+        self._bot.write(lambda bot: bot.send_chat_action(place.peer, ChatAction.TYPING))
 
     def acknowledge_press(self, message: Inbound) -> None:
         """The button turns until its press is answered, in every case

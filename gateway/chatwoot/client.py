@@ -108,7 +108,7 @@ class Chatwoot:
         phone: str = "",
         email: str = "",
         identifier: str = "",
-        attributes: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Json] | None = None,
     ) -> Contact:
         """A new contact, with its address in an inbox. `phone`: E.164. Empty means «not known».
 
@@ -168,7 +168,7 @@ class Chatwoot:
         *,
         name: str = "",
         identifier: str = "",
-        attributes: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Json] | None = None,
     ) -> Contact:
         """Change a contact. Empty means «as it is»; attributes not named stay as they are.
 

@@ -121,6 +121,8 @@ class Contact:
     identifier: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The additional attributes that are texts (numbers as texts)."""
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    """Network → the person's name there, as the contact's panel shows it."""
     blocked: bool = False
     """Agents do not want to hear of them: their conversations are born resolved, and stay so."""
     contact_inboxes: tuple[ContactInbox, ...] = ()
@@ -130,13 +132,15 @@ class Contact:
     @classmethod
     def read(cls, fields: Fields) -> Contact:
         links = fields.optional_objects("contact_inboxes")
+        attributes = fields.optional_object("additional_attributes")
         return cls(
             id=fields.integer("id"),
             name=fields.optional_text("name"),
             phone=fields.optional_text("phone_number"),
             email=fields.optional_text("email"),
             identifier=fields.optional_text("identifier"),
-            attributes=dict(fields.optional_object("additional_attributes").texts()),
+            attributes=dict(attributes.texts()),
+            profiles=_profiles_in(attributes),
             blocked=fields.optional_flag("blocked"),
             contact_inboxes=tuple(
                 ContactInbox(link.object("inbox").integer("id"), link.text("source_id"))
@@ -214,6 +218,11 @@ class Conversation:
             attributes=dict(fields.optional_object("additional_attributes").texts()),
             source_id=fields.object("contact_inbox").text("source_id"),
         )
+
+
+def _profiles_in(attributes: Fields) -> dict[str, str]:
+    profiles = attributes.values.get("social_profiles")
+    return dict(Fields.of(profiles).texts()) if isinstance(profiles, dict) else {}
 
 
 def _moment(timestamp: str) -> float | None:

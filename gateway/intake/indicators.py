@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 import redis
 
 from gateway.lanes import keys
-from gateway.model import Inbound
+from gateway.model import Inbound, Place
 
 TYPING_SECONDS = 5
 """How long a typing indicator is worth showing, and how long a conversation gets no second one.
@@ -30,7 +30,7 @@ class Typing:
     """An agent is writing to this customer."""
 
     channel: str
-    peer: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,11 @@ class IndicatorQueue:
 
     client: redis.Redis
 
-    def push_typing(self, channel: str, conversation: int, peer: str) -> bool:
+    def push_typing(self, channel: str, conversation: int, place: Place) -> bool:
         """Queue «an agent is typing». False if this conversation had one a moment ago."""
         name = f"{channel}/{conversation}"
-        if not self.client.set(keys.typing_in(name), peer, nx=True, ex=TYPING_SECONDS):
+        shown_to = json.dumps([place.peer, place.thread, dict(place.context)])
+        if not self.client.set(keys.typing_in(name), shown_to, nx=True, ex=TYPING_SECONDS):
             return False
         self._push(keys.TYPING, name, TYPING_SECONDS)
         return True
@@ -79,8 +80,8 @@ class IndicatorQueue:
             case (keys.PRESSED, fields):
                 channel, number, peer, text, reply_to, press = json.loads(fields)
                 return Pressed(channel, Inbound(number, peer, text, reply_to=reply_to, press=press))
-            case (keys.TYPING, name) if peer := self._take_peer(name):
-                return Typing(name.rpartition("/")[0], peer)
+            case (keys.TYPING, name) if shown_to := self._take_place(name):
+                return Typing(name.rpartition("/")[0], Place(*json.loads(shown_to)))
             case _:
                 return None
 
@@ -88,11 +89,11 @@ class IndicatorQueue:
         """Sleep until a lane becomes due, at most `seconds`, and leave the indicators queued."""
         self._pop([keys.WAKE], seconds)
 
-    def _take_peer(self, name: str) -> str:
-        """The customer to show typing to; empty if it was shown or cancelled. The empty key that
+    def _take_place(self, name: str) -> str:
+        """JSON of where to show typing; empty if it was shown or cancelled. The empty key that
         stays behind records that this conversation had its indicator."""
-        peer = self.client.set(keys.typing_in(name), "", xx=True, keepttl=True, get=True)
-        return str(peer or "")
+        shown_to = self.client.set(keys.typing_in(name), "", xx=True, keepttl=True, get=True)
+        return str(shown_to or "")
 
     def _pop(self, names: list[str], seconds: float) -> tuple[str, str] | None:
         popped = self.client.blpop(names, timeout=max(0.01, seconds))

@@ -36,7 +36,7 @@ from gateway.intake.entries import (
 from gateway.intake.indicators import IndicatorQueue
 from gateway.lanes import CursorMove, Entry, KeyValues, Lanes, Ledger, Routes, ids
 from gateway.lanes.watermark import watermark_of
-from gateway.model import Inbound, Receipt, only_items
+from gateway.model import Inbound, Place, Receipt, only_items
 from gateway.storage.memory_guard import MemoryGuard
 
 
@@ -166,7 +166,7 @@ class Intake:
 
     def _note_resolved(self, channel: Channel, event: StatusChanged) -> str:
         """The customer's next message looks for its conversation again."""
-        for peer in {event.peer, self._peer(channel, event)}:
+        for peer in {event.peer, self._place(channel, event).peer}:
             lane = ids.inbound_lane(channel.name, peer)
             self._routes.forget_conversation(lane, str(event.conversation))
         return "noted:resolved"
@@ -176,10 +176,10 @@ class Intake:
         if isinstance(event, AgentStoppedTyping):
             taken = self._indicators.cancel_typing(channel.name, event.conversation)
             return "noted:typing_ended" if taken else _ignored(event)
-        peer = self._peer(channel, event)
-        if channel.adapter.show_typing is Adapter.show_typing or is_made_up(peer):
+        place = self._place(channel, event)
+        if channel.adapter.show_typing is Adapter.show_typing or is_made_up(place.peer):
             return "ignored:AgentTyping"
-        if not self._indicators.push_typing(channel.name, event.conversation, peer):
+        if not self._indicators.push_typing(channel.name, event.conversation, place):
             return "ignored:AgentTyping"
         self._doorbell.ring_if_idle()
         return "noted:typing"
@@ -247,12 +247,13 @@ class Intake:
         self._doorbell.ring_if_idle()
         return "noted:marked_failed"
 
-    def _peer(self, channel: Channel, event: StatusChanged | AgentTyping) -> str:
+    def _place(self, channel: Channel, event: StatusChanged | AgentTyping) -> Place:
         """Where the last reply went: not to the conversation's own address, if Chatwoot made that
         up because an agent began, or if an agent put another in its place."""
         lane = ids.reply_lane(channel.name, event.conversation)
         route = self._routes.get(lane)
-        return (route.peer if is_made_up(event.peer) else route.changed_peer) or event.peer
+        peer = (route.peer if is_made_up(event.peer) else route.changed_peer) or event.peer
+        return Place(peer, route.thread or "", route.context or {})
 
     def _withdraw(self, channel: Channel, event: MessageDeleted) -> str:
         reply, deletion = ids.reply_id(channel.name, event.id), deletion_entry(channel, event)

@@ -343,7 +343,7 @@ def avatar(channel: str, peer: str) -> str:
 
 
 def typing_in(conversation: str) -> str:
-    """String: the customer who may be shown that an agent is typing; empty once they were.
+    """String: JSON of the place that may be shown that an agent is typing; empty once it was.
 
     `conversation`: as in `TYPING`.
     """

@@ -58,6 +58,6 @@ class Indicators:
 
 def _show(adapter: Adapter, indicator: Indicator) -> None:
     if isinstance(indicator, Typing):
-        adapter.show_typing(indicator.peer)
+        adapter.show_typing(indicator.place)
     else:
         adapter.acknowledge_press(indicator.message)

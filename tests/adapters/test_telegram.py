@@ -12,7 +12,7 @@ import pytest
 from adapters.telegram import Telegram
 from gateway import errors
 from gateway.adapter import SecretStr, Site
-from gateway.model import Inbound, Part, Style
+from gateway.model import Inbound, Part, Place, Style
 from gateway.runtime import Runtime
 from gateway.text import render
 from sandbox.telegram import TelegramStandIn
@@ -50,7 +50,7 @@ def calls(server: ScriptedServer) -> list[str]:
 
 def test_typing_is_a_chat_action(subject: TelegramSubject, server: ScriptedServer) -> None:
     server.otherwise = answer(200, OK)
-    subject.adapter(server.url).show_typing("42")
+    subject.adapter(server.url).show_typing(Place("42"))
     assert calls(server)[-1] == "sendChatAction"
     assert server.requests[-1].form == {"chat_id": "42", "action": "typing"}
 
@@ -79,9 +79,9 @@ def test_a_message_is_taken_back(
     adapter = subject.adapter(server.url)
     if "error" in case:
         with pytest.raises(errors.Permanent):
-            adapter.delete("42", "42:7")
+            adapter.delete(Place("42"), "42:7")
     else:
-        adapter.delete("42", "42:7")
+        adapter.delete(Place("42"), "42:7")
     assert server.requests[-1].form == {"chat_id": "42", "message_id": "7"}
 
 
@@ -201,7 +201,7 @@ def test_both_ways_with_the_stand_in(telegram: TelegramStandIn, bot: Telegram) -
     assert isinstance(edited, Inbound)
     assert edited.text == "✏️ Hallo"
     assert edited.reply_to == hello.id
-    bot.delete("42", sent.external_id)
+    bot.delete(Place("42"), sent.external_id)
     assert said["message_id"] not in [each["message_id"] for each in telegram.messages(42)]
 
 

@@ -16,7 +16,7 @@ from adapters.telegram import Telegram
 from adapters.telegram.files import portrait_of
 from gateway import errors
 from gateway.adapter import SecretStr, Site
-from gateway.model import Attachment, File, Inbound, Part, Span, Style
+from gateway.model import Attachment, File, Inbound, Part, Place, Span, Style
 from gateway.observability.logs import CHATTY
 from gateway.runtime import Runtime
 from sandbox.faults import Fault, Kind
@@ -53,11 +53,11 @@ def came(bot: Telegram) -> Inbound:
 
 
 def test_the_newest_profile_photo_is_the_portrait(bot: Telegram, telegram: TelegramStandIn) -> None:
-    assert bot.portrait("42") is None
+    assert bot.portrait(Place("42")) is None
     telegram.customer_shows(42, Upload(b"\xff\xd8\xffold", "", "image/jpeg"))
-    first = bot.portrait("42")
+    first = bot.portrait(Place("42"))
     telegram.customer_shows(42, Upload(JPEG, "", "image/jpeg"))
-    second, again = bot.portrait("42"), bot.portrait("42")
+    second, again = bot.portrait(Place("42")), bot.portrait(Place("42"))
     assert first is not None
     assert second is not None
     assert second == again
@@ -65,7 +65,7 @@ def test_the_newest_profile_photo_is_the_portrait(bot: Telegram, telegram: Teleg
     assert b"".join(bot.open(second.picture)) == JPEG, "the large one"
     assert (second.picture.name, second.picture.content_type) == ("portrait.jpg", "image/jpeg")
     telegram.customer_shows(42, None)
-    assert bot.portrait("42") is None
+    assert bot.portrait(Place("42")) is None
 
 
 def test_a_portrait_is_not_larger_than_it_is_shown() -> None:
@@ -85,13 +85,13 @@ def test_photos_of_another_shape_are_no_fault_of_ours(
         Fault(Kind.STATUS, path="/bot*/getUserProfilePhotos", status=200, body=body)
     )
     with pytest.raises(errors.DeliveryError):
-        bot.portrait("42")
+        bot.portrait(Place("42"))
 
 
 @pytest.mark.parametrize("peer", ["7", "nobody"])
 def test_of_a_stranger_there_is_no_portrait(bot: Telegram, peer: str) -> None:
     with pytest.raises(errors.DeliveryError):
-        bot.portrait(peer)
+        bot.portrait(Place(peer))
 
 
 def a_file(folder: Path, name: str, content_type: str, content: bytes = JPEG) -> File:

@@ -17,7 +17,7 @@ from gateway.clock.streams import Streams
 from gateway.config import Channel, Settings
 from gateway.lanes import KeyValues
 from gateway.lanes.watermark import watermark_of
-from gateway.model import Addressee, Capabilities, Inbound, Part, Person, Status
+from gateway.model import Addressee, Capabilities, Inbound, Part, Person, Place, Status
 from gateway.observability.event_streams import StreamState, read_streams
 from sandbox.chatwoot import ChatwootStandIn
 from tests.relay.env import Env, Postcards, opened, settings_for
@@ -36,10 +36,10 @@ class Pagers(Postcards):
     def address(self, to: Addressee) -> str:
         return phone_of(to)
 
-    def show_typing(self, peer: str) -> None:
-        self.shown.append(peer)
+    def show_typing(self, place: Place) -> None:
+        self.shown.append(place.peer)
 
-    def delete(self, peer: str, external_id: str) -> None:
+    def delete(self, place: Place, external_id: str) -> None:
         self.taken_back.append(external_id)
 
 

@@ -13,7 +13,7 @@ import pytest
 from gateway.chatwoot.client import Chatwoot
 from gateway.errors import Permanent, Unreachable
 from gateway.lanes import Backlog, Routes, ids, keys
-from gateway.model import Attachment, Portrait
+from gateway.model import Attachment, Place, Portrait
 from gateway.relay.background import MOST, Background
 from gateway.relay.to_chatwoot.avatars import EVERY
 from sandbox.chatwoot.contacts import update_contact
@@ -32,7 +32,8 @@ class Faces(Postcards):
     asked: list[str]
     trouble: list[Exception]
 
-    def portrait(self, peer: str) -> Portrait | None:
+    def portrait(self, place: Place) -> Portrait | None:
+        peer = place.peer
         self.asked.append(peer)
         if self.trouble:
             raise self.trouble.pop(0)

@@ -57,6 +57,35 @@ def test_a_changed_name_language_and_username_are_written_once(
     assert cost(pair, "three", married) == 1
 
 
+def test_the_contacts_panel_shows_all_that_the_network_tells(pair: TwoChannelEnv) -> None:
+    told = replace(
+        ADA,
+        city="Turin",
+        country="Italy",
+        country_code="IT",
+        company="Analytical Engines",
+        description="Counts",
+        profiles={"github": "ada"},
+    )
+    cost(pair, "one", told)
+    shown = only_contact(pair).additional_attributes
+    assert (shown["city"], shown["country"], shown["country_code"]) == ("Turin", "Italy", "IT")
+    assert (shown["company_name"], shown["description"]) == ("Analytical Engines", "Counts")
+    assert shown["social_profiles"] == {"github": "ada"}
+    assert cost(pair, "two", told) == 1
+
+
+def test_profiles_that_an_agent_filled_in_stay_beside_what_the_network_tells(
+    pair: TwoChannelEnv,
+) -> None:
+    cost(pair, "one", ADA)
+    only_contact(pair).additional_attributes["social_profiles"] = {"linkedin": "ada-l"}
+    told = replace(ADA, profiles={"github": "ada"})
+    cost(pair, "two", told)
+    shown = only_contact(pair).additional_attributes["social_profiles"]
+    assert shown == {"linkedin": "ada-l", "github": "ada"}
+
+
 def test_a_name_that_an_agent_chose_stays_but_the_rest_is_fresh(
     pair: TwoChannelEnv,
 ) -> None:
@@ -194,7 +223,7 @@ def test_an_identifier_that_another_contact_has_is_left_to_it(
 @pytest.mark.parametrize(
     "shared", [{"phone": PHONE}, {"email": EMAIL}, {"identifier": "telegram:4711"}]
 )
-def test_two_channels_at_once_make_one_contact(pair: TwoChannelEnv, shared: dict[str, str]) -> None:
+def test_two_channels_at_once_make_one_contact(pair: TwoChannelEnv, shared: dict[str, Any]) -> None:
     person = Person("Ada", **shared)
     pair.chatwoot.fault("latency", method="POST", path="*/contacts", seconds=0.2, times=None)
     pair.customer_writes("phones", "by phone", "ada-1", person=person)

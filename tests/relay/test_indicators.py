@@ -12,6 +12,7 @@ from gateway.chatwoot.webhook import read
 from gateway.errors import Unreachable
 from gateway.intake.indicators import IndicatorQueue
 from gateway.lanes import keys
+from gateway.model import Place
 from gateway.relay.indicators import Indicators
 from sandbox.chatwoot import payloads
 from sandbox.chatwoot.records import Event
@@ -23,8 +24,8 @@ class Lively(Postcards):
 
     seen: list[str]
 
-    def show_typing(self, peer: str) -> None:
-        self.seen.append(peer)
+    def show_typing(self, place: Place) -> None:
+        self.seen.append(place.peer)
         if self.errors:
             raise self.errors.pop()
 
@@ -153,8 +154,8 @@ def test_signs_that_hang_leave_the_threads_to_the_messages(
 ) -> None:
     go_on = threading.Event()
 
-    def hang(network: Lively, peer: str) -> None:
-        Lively.seen.append(peer)
+    def hang(network: Lively, place: Place) -> None:
+        Lively.seen.append(place.peer)
         go_on.wait(20)
 
     monkeypatch.setattr(Lively, "show_typing", hang)

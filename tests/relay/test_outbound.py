@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import LeaseLost, PeerGone, Permanent, Retry, Throttled, Uncertain, Unreachable
 from gateway.lanes import Pace, keys
-from gateway.model import Part, Receipt, Sent, Status
+from gateway.model import Part, Place, Receipt, Sent, Status
 from tests.relay.env import Env, Postcards
 
 
@@ -206,14 +206,42 @@ def test_an_update_before_chatwoot_was_told_of_the_failure_is_no_press(env: Env)
     assert texts(env) == []
 
 
+def test_what_a_call_has_learned_comes_with_every_later_call(
+    env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_back: list[Place] = []
+
+    class Opens(Postcards):
+        def send(self, part: Part) -> Sent:
+            room = "" if part.place.context.get("room") else "r7"
+            return replace(super().send(part), context={"room": room} if room else {})
+
+        def delete(self, place: Place, external_id: str) -> None:
+            taken_back.append(place)
+
+    monkeypatch.setattr(env.network, "__class__", Opens)
+    env.customer_writes("again", context={"line": "2"})
+    env.drain()
+    env.agent_replies("longer than one card of twenty")
+    number = env.agent_replies("two")
+    env.drain()
+    known = {"line": "2", "room": "r7"}
+    contexts = [part.context for part in env.network.sent]
+    assert contexts == [{"line": "2"}, known, known]
+    env.chatwoot.agent_delete(number)
+    env.told(number, event="message_updated")
+    env.drain()
+    assert taken_back == [Place("p1", context=known)]
+
+
 def test_a_sent_reply_is_taken_back_where_the_network_can(
     env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[str, str]] = []
 
     class TakesBack(Postcards):
-        def delete(self, peer: str, external_id: str) -> None:
-            calls.append((peer, external_id))
+        def delete(self, place: Place, external_id: str) -> None:
+            calls.append((place.peer, external_id))
 
     monkeypatch.setattr(env.network, "__class__", TakesBack)
     number = env.agent_replies("oops")
@@ -229,7 +257,7 @@ def test_agents_are_told_of_a_deletion_that_was_given_up(
     env: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class IsAway(Postcards):
-        def delete(self, peer: str, external_id: str) -> None:
+        def delete(self, place: Place, external_id: str) -> None:
             raise Unreachable("The network cannot be reached")
 
     monkeypatch.setattr(env.network, "__class__", IsAway)
@@ -255,7 +283,7 @@ def test_a_sent_reply_without_a_name_at_the_network_leaves_a_note(
         def send(self, part: Part) -> Sent:
             return Sent("")
 
-        def delete(self, peer: str, external_id: str) -> None:
+        def delete(self, place: Place, external_id: str) -> None:
             raise AssertionError
 
     monkeypatch.setattr(env.network, "__class__", Nameless)
@@ -287,7 +315,7 @@ def test_of_a_reply_whose_deletion_is_refused_in_part_the_rest_is_taken_back(
     calls: list[str] = []
 
     class TakesBackSome(Postcards):
-        def delete(self, peer: str, external_id: str) -> None:
+        def delete(self, place: Place, external_id: str) -> None:
             calls.append(external_id)
             if external_id.endswith("#1"):
                 raise Permanent("It is too old")

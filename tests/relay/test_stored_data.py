@@ -48,7 +48,7 @@ from gateway.lanes.route import Route, Survey
 from gateway.lanes.scripts import Scripts
 from gateway.lanes.set_aside import SetAside
 from gateway.lanes.watermark import Watermark, set_watermark
-from gateway.model import Inbound, Rate, Receipt, Status, Unread
+from gateway.model import Inbound, Place, Rate, Receipt, Status, Unread
 from gateway.observability.channel_states import ChannelNotes
 from gateway.observability.event_streams import StreamNotes
 from gateway.observability.heartbeat import Heartbeat, Liveness
@@ -309,7 +309,7 @@ def keep_notes(store: redis.Redis) -> None:
     StreamNotes(store, "main").connected()
     ChannelNotes(store, "shop").polled()
     indicators = IndicatorQueue(store)
-    assert indicators.push_typing("shop", 7, "ann")
+    assert indicators.push_typing("shop", 7, Place("ann"))
     indicators.push_press("shop", Inbound("1", "ann", "yes", press="p"))
     values = KeyValues(store)
     set_watermark(values, "shop", Watermark(1, 0.0, 0.0))

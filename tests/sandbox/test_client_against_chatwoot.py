@@ -21,7 +21,7 @@ from gateway.chatwoot.values import Inbox, MessageType
 from gateway.chatwoot.webhook import read
 from gateway.errors import BadCredentials, ServerTrouble, Throttled, Uncertain
 from gateway.model import Inbound, Person, Status
-from gateway.relay.to_chatwoot.place import Place
+from gateway.relay.to_chatwoot.place import ChatwootPlace
 from sandbox.chatwoot import ChatwootStandIn
 from sandbox.web import WebServer
 from tests.routing_kit import resolve
@@ -160,7 +160,7 @@ def test_the_answer_to_an_agents_first_message_stays_in_its_conversation(
     home, sms = inbox_of(chatwoot, stand_in), inbox_of(chatwoot, stand_in)
     contact = resolve(chatwoot, home, inbound()).contact_id
     begun = stand_in.agent_start_conversation(contact, sms.id, "Hi Ada")
-    assert resolve(chatwoot, sms, inbound(ADA.phone)) == Place(contact, begun)
+    assert resolve(chatwoot, sms, inbound(ADA.phone)) == ChatwootPlace(contact, begun)
 
 
 def test_refusals(stand_in: ChatwootStandIn, chatwoot: Chatwoot) -> None:

@@ -15,7 +15,7 @@ from gateway.lanes.bodies import Deletion, NoteText, UnknownVersion
 from gateway.model import Addressee, Attachment, Inbound, Person
 
 Read = Callable[[str, str], Any]
-FREE = {"context", "attributes"}
+FREE = {"context", "attributes", "profiles"}
 WRITTEN = [
     (
         bodies.read_inbound,

@@ -16,7 +16,7 @@ from gateway.errors import ServerTrouble, Uncertain
 from gateway.model import Inbound, Person
 from gateway.relay.context import context_in
 from gateway.relay.to_chatwoot.contact_fields import name_of
-from gateway.relay.to_chatwoot.place import Place
+from gateway.relay.to_chatwoot.place import ChatwootPlace
 from tests.routing_kit import Steps, resolve
 from tests.unit.chatwoot_script import (
     TOKEN,
@@ -69,7 +69,7 @@ def test_a_new_person_takes_three_calls_and_each_write_is_announced(
         inbound(ADA),
         steps=Steps(lambda step: steps.append((step, len(script.calls)))),
     )
-    assert place == Place(42, 12)
+    assert place == ChatwootPlace(42, 12)
     assert script.routes == [FILTER, CONTACT, CREATE]
     assert steps == [("contact", 1), ("conversation", 2)]
     made = script.calls[1].body
@@ -93,7 +93,7 @@ def test_an_address_that_was_replaced_leads_to_the_contacts_own_conversations_on
     theirs = conversation(9, meta={"sender": contact(50)})
     script.says(200, contact(42)).says(200, conversations()).says(200, conversations(theirs, mine))
     place = resolve(chatwoot, INBOX, inbound(), former=["before tg:1"])
-    assert place == Place(42, 8)
+    assert place == ChatwootPlace(42, 8)
     assert [call.query.get("source_id") for call in script.calls[1:]] == ["tg:1", "before tg:1"]
 
 
@@ -114,7 +114,7 @@ def test_who_has_the_identifier_is_trusted_most_then_who_has_the_email(
     theirs = conversation(12, meta={"sender": contact(43)})
     script.says(200, conversations()).says(200, theirs)
     place = resolve(chatwoot, INBOX, inbound(replace(ADA, identifier="telegram:1")))
-    assert place == Place(43, 12)
+    assert place == ChatwootPlace(43, 12)
 
 
 def test_an_identifier_that_nobody_seems_to_have_is_left_out(
@@ -138,14 +138,14 @@ def test_a_known_person_goes_on_in_the_latest_conversation_not_resolved(
             conversation(9, "pending"), conversation(12, "snoozed"), conversation(13, "resolved")
         ),
     )
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound()) == ChatwootPlace(42, 12)
     assert script.routes == [FIND, LIST]
 
 
 def test_after_a_resolved_conversation_a_new_one_begins(script: Script, chatwoot: Chatwoot) -> None:
     script.says(200, contact()).says(200, conversations(conversation(9, "resolved")))
     script.says(200, conversation(10))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 10)
+    assert resolve(chatwoot, INBOX, inbound()) == ChatwootPlace(42, 10)
     assert script.calls[2].body["source_id"] == "tg:1"
 
 
@@ -154,14 +154,14 @@ def test_a_locked_inbox_goes_on_in_the_latest_whatever_its_status(
 ) -> None:
     script.says(200, contact())
     script.says(200, conversations(conversation(9, "open"), conversation(11, "resolved")))
-    assert resolve(chatwoot, LOCKED, inbound()) == Place(42, 11)
+    assert resolve(chatwoot, LOCKED, inbound()) == ChatwootPlace(42, 11)
 
 
 def test_the_search_goes_on_over_the_pages(script: Script, chatwoot: Chatwoot) -> None:
     script.says(200, contact())
     script.says(200, conversations(*[conversation(n, "resolved") for n in range(50, 25, -1)]))
     script.says(200, conversations(conversation(3, "open")))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 3)
+    assert resolve(chatwoot, INBOX, inbound()) == ChatwootPlace(42, 3)
     assert [call.query["page"] for call in script.calls[1:]] == ["1", "2"]
 
 
@@ -169,7 +169,7 @@ def test_each_thread_has_its_own_conversation(script: Script, chatwoot: Chatwoot
     mine = conversation(8, "resolved", additional_attributes={"thread": "<t1@x>"})
     other = conversation(9, additional_attributes={"thread": "<t2@x>"})
     script.says(200, contact()).says(200, conversations(other, mine))
-    assert resolve(chatwoot, LOCKED, inbound(thread="<t1@x>")) == Place(42, 8)
+    assert resolve(chatwoot, LOCKED, inbound(thread="<t1@x>")) == ChatwootPlace(42, 8)
 
 
 def test_a_new_thread_notes_itself_and_its_subject(script: Script, chatwoot: Chatwoot) -> None:
@@ -177,7 +177,7 @@ def test_a_new_thread_notes_itself_and_its_subject(script: Script, chatwoot: Cha
         200, conversation(10)
     )
     message = inbound(thread="<t3@x>", context={"subject": "Hi", "references": "<a>"})
-    assert resolve(chatwoot, INBOX, message) == Place(42, 10)
+    assert resolve(chatwoot, INBOX, message) == ChatwootPlace(42, 10)
     attributes = script.calls[2].body["additional_attributes"]
     assert context_in(attributes) == {"subject": "Hi", "references": "<a>"}
     del attributes["gateway_context"]
@@ -187,7 +187,7 @@ def test_a_new_thread_notes_itself_and_its_subject(script: Script, chatwoot: Cha
 def test_a_thread_with_a_long_name_is_found_again(script: Script, chatwoot: Chatwoot) -> None:
     kept = conversation(8, additional_attributes={"thread": "t" * 1500})
     script.says(200, contact()).says(200, conversations(kept))
-    assert resolve(chatwoot, INBOX, inbound(thread="t" * 1600)) == Place(42, 8)
+    assert resolve(chatwoot, INBOX, inbound(thread="t" * 1600)) == ChatwootPlace(42, 8)
 
 
 def test_a_contact_with_the_same_address_is_given_the_source_id(
@@ -198,7 +198,9 @@ def test_a_contact_with_the_same_address_is_given_the_source_id(
     script.says(200, {"source_id": "tg:1", "inbox": {"id": 7}})
     script.says(200, conversations()).says(200, conversation(12))
     steps: list[str] = []
-    assert resolve(chatwoot, INBOX, inbound(ADA), steps=Steps(steps.append)) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound(ADA), steps=Steps(steps.append)) == ChatwootPlace(
+        42, 12
+    )
     assert script.routes == [FILTER, ATTACH, LIST, CREATE]
     assert steps == ["contact_inbox", "conversation"]
 
@@ -208,14 +210,14 @@ def test_who_is_found_by_phone_and_has_the_address_costs_no_other_look(
 ) -> None:
     script.says(200, {"payload": [contact(42, phone_number=ADA.phone, sources=["tg:1"])]})
     script.says(200, conversations(conversation(12)))
-    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == ChatwootPlace(42, 12)
     assert script.routes == [FILTER, LIST]
 
 
 def test_somebody_was_faster_with_the_source_id(script: Script, chatwoot: Chatwoot) -> None:
     script.says(200, {"payload": []}).says(500, {"status": 500})
     script.says(200, contact(sources=["tg:1"])).says(200, conversations(conversation(12)))
-    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == ChatwootPlace(42, 12)
     assert script.routes == [FILTER, CONTACT, FIND, LIST]
 
 
@@ -224,14 +226,14 @@ def test_somebody_was_faster_with_the_e_mail(script: Script, chatwoot: Chatwoot)
     script.says(422, {"message": "vergeben", "attributes": ["email"]})
     script.says(404, b"").says(200, {"payload": [contact(42, email="ada@x.io")]})
     script.says(200, {"source_id": "tg:1"}).says(200, conversations()).says(200, conversation(12))
-    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == ChatwootPlace(42, 12)
     assert script.routes == [FILTER, CONTACT, FIND, FILTER, ATTACH, LIST, CREATE]
 
 
 def test_somebody_was_faster_with_attaching(script: Script, chatwoot: Chatwoot) -> None:
     script.says(200, {"payload": [contact(42, email="ada@x.io")]}).says(500, {})
     script.says(200, contact(43)).says(200, conversations(conversation(12)))
-    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(43, 12)
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == ChatwootPlace(43, 12)
 
 
 def test_an_address_that_chatwoot_dislikes_is_left_out(script: Script, chatwoot: Chatwoot) -> None:
@@ -239,7 +241,7 @@ def test_an_address_that_chatwoot_dislikes_is_left_out(script: Script, chatwoot:
     script.says(422, {"message": "ungültig", "attributes": ["email"]})
     script.says(404, b"").says(200, {"payload": []})
     script.says(200, created()).says(200, conversations()).says(200, conversation(12))
-    assert resolve(chatwoot, INBOX, inbound(ADA)) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound(ADA)) == ChatwootPlace(42, 12)
     again = script.calls[4].body
     assert (again["email"], again["phone_number"]) == (None, "+15551230001")
 
@@ -265,7 +267,7 @@ def test_a_conversation_whose_answer_was_lost_is_found_by_asking_again(
     with pytest.raises(Uncertain):
         resolve(chatwoot, INBOX, inbound())
     script.says(200, contact()).says(200, conversations(conversation(12)))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound()) == ChatwootPlace(42, 12)
     assert script.routes.count(CREATE) == 1
 
 
@@ -276,7 +278,7 @@ def test_an_answer_to_a_conversation_that_an_agent_began_stays_in_it(
     script.says(200, contact(phone_number=ADA.phone, sources=[ADA.phone, made_up, "+15559999"]))
     script.says(200, conversations(conversation(9, "resolved")))
     script.says(200, conversations(conversation(12, "open")))
-    assert resolve(chatwoot, INBOX, inbound(peer=ADA.phone)) == Place(42, 12)
+    assert resolve(chatwoot, INBOX, inbound(peer=ADA.phone)) == ChatwootPlace(42, 12)
     assert [call.query["source_id"] for call in script.calls[1:]] == [ADA.phone, made_up]
 
 
@@ -285,7 +287,7 @@ def test_made_up_addresses_do_not_count_where_the_peer_is_no_address_of_the_cont
 ) -> None:
     script.says(200, contact(sources=["tg:1", "0b6c3a51-9c5e-4f0e-8a43-5a2f3f1f7c11"]))
     script.says(200, conversations(conversation(9)))
-    assert resolve(chatwoot, INBOX, inbound()) == Place(42, 9)
+    assert resolve(chatwoot, INBOX, inbound()) == ChatwootPlace(42, 9)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from gateway.files.saving import TooLarge
 from gateway.lanes import KeyValues, keys
 from gateway.lanes.ledger import LEDGER_SECONDS
 from gateway.lanes.route import Route
-from gateway.model import Portrait
+from gateway.model import Place, Portrait
 from gateway.observability import logs
 from gateway.relay.background import Background
 from gateway.relay.to_chatwoot.files import CustomerFiles
@@ -61,23 +61,24 @@ class Avatars:
     files: CustomerFiles
     background: Background
 
-    def schedule_look(self, route: Route, peer: str) -> Route:
+    def schedule_look(self, route: Route, place: Place) -> Route:
         """Have the background look for a picture, if it is time to, and return what to remember of
         that with the lane. No call in the steady state, not even to Redis."""
         now = time.time()
         if not self.files.adapter.has_portraits or now - (route.avatar or 0) < EVERY:
             return Route()
-        is_scheduled = self.background.do(partial(self._look, peer))
+        is_scheduled = self.background.do(partial(self._look, place))
         return Route(avatar=round(now)) if is_scheduled else Route()
 
-    def _look(self, peer: str) -> None:
+    def _look(self, place: Place) -> None:
         try:
-            self._update(peer)
+            self._update(place)
         except (DeliveryError, redis.RedisError) as error:
-            self._log_trouble(peer, error)
+            self._log_trouble(place.peer, error)
 
-    def _update(self, peer: str) -> None:
-        portrait, last = self._ask_network(peer), self._read_last(peer)
+    def _update(self, place: Place) -> None:
+        peer = place.peer
+        portrait, last = self._ask_network(place), self._read_last(peer)
         if portrait is None or portrait.version == last.version:
             return
         contact = self.chatwoot.find_contact(self.channel.config.inbox, peer)
@@ -92,9 +93,9 @@ class Avatars:
         self._remember(peer, LastAvatar(portrait.version, thumbnail))
         logs.event(log, "avatar_set", channel=self.channel.name, peer=peer)
 
-    def _ask_network(self, peer: str) -> Portrait | None:
+    def _ask_network(self, place: Place) -> Portrait | None:
         try:
-            return self.files.adapter.portrait(peer)
+            return self.files.adapter.portrait(place)
         except DeliveryError:
             raise
         except Exception as error:
@@ -104,7 +105,7 @@ class Avatars:
                 level=logging.ERROR,
                 error=error,
                 channel=self.channel.name,
-                peer=peer,
+                peer=place.peer,
             )
             raise Permanent("A fault in the gateway stopped it: see the gateway's log") from error
 

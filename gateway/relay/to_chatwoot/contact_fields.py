@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Final
 
+from gateway.chatwoot.api import Json
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Invalid
 from gateway.chatwoot.values import Contact
@@ -23,9 +25,19 @@ def name_of(inbound: Inbound) -> str:
     return next((name.strip() for name in names if name.strip()), "?")[:LONGEST_FIELD]
 
 
-def attributes_of(inbound: Inbound) -> dict[str, str]:
+def attributes_of(inbound: Inbound) -> dict[str, Json]:
     """What a contact's additional attributes say of the person, by Chatwoot's own names."""
-    told = {"username": inbound.person.username, "language_code": inbound.person.language}
+    person = inbound.person
+    told: dict[str, Json] = {
+        "username": person.username,
+        "language_code": person.language,
+        "city": person.city,
+        "country": person.country,
+        "country_code": person.country_code,
+        "company_name": person.company,
+        "description": person.description,
+        "social_profiles": dict(person.profiles),
+    }
     return {name: value for name, value in {**told, **inbound.attributes}.items() if value}
 
 
@@ -54,8 +66,8 @@ def update_contact(chatwoot: Chatwoot, contact: Contact, inbound: Inbound, route
     identifier = _new_identifier(contact, inbound, route.identifier or "")
     attributes = {
         key: value
-        for key, value in attributes_of(inbound).items()
-        if contact.attributes.get(key) != value
+        for key, value in _with_their_profiles(contact, attributes_of(inbound)).items()
+        if contact.attributes.get(key) != value and contact.profiles != value
     }
     if not (name or attributes or identifier):
         return
@@ -67,6 +79,14 @@ def update_contact(chatwoot: Chatwoot, contact: Contact, inbound: Inbound, route
         # An agent has given it to another contact, and knows why.
         if name or attributes:
             chatwoot.update_contact(contact.id, name=name, attributes=attributes)
+
+
+def _with_their_profiles(contact: Contact, told: dict[str, Json]) -> dict[str, Json]:
+    """`told`, with the profiles that an agent filled in beside it: Chatwoot replaces them all."""
+    profiles = told.get("social_profiles")
+    if not isinstance(profiles, Mapping):
+        return told
+    return {**told, "social_profiles": {**contact.profiles, **profiles}}
 
 
 def _new_name(contact: Contact, inbound: Inbound, written: str) -> str:

@@ -13,7 +13,7 @@ from gateway.model import Inbound
 from gateway.observability import logs
 from gateway.relay.to_chatwoot.avatars import Avatars
 from gateway.relay.to_chatwoot.contact_fields import fingerprint, update_contact, written_fields
-from gateway.relay.to_chatwoot.place import Place
+from gateway.relay.to_chatwoot.place import ChatwootPlace
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +26,15 @@ class ContactSync:
     inbox: int
     avatars: Avatars
 
-    def sync(self, taken: Taken, message: Inbound, place: Place) -> Route:
+    def sync(self, taken: Taken, message: Inbound, place: ChatwootPlace) -> Route:
         """Bring the contact of whoever wrote up to date, and return what to remember of that.
 
         No call in the steady state; trouble is left to the next message.
         """
         fields = self._sync_fields(taken, message, place)
-        return fields.updated(self.avatars.schedule_look(taken.route, message.peer))
+        return fields.updated(self.avatars.schedule_look(taken.route, message.place))
 
-    def _sync_fields(self, taken: Taken, message: Inbound, place: Place) -> Route:
+    def _sync_fields(self, taken: Taken, message: Inbound, place: ChatwootPlace) -> Route:
         told = fingerprint(message)
         if not told or told == taken.route.person:
             return Route()
@@ -53,7 +53,7 @@ class ContactSync:
             return Route()
         return written_fields(message, taken.route)
 
-    def _update(self, message: Inbound, place: Place, route: Route) -> None:
+    def _update(self, message: Inbound, place: ChatwootPlace, route: Route) -> None:
         # By the address, not by a remembered id: contacts are merged without a word.
         contact = place.contact or self.chatwoot.find_contact(self.inbox, message.peer)
         if contact is not None:

@@ -34,7 +34,7 @@ from gateway.relay.to_chatwoot.exactly_once import (
 from gateway.relay.to_chatwoot.files import CustomerFiles, Fetched, Share
 from gateway.relay.to_chatwoot.new_conversations import NewConversations, is_incomplete
 from gateway.relay.to_chatwoot.person_locks import PersonLocks
-from gateway.relay.to_chatwoot.place import Place, must_search, remembered_place, route_to
+from gateway.relay.to_chatwoot.place import ChatwootPlace, must_search, remembered_place, route_to
 from gateway.relay.to_chatwoot.quoting import Reference, find_reference, with_quotation
 from gateway.relay.to_chatwoot.routing import Routing
 from gateway.relay.to_chatwoot.subjects import with_subject
@@ -49,7 +49,7 @@ class Posted:
     """A customer's message as it stands in Chatwoot, and where it was to go."""
 
     kept: Kept
-    place: Place
+    place: ChatwootPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class InboundDelivery:
         made = self._post(attempt, message, share, place)
         return Posted(self.exactly_once.keep_oldest_of_all(taken, share.source, made), place)
 
-    def _search(self, attempt: Attempt, message: Inbound) -> Place:
+    def _search(self, attempt: Attempt, message: Inbound) -> ChatwootPlace:
         """Find the contact and conversation in Chatwoot, or make them."""
         with self.person_locks.alone_with(attempt.lease, message):
             try:
@@ -132,7 +132,9 @@ class InboundDelivery:
             self.new_conversations.complete(attempt, found)
         return place
 
-    def _post(self, attempt: Attempt, message: Inbound, share: Share, place: Place) -> Message:
+    def _post(
+        self, attempt: Attempt, message: Inbound, share: Share, place: ChatwootPlace
+    ) -> Message:
         """Announce where the share goes, and post it there with its files."""
         reference = self._find_reference(message, share, place)
         share = replace(share, text=with_quotation(reference.quoted, share.text))
@@ -150,7 +152,7 @@ class InboundDelivery:
                     raise
                 return self.exactly_once.find_despite_silence(lost, spot, share.source)
 
-    def _find_reference(self, message: Inbound, share: Share, place: Place) -> Reference:
+    def _find_reference(self, message: Inbound, share: Share, place: ChatwootPlace) -> Reference:
         if share.number > 1:
             return Reference()
         return find_reference(self.ledger, self.channel.name, message, place.conversation_id)

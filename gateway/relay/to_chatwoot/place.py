@@ -13,8 +13,8 @@ BLOCKED_LOOK = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message goes."""
+class ChatwootPlace:
+    """Where a message goes in Chatwoot; `gateway.model.Place` is where it came from."""
 
     contact_id: int
     """0 if only the conversation is remembered."""
@@ -30,9 +30,9 @@ class Place:
     """A message that was in the conversation already; 0 if there was none, or none is known."""
 
 
-def remembered_place(route: Route) -> Place:
+def remembered_place(route: Route) -> ChatwootPlace:
     """Where the lane's last message went."""
-    return Place(0, route.conversation or 0, newest=route.newest or 0)
+    return ChatwootPlace(0, route.conversation or 0, newest=route.newest or 0)
 
 
 def must_search(route: Route) -> bool:
@@ -43,7 +43,7 @@ def must_search(route: Route) -> bool:
     return route.conversation is None or was_blocked
 
 
-def route_to(place: Place, before: Route) -> Route:
+def route_to(place: ChatwootPlace, before: Route) -> Route:
     """What a search showed, to be remembered: whether the contact is blocked, and which
     conversations were there to choose from."""
     looked = before.newer if place.conversation_id else None

@@ -19,7 +19,7 @@ from gateway.relay.cached import Cached
 from gateway.relay.to_chatwoot.contacts import Contacts
 from gateway.relay.to_chatwoot.exactly_once import Announcer
 from gateway.relay.to_chatwoot.new_conversations import NewConversations
-from gateway.relay.to_chatwoot.place import Place
+from gateway.relay.to_chatwoot.place import ChatwootPlace
 
 MOST_PAGES: Final = 40
 """Of one customer's conversations, newest first: a thread older than a thousand others is new."""
@@ -47,7 +47,7 @@ class Routing:
     contacts: Contacts
     new_conversations: NewConversations
 
-    def find_or_create(self, attempt: Announcer, inbound: Inbound) -> Place:
+    def find_or_create(self, attempt: Announcer, inbound: Inbound) -> ChatwootPlace:
         """Where the message goes.
 
         Can be repeated after a call whose answer was lost: what that call made is found. Two calls
@@ -60,13 +60,13 @@ class Routing:
         if contact.shown is not None:
             search = _Search(self.chatwoot, inbox, self.addresses, inbound, contact.shown)
             if (found := search.conversation()) is not None:
-                return Place(
+                return ChatwootPlace(
                     contact.id, found.id, contact.shown, found, newest=found.newest_message
                 )
         made = self.new_conversations.create(attempt, contact.id, inbound)
         # In a locked inbox Chatwoot answers with the latest one, if somebody has begun one since.
         is_old = inbox.lock_to_single_conversation and bool(made.newest_message)
-        return Place(contact.id, made.id, contact.shown, made, is_new=not is_old)
+        return ChatwootPlace(contact.id, made.id, contact.shown, made, is_new=not is_old)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gateway.config import Channel
 from gateway.errors import Permanent
 from gateway.lanes import Lane, Lanes, Lease, Pace, Taken, bodies, ids, notes
 from gateway.lanes.route import Route, Survey, merged
-from gateway.model import Capabilities, Part, Sent
+from gateway.model import Capabilities, Part, Place, Sent
 from gateway.relay.addressing import Address, Addressing
 from gateway.relay.delivery import Done, announce, still_seen
 from gateway.relay.floods import Floods
@@ -65,22 +65,29 @@ class OutboundDelivery:
         planned = self._parts(taken, reply, address, choices)
         waiting = [(part, files) for part, files in planned if part.number not in taken.parts]
         sent: Sent | None = None
+        learned: dict[str, str] = {}
         for n, (part, files) in enumerate(waiting):
             # The slot of the first call was reserved when the message was handed out.
             pace = self.pace if n else None
             if not announce(self.lanes, lease, taken, f"part:{part.number}", pace=pace):
                 break
-            with self.files.fetch_all(part, files, taken) as whole:
+            told = replace(part, context={**part.context, **learned})
+            with self.files.fetch_all(told, files, taken) as whole:
                 # Files take their time: the agent may have withdrawn the reply meanwhile.
                 if files and not announce(self.lanes, lease, taken, f"part:{part.number}"):
                     break
                 again = taken.uncertain and (n == 0 or taken.after_failover)
                 sent = self._send_again(whole, taken) if again else self._send(whole)
+            learned |= sent.context
             ids = [name for name in sent.external_ids if name]
             self.lanes.record_part(lease, taken.id, part.number, part.total, ids)
         return Done(
             external=sent.external_id if sent else "",
-            routes=merged(address.routes, self._offered(lease, taken, reply, choices, address)),
+            routes=merged(
+                address.routes,
+                self._offered(lease, taken, reply, choices, address),
+                {lease.lane: Route(context={**address.context, **learned})} if learned else {},
+            ),
         )
 
     def _choices(self, reply: Reply) -> Choices:
@@ -189,12 +196,13 @@ class DeleteDelivery:
         if not self.adapter.deletes or not ids:
             self._say(lease, taken, f"{self.channel.config.adapter} cannot take a message back")
             return Done()
-        told = bodies.read_deletion(taken.body, taken.version).peer
-        peer = taken.route.peer or told  # an address that Chatwoot made up was resolved
+        told, route = bodies.read_deletion(taken.body, taken.version).peer, taken.route
+        peer = route.peer or told  # an address that Chatwoot made up was resolved
+        place = Place(peer, route.thread or "", route.context or {})
         for name in ids:
             # A note is left once: of several refusals the first is told.
             try:
-                self.adapter.delete(peer, name)
+                self.adapter.delete(place, name)
             except Permanent as error:
                 self._say(lease, taken, error.reason)
         return Done()
