@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.lanes import ids
+
 Name: TypeAlias = tuple[str, str, str]
 """Its sort (address, fact or conversation), its channel (empty for a fact), and the name itself."""
 
@@ -34,11 +36,12 @@ def facts(*texts: object) -> set[Name]:
 
 
 def addresses(channel: str, *peers: object) -> set[Name]:
-    """The addresses, and the phone numbers and e-mail addresses that they are («whatsapp:+1…»)."""
+    """The addresses, and the phone numbers and e-mail addresses that they are («whatsapp:+1…»).
+    Of a long one also the digest by which lanes are named."""
     found: set[Name] = set()
     for peer in peers:
         if isinstance(peer, str) and peer:
-            found.add(address(channel, peer))
+            found |= {address(channel, peer), address(channel, ids.short_name(peer))}
             bare = peer.rpartition(":")[2]
             if bare.startswith("+") or "@" in bare:
                 found.add(fact(bare))

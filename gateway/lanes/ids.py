@@ -16,12 +16,12 @@ SHARE = "~share"
 
 def inbound_id(channel: str, external_id: str) -> str:
     """The id of a customer's message: the same network id gives the same name, so it is one."""
-    return f"i:{channel}:{_short(external_id)}"
+    return f"i:{channel}:{short_name(external_id)}"
 
 
 def unread_id(channel: str, name: str) -> str:
     """The id of what was set aside, by the network's name of it."""
-    return f"u:{channel}:{_short(name)}"
+    return f"u:{channel}:{short_name(name)}"
 
 
 def reply_id(channel: str, message: int) -> str:
@@ -62,12 +62,18 @@ def external_id(channel: str, source: str) -> str:
 
 
 def inbound_lane(channel: str, peer: str, thread: str = "") -> Lane:
-    return Lane("in", channel, f"{peer}/{thread}" if thread else peer)
+    """The lane of a customer's messages, or of one of their threads.
+
+    Its name is stored with each of its messages, in several places: of a long address or thread it
+    has a digest. The message's body has the whole of both.
+    """
+    name = short_name(peer)
+    return Lane("in", channel, f"{name}/{short_name(thread)}" if thread else name)
 
 
 def brake(channel: str, peer: str) -> str:
     """Whose messages are counted together: all of a customer's, in whatever thread."""
-    return f"{channel}:{_short(peer)}"
+    return f"{channel}:{short_name(peer)}"
 
 
 def reply_lane(channel: str, conversation: int) -> Lane:
@@ -86,7 +92,8 @@ def chatwoot_destination(account: str) -> str:
     return f"chatwoot/{account}"
 
 
-def _short(text: str) -> str:
+def short_name(text: str) -> str:
+    """`text` itself, or a digest of it if it is longer than a name should be."""
     if len(text) <= LONGEST_NAME:
         return text
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -161,6 +161,22 @@ def test_any_name_of_the_person_will_do(lived: redis.Redis, typed: str) -> None:
     assert of(lived, MARK) == {}
 
 
+def test_an_address_that_is_too_long_for_a_lane_s_name_is_found(store: redis.Redis) -> None:
+    lanes, long = lanes_over(store), "a" * 300 + "/b@x.org"
+    lane = ids.inbound_lane("mail", long, "t" * 300)
+    assert len(str(lane)) < 200
+    body = bodies.write(Inbound("1", long, "hello", thread="t" * 300))
+    brake = Brake(ids.brake("mail", long), 0, 600.0)
+    lanes.append([Entry("m1", lane, "chatwoot/main", "in", body, brake=brake)])
+    lease = claim_one(lanes)
+    message = taken(lanes, lease)
+    assert find(store, names(long)).messages == ("m1",)
+    lanes.ack(lease, message.id, pace=UNLIMITED, routes={lane: learned("bob")})
+    erase(store, long)
+    left = [key for key in snapshot(store) if ids.short_name(long) in key]
+    assert left == [], "neither the lane's route nor the customer's brake"
+
+
 def test_a_stranger_has_nothing(lived: redis.Redis) -> None:
     before = snapshot(lived)
     assert erase(lived, "+491") == Erased(0, 0, 0, ())

@@ -13,7 +13,9 @@ import redis
 
 from gateway.lanes import (
     Backlog,
+    Brake,
     DeadLetters,
+    Entry,
     KeyValues,
     Lane,
     Lanes,
@@ -22,11 +24,13 @@ from gateway.lanes import (
     Note,
     Pace,
     Routes,
+    bodies,
+    ids,
     keys,
 )
 from gateway.lanes.address_changes import AddressChange, AddressChanges
 from gateway.lanes.route import Route
-from gateway.model import Rate, Receipt, Status
+from gateway.model import LONGEST_NAME, Inbound, Rate, Receipt, Status
 from tests.unit.lanes_kit import (
     PASSING,
     UNLIMITED,
@@ -143,6 +147,29 @@ def test_what_is_remembered_of_lanes_comes_with_their_messages(store: redis.Redi
     lanes.append([reply(5)])
     (out,) = claim(lanes)
     assert taken(lanes, out).route == Route(context={})
+
+
+def bytes_at_work(store: redis.Redis, peer: str) -> int:
+    """What a customer's message takes that is being delivered."""
+    lanes, name = lanes_over(store), f"m{len(peer)}"
+    lane = ids.inbound_lane("shop", peer, peer)
+    body = bodies.write(Inbound(name, peer, "hello", thread=peer))
+    before = all_bytes(store)
+    lanes.append([Entry(name, lane, "chatwoot", "in", body, brake=Brake("shop:ann", 9, 60.0))])
+    taken(lanes, claim_one(lanes))
+    return all_bytes(store) - before
+
+
+def all_bytes(store: redis.Redis) -> int:
+    names = cast(list[str], store.keys(keys.PREFIX + "*"))
+    return sum(cast(int, store.memory_usage(name, samples=0)) for name in names)
+
+
+def test_a_long_address_and_a_long_thread_are_stored_once(store: redis.Redis) -> None:
+    lanes_over(store).append([letter(9)])  # what is there once and for all
+    drained(lanes_over(store))
+    usual, most = bytes_at_work(store, "ann"), bytes_at_work(store, "a" * LONGEST_NAME)
+    assert most - usual < 1.5 * (LONGEST_NAME + LONGEST_NAME)
 
 
 def test_only_the_server_s_clock_counts(
