@@ -18,6 +18,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from gateway.http.answer import SAFE_METHODS
+from gateway.http.fence import check_fence
+
 watching: ContextVar[Watch | None] = ContextVar("watching", default=None)
 """The watch of the call that this thread is making: the connection that it uses goes there."""
 
@@ -94,21 +97,28 @@ class Watchdog:
 
 
 class WatchedHTTPConnection(HTTPConnection):
+    """Gives its socket to the watch, and asks the fence at the last moment before a write."""
+
+    _has_asked = True
+
     def _new_conn(self) -> socket.socket:
         return _hold(super()._new_conn())
 
-    def request(self, *args: Any, **options: Any) -> None:
-        _note_write(self)
-        super().request(*args, **options)
+    def request(self, method: str, *args: Any, **options: Any) -> None:
+        _connect(self)
+        self._has_asked = method in SAFE_METHODS
+        super().request(method, *args, **options)
+
+    def send(self, data: Any) -> None:
+        if not self._has_asked:
+            # The process may have been stopped since the call began, for longer than its lease.
+            check_fence()
+            self._has_asked = True
+        super().send(data)
 
 
-class WatchedHTTPSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _hold(super()._new_conn())
-
-    def request(self, *args: Any, **options: Any) -> None:
-        _note_write(self)
-        super().request(*args, **options)
+class WatchedHTTPSConnection(WatchedHTTPConnection, HTTPSConnection):
+    """The same over TLS."""
 
 
 def _hold(sock: socket.socket) -> socket.socket:
@@ -117,7 +127,7 @@ def _hold(sock: socket.socket) -> socket.socket:
     return sock
 
 
-def _note_write(connection: HTTPConnection) -> None:
+def _connect(connection: HTTPConnection) -> None:
     """A kept-alive connection has its socket already; a TLS one has changed it by now."""
     if connection.sock is None:
         connection.connect()

@@ -12,7 +12,8 @@ import redis
 
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.values import Message, MessageType
-from gateway.errors import Uncertain
+from gateway.errors import LeaseLost, Uncertain
+from gateway.http import fence
 from gateway.lanes import Entry, Routes, bodies, ids, keys
 from gateway.lanes.bodies import NoteText
 from gateway.lanes.scripts import Scripts
@@ -328,6 +329,36 @@ def test_of_a_commit_after_the_first_look_the_younger_copy_is_removed_and_counte
         True,
     ]
     assert env.count("doubles_removed") == 1
+
+
+@pytest.mark.usefixtures("began")
+def test_who_lost_the_lane_while_it_posted_removes_its_own_copy_if_it_is_the_younger(
+    env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that stood still between its last look at the clock and the call: another one has
+    looked for the message meanwhile, in vain, and posted it."""
+    post = Chatwoot.create_message
+    other = Chatwoot(env.settings.accounts["main"].url, 1, env.settings.accounts["main"].token)
+
+    def stand_still(self: Chatwoot, conversation: int, text: str, **more: Any) -> Message:
+        monkeypatch.setattr(Chatwoot, "create_message", post)
+        post(other, conversation, text, **more)
+        ours = post(self, conversation, text, **more)
+        fence.set(lose_lane)
+        return ours
+
+    def lose_lane() -> None:
+        raise LeaseLost("somebody else's")
+
+    monkeypatch.setattr(Chatwoot, "create_message", stand_still)
+    env.customer_writes("second")
+    env.drain()
+    assert visible(env) == ["first", "second"]
+    assert [m["content_attributes"].get("deleted") for m in env.chatwoot.messages(1)] == [
+        None,
+        None,
+        True,
+    ]
 
 
 @pytest.mark.usefixtures("began")

@@ -232,6 +232,27 @@ def test_the_fence_stands_before_every_write(server: ScriptedServer, session: Se
     session.post(server.url)
 
 
+def test_the_fence_is_asked_once_more_at_the_last_moment(
+    server: ScriptedServer, session: Session
+) -> None:
+    """Between the first look and the connection a process may stand still for longer than its
+    lease."""
+    looks = iter([None, LeaseLost])
+
+    def lost_meanwhile() -> None:
+        if (error := next(looks)) is not None:
+            raise error
+
+    token = fence.set(lost_meanwhile)
+    try:
+        with pytest.raises(LeaseLost):
+            session.post(server.url, json={"a": 1})
+    finally:
+        fence.reset(token)
+    session.post(server.url)
+    assert [request.method for request in server.requests] == ["POST"]
+
+
 def test_no_secret_is_in_an_error(server: ScriptedServer, impatient: Session) -> None:
     secret = "s3cr3t"
     behaviours = [answer(401, b"no"), answer(500, b"no"), hang_up, silence, drip_headers]

@@ -117,7 +117,9 @@ class InboundDelivery:
         if copies := self.exactly_once.find(unknown, share.source):
             return Posted(self.exactly_once.keep_oldest(copies), place)
         made = self._post(attempt, message, share, place)
-        return Posted(self.exactly_once.keep_oldest_of_all(taken, share.source, made), place)
+        spot = Spot(place.conversation_id, place.newest)
+        kept = self.exactly_once.keep_oldest_of_all(taken, spot, share.source, made)
+        return Posted(kept, place)
 
     def _search(self, attempt: Attempt, message: Inbound) -> ChatwootPlace:
         """Find the contact and conversation in Chatwoot, or make them."""

@@ -16,6 +16,7 @@ from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Missing, Stumbled
 from gateway.chatwoot.values import Message
 from gateway.errors import DeliveryError, ServerTrouble, Uncertain
+from gateway.http import may_write, no_fence
 from gateway.lanes import Lanes, Lease, Taken
 from gateway.relay.delivery import NotNow, announce
 from gateway.relay.retry_policy import UncertainAnswer
@@ -104,9 +105,13 @@ class ExactlyOnce:
                 self.chatwoot.delete_message(double.conversation_id, double.id)
         return Kept(oldest, len(doubles))
 
-    def keep_oldest_of_all(self, taken: Taken, source: str, posted: Message) -> Kept:
-        """Remove doubles of a message that was `posted` just now: an earlier request, which we had
-        given up on, may have been carried out after we looked."""
+    def keep_oldest_of_all(self, taken: Taken, spot: Spot, source: str, posted: Message) -> Kept:
+        """Remove doubles of a message that was `posted` just now at `spot`: an earlier request,
+        which we had given up on, may have been carried out after we looked."""
+        if not may_write():
+            # This process stood still. Who has the lane now may have looked, and posted, before us.
+            with no_fence():
+                return self.keep_oldest([*self.find([*spots_of(taken), spot], source), posted])
         if not taken.uncertain:
             return Kept(posted)
         return self.keep_oldest([*self.find(spots_of(taken), source), posted])

@@ -100,7 +100,8 @@ class NoteDelivery:
         # If the conversation was deleted, nobody is left to be told.
         with suppress(Missing):
             posted = self._post(Attempt(self.lanes, lease, taken), note, source)
-            kept = self.exactly_once.keep_oldest_of_all(taken, source, posted)
+            spot = Spot(note.conversation, note.in_reply_to or 0)
+            kept = self.exactly_once.keep_oldest_of_all(taken, spot, source, posted)
             return Done(doubled=kept.removed)
         return Done()
 
