@@ -209,6 +209,7 @@ def test_a_cut_connection_is_made_anew(stream: StreamEnv) -> None:
 def test_silence_is_a_broken_connection(
     still: StreamEnv, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    patience = cable_module.SILENCE
     monkeypatch.setattr(cable_module, "SILENCE", 0.5)
     still.chatwoot.cable.ping_every = 0.1
     still.start_clock()
@@ -217,6 +218,8 @@ def test_silence_is_a_broken_connection(
     still.chatwoot.agent_reply(1, "lost on the way")
     until(lambda: logged(caplog, "stream_trouble"))
     assert "silent for 0.5 seconds" in logged(caplog, "stream_trouble")[0]["why"]
+    # A busy machine may need half a second for the next connection.
+    monkeypatch.setattr(cable_module, "SILENCE", patience)
     still.chatwoot.cable.speak_again()
     assert texts(still, 1) == ["lost on the way"]
 
