@@ -167,7 +167,8 @@ def whatever_comes_is_read_or_refused(subject: Subject, bodies: Iterable[bytes])
             if isinstance(item, Inbound):
                 assert item.id
                 assert item.peer
-                texts = (item.id, item.peer, item.text, *astuple(item.person))
+                *texts, profiles = astuple(item.person)
+                texts += [item.id, item.peer, item.text, *profiles, *profiles.values()]
                 assert all(isinstance(x, str) for x in texts), item
 
 
