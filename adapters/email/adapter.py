@@ -23,7 +23,7 @@ IMAP_PORTS = {"ssl": 993, "starttls": 143, "plain": 143}
 SMTP_PORTS = {"ssl": 465, "starttls": 587, "plain": 25}
 ON_THE_WIRE = compat32.clone(linesep="\r\n")
 MEMORY = 48
-"""Megabytes that reading one mail may take: half as much again as four megabytes of text do."""
+"""Megabytes that reading one mail may take. A mail with 4 MB of text needs two thirds of that."""
 
 
 class Email(Adapter):

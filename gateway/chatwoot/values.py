@@ -17,6 +17,8 @@ from gateway.chatwoot.files import LinkedFile, files_in
 from gateway.chatwoot.interactive import Item, items_in
 from gateway.model import Addressee
 
+PROFILES = "social_profiles"
+"""The additional attribute with the names that a person has on other networks."""
 OURS = "gw:"
 """Every source id that the gateway gives a message begins so: by it our own posts are known."""
 
@@ -221,7 +223,7 @@ class Conversation:
 
 
 def _profiles_in(attributes: Fields) -> dict[str, str]:
-    profiles = attributes.values.get("social_profiles")
+    profiles = attributes.values.get(PROFILES)
     return dict(Fields.of(profiles).texts()) if isinstance(profiles, dict) else {}
 
 

@@ -83,7 +83,7 @@ def _kept_everything(ask: Callable[..., Any], server: dict[str, str]) -> bool:
     Raises redis.BusyLoadingError if the server cannot tell yet.
     """
     persistence = _info(ask, "persistence")
-    if persistence.get("loading") != "0":  # until its log is read, the server says that it has none
+    if persistence.get("loading") == "1":  # until its log is read, the server says that it has none
         raise redis.BusyLoadingError("the server is still loading its data")
     if persistence.get("aof_enabled") != "1":
         return False

@@ -55,6 +55,7 @@ class Presence:
         self._was_away = True
         self._seen = time.monotonic()
         self._seen_by_redis = 0.0
+        self._stop = threading.Event()
 
     def register(self, app: Flask) -> None:
         """See what is refused, and that nothing is stored before a return is recorded."""
@@ -66,6 +67,10 @@ class Presence:
         with suppress(redis.RedisError):
             self.look()
         threading.Thread(target=self._run, name="presence", daemon=True).start()
+
+    def stop(self) -> None:
+        """End that thread."""
+        self._stop.set()
 
     def note_refusal(self) -> None:
         """Somebody was told that nothing can be stored."""
@@ -92,8 +97,7 @@ class Presence:
         self._seen, self._seen_by_redis = time.monotonic(), now
 
     def _run(self) -> None:
-        while True:
-            time.sleep(AGAIN if self._was_away else EVERY)
+        while not self._stop.wait(AGAIN if self._was_away else EVERY):
             with suppress(redis.RedisError):
                 self.look()
 

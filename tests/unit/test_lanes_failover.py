@@ -311,6 +311,25 @@ def test_a_server_without_a_port_was_never_promoted(
     assert bool(store.exists(keys.FAILOVER)) == is_doubted
 
 
+class TellsLittle(Greeted):
+    """As a hosted server may, which keeps its state to itself."""
+
+    def read_response(self) -> object:
+        answer = super().read_response()
+        if not isinstance(answer, str | bytes):
+            return answer
+        text = answer.decode() if isinstance(answer, bytes) else answer
+        return text.replace("loading:0", "").replace("aof_enabled:1", "")
+
+
+def test_a_server_that_tells_nothing_of_its_log_is_used_and_not_trusted(
+    store: redis.Redis,
+) -> None:
+    store.set(keys.SERVER_RUN, "the run before")
+    ServerWatch().greet(TellsLittle(store, lambda: None))
+    assert store.exists(keys.FAILOVER)
+
+
 class StillLoads(Greeted):
     """As a server does until it has read its log, which it switches off meanwhile."""
 

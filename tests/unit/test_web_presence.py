@@ -20,8 +20,10 @@ TYPING = {"event": "webwidget_triggered"}
 
 
 @pytest.fixture
-def watched(store: redis.Redis) -> Presence:
-    return Presence(store, settings().channels.values())
+def watched(store: redis.Redis) -> Iterator[Presence]:
+    watched = Presence(store, settings().channels.values())
+    yield watched
+    watched.stop()
 
 
 @pytest.fixture

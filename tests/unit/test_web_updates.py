@@ -28,8 +28,6 @@ def commands(store: redis.Redis) -> dict[str, int]:
     """How often each command was run since `watch`."""
     told: Any = store.info("commandstats")
     counted = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in told.items()}
-    if counted.get("time", 0) < MANY:  # the process looks at itself once a second
-        counted.pop("time", None)
     return {name: times for name, times in counted.items() if name not in OURS}
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.chatwoot.api import Json
 from gateway.chatwoot.client import Chatwoot
 from gateway.chatwoot.errors import Invalid
-from gateway.chatwoot.values import Contact
+from gateway.chatwoot.values import PROFILES, Contact
 from gateway.lanes.route import Route
 from gateway.model import Inbound
 
@@ -36,7 +36,7 @@ def attributes_of(inbound: Inbound) -> dict[str, Json]:
         "country_code": person.country_code,
         "company_name": person.company,
         "description": person.description,
-        "social_profiles": dict(person.profiles),
+        PROFILES: dict(person.profiles),
     }
     return {name: value for name, value in {**told, **inbound.attributes}.items() if value}
 
@@ -64,10 +64,11 @@ def update_contact(chatwoot: Chatwoot, contact: Contact, inbound: Inbound, route
     """
     name = _new_name(contact, inbound, route.name or "")
     identifier = _new_identifier(contact, inbound, route.identifier or "")
+    shown = {**contact.attributes, PROFILES: contact.profiles}
     attributes = {
         key: value
         for key, value in _with_their_profiles(contact, attributes_of(inbound)).items()
-        if contact.attributes.get(key) != value and contact.profiles != value
+        if shown.get(key) != value
     }
     if not (name or attributes or identifier):
         return
@@ -83,10 +84,10 @@ def update_contact(chatwoot: Chatwoot, contact: Contact, inbound: Inbound, route
 
 def _with_their_profiles(contact: Contact, told: dict[str, Json]) -> dict[str, Json]:
     """`told`, with the profiles that an agent filled in beside it: Chatwoot replaces them all."""
-    profiles = told.get("social_profiles")
+    profiles = told.get(PROFILES)
     if not isinstance(profiles, Mapping):
         return told
-    return {**told, "social_profiles": {**contact.profiles, **profiles}}
+    return {**told, PROFILES: {**contact.profiles, **profiles}}
 
 
 def _new_name(contact: Contact, inbound: Inbound, written: str) -> str:

@@ -100,7 +100,7 @@ class NoteDelivery:
         # If the conversation was deleted, nobody is left to be told.
         with suppress(Missing):
             posted = self._post(Attempt(self.lanes, lease, taken), note, source)
-            spot = Spot(note.conversation, note.in_reply_to or 0)
+            spot = Spot(note.conversation, note.in_reply_to)
             kept = self.exactly_once.keep_oldest_of_all(taken, spot, source, posted)
             return Done(doubled=kept.removed)
         return Done()
