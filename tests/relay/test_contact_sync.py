@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.chatwoot.client import Chatwoot
+from gateway.lanes import ids, keys
 from gateway.model import Person
 from sandbox.chatwoot.contacts import delete_contact, merge_contacts
 from sandbox.chatwoot.store import Store
@@ -84,6 +85,16 @@ def test_profiles_that_an_agent_filled_in_stay_beside_what_the_network_tells(
     cost(pair, "two", told)
     shown = only_contact(pair).additional_attributes["social_profiles"]
     assert shown == {"linkedin": "ada-l", "github": "ada"}
+
+
+def test_what_chatwoot_shows_already_is_not_written_again(pair: TwoChannelEnv) -> None:
+    told = replace(ADA, city="Turin", profiles={"github": "ada"})
+    cost(pair, "one", told)
+    pair.env.store.delete(keys.route(ids.inbound_lane("phones", PHONE)))
+    before = pair.chatwoot.requests.copy()
+    cost(pair, "two", told)
+    made = pair.chatwoot.requests - before
+    assert not [route for method, route in made if method in {"PUT", "PATCH"}]
 
 
 def test_a_name_that_an_agent_chose_stays_but_the_rest_is_fresh(

@@ -71,6 +71,18 @@ def test_an_agent_at_the_keyboard_is_shown(env: Env) -> None:
     assert seen(env, 1) == ["p1"]
 
 
+def test_the_network_is_told_the_thread_and_the_context_too(
+    env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: list[Place] = []
+    monkeypatch.setattr(Lively, "show_typing", lambda _, place: places.append(place))
+    env.customer_writes("in here", peer="p3", thread="t", context={"room": "7"})
+    env.drain()
+    agent_types(env, 3)
+    env.drain_until(lambda: places)
+    assert places == [Place("p3", "t", {"room": "7"})]
+
+
 def test_each_conversation_is_shown_once_in_a_while(env: Env) -> None:
     agent_types(env)
     assert agent_types(env) == "ignored:AgentTyping"

@@ -55,6 +55,14 @@ def test_a_wrong_type_is_named_without_its_value(made: Callable[[], object], nam
     assert "4711" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("peer", "thread"), [("", ""), ("a" * 2001, ""), ("ann", "t" * 2001)])
+def test_a_place_has_a_peer_and_names_of_a_length_that_keys_can_have(
+    peer: str, thread: str
+) -> None:
+    with pytest.raises(Malformed):
+        Place(peer, thread)
+
+
 @pytest.mark.parametrize(("number", "peer"), [("", "ann"), ("1", "")])
 def test_a_message_without_an_id_or_a_peer_is_none(number: str, peer: str) -> None:
     with pytest.raises(Malformed):
