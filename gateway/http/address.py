@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from gateway.errors import Permanent
 
@@ -23,7 +24,7 @@ NEVER = re.compile(
     r"[\x00-\x20\x7f-\xa0\\\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
 )
 """Backslashes, white space, control characters: some libraries turn them, others leave them out."""
-HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\]", re.ASCII)
+HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?", re.ASCII)
 
 
 class OddAddress(Permanent):
@@ -55,8 +56,8 @@ class Address:
 def read_address(url: str) -> Address:
     """The parts of an http(s) address. Raises `OddAddress`, without showing it.
 
-    Refused are user names and passwords, backslashes, white space, control characters, and «%» in
-    the host.
+    Refused are user names and passwords, backslashes, white space, control characters, «%» in the
+    host, and brackets around anything but an IPv6 address.
     """
     found = None if NEVER.search(url) else SHAPE.fullmatch(url)
     if found is None:
@@ -71,8 +72,11 @@ def read_address(url: str) -> Address:
 def _ascii_host(host: str) -> str:
     """Raises `OddAddress`."""
     try:
+        if host.startswith("["):
+            IPv6Address(host[1:-1])  # some libraries take whatever stands in brackets
+            return host.lower()
         ascii_host = host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError as error:
+    except ValueError as error:  # UnicodeError among them
         raise OddAddress("The address has a host that does not exist") from error
     if not HOST.fullmatch(ascii_host.lower()):
         raise OddAddress("The address has a host that does not exist")

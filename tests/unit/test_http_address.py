@@ -75,6 +75,13 @@ def test_a_second_host_in_an_address_is_refused(between: str, known_last: bool) 
         read_address(f"http://{between.join(pair)}/latest")
 
 
+@pytest.mark.parametrize("host", ["[169.254.169.254]", "[abc]", "[1:2]", "[::1", "[]"])
+def test_what_stands_in_brackets_is_an_ipv6_address(host: str) -> None:
+    with pytest.raises(OddAddress):
+        read_address(f"http://{host}/")
+    assert read_address("http://[::FFFF:127.0.0.1]:8080/").host == "[::ffff:127.0.0.1]"
+
+
 def test_nothing_is_fetched_from_behind_a_backslash(tmp_path: Path) -> None:
     """The host before it would be dialled, the one behind it was compared."""
     with ScriptedServer() as inside, ScriptedServer() as chatwoot:
